@@ -1,0 +1,2 @@
+//! The TinyKV server.
+fn main() {}
