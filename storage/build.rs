@@ -1,0 +1,8 @@
+//! Generates the message types from `proto/` without a system `protoc`.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let files = protox::compile(["command.proto", "store.proto", "raft.proto"], ["proto"])?;
+    prost_build::Config::new().bytes(["."]).compile_fds(files)?;
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! An ordered key-value engine: the seam between TinyKV and the LSM.
+//!
+//! A Store has two, [`Engines::kv`] and [`Engines::raft`], in directories of their own, because one database holds its
+//! journal lock across fsync and across an ingestion's end: in one database a checkpoint would stall log appends.
+//!
+//! Two implementations: the LSM (fjall) and an in-memory one whose unsynced writes can be dropped, as a power cut would.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::Result;
+
+/// How durable a batch is when [`Engine::write`] returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Handed to the operating system; a crash of the process keeps it, a power cut may not.
+    Buffered,
+    /// On the disk (`fdatasync`).
+    Synced,
+}
+
+/// Puts and deletes that become visible and durable together or not at all. A later operation on a key wins.
+#[derive(Clone, Debug, Default)]
+pub struct WriteBatch {
+    ops: Vec<(Bytes, Option<Bytes>)>,
+    bytes: usize,
+}
+
+impl WriteBatch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets `key` to `value`.
+    pub fn put(&mut self, key: impl Into<Bytes>, value: impl Into<Bytes>) {
+        let (key, value) = (key.into(), value.into());
+        self.bytes += key.len() + value.len();
+        self.ops.push((key, Some(value)));
+    }
+
+    /// Deletes `key`.
+    pub fn delete(&mut self, key: impl Into<Bytes>) {
+        let key = key.into();
+        self.bytes += key.len();
+        self.ops.push((key, None));
+    }
+
+    /// True without operations.
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    /// Number of operations.
+    pub fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// Bytes of keys and values.
+    pub fn size_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The operations in order.
+    pub fn into_ops(self) -> Vec<(Bytes, Option<Bytes>)> {
+        self.ops
+    }
+}
+
+/// Pairs in ascending key order; an item is an error when the engine cannot read on.
+pub type Scan<'a> = Box<dyn Iterator<Item = Result<(Bytes, Bytes)>> + 'a>;
+
+/// Records in strictly ascending key order; `None` deletes the key.
+pub type SortedRecords<'a> = &'a mut dyn Iterator<Item = (Bytes, Option<Bytes>)>;
+
+/// Reads of one consistent state.
+pub trait Reader: Send + Sync {
+    /// The value of `key`.
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>>;
+    /// The pairs with `start <= key < end`, ascending. An empty `end` means no upper bound.
+    fn scan(&self, start: &[u8], end: &[u8]) -> Scan<'_>;
+}
+
+/// An ordered key-value engine. Shared between threads; every method may be called at any time.
+pub trait Engine: Reader + 'static {
+    /// Commits `batch` atomically. After an error the engine refuses every further write (a failed fsync is never retried).
+    fn write(&self, batch: WriteBatch, durability: Durability) -> Result<()>;
+    /// Makes everything written so far durable.
+    fn sync(&self) -> Result<()>;
+    /// Adds sorted records as a table, atomically and durably when it returns. They win over everything written before.
+    fn ingest(&self, records: SortedRecords<'_>) -> Result<()>;
+    /// A consistent view of the present state, unaffected by later writes.
+    fn view(&self) -> Arc<dyn Reader>;
+    /// Bytes on disk, approximately.
+    fn disk_bytes(&self) -> u64;
+}
+
+/// The two engines of a Store.
+#[derive(Clone)]
+pub struct Engines {
+    /// Records of the Regions and their apply state; written by checkpoints.
+    pub kv: Arc<dyn Engine>,
+    /// Raft logs and Raft state; written on every Ready.
+    pub raft: Arc<dyn Engine>,
+}
