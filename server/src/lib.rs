@@ -1,1 +1,3 @@
-//! server
+//! The TinyKV server.
+
+pub mod config;

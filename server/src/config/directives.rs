@@ -1,0 +1,652 @@
+//! The table of directives. `tinykv.conf` is made from it: a row's `doc` is what an operator reads.
+
+use super::kind::{Choice, Kind};
+use super::settings::{AppendFsync, DebugAccess, Limit, LogLevel, OutputLimits, Secret, Settings};
+use super::{kind, peers};
+
+/// One row.
+#[derive(Debug)]
+pub struct Directive {
+    /// Lower case, as in the file.
+    pub name: &'static str,
+    /// Older names, also answered by CONFIG GET.
+    pub aliases: &'static [&'static str],
+    /// How the value is read and written, and where it is.
+    pub kind: Kind,
+    /// As a line of the file has it, after the name.
+    pub default: &'static str,
+    /// What it does, in sentences.
+    pub doc: &'static str,
+    access: Access,
+    /// Whether Redis has a directive of this name and meaning.
+    pub of_redis: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// CONFIG SET may change it.
+    RunTime,
+    /// Only a restart changes it.
+    Start,
+    /// As `Start`, and a pattern of CONFIG GET does not show it.
+    Hidden,
+}
+
+/// Rows that belong together.
+#[derive(Debug)]
+pub struct Section {
+    /// Its heading in the file.
+    pub title: &'static str,
+    /// Its rows, in the file's order.
+    pub rows: &'static [Directive],
+}
+
+impl Directive {
+    const fn new(name: &'static str, default: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            kind,
+            default,
+            doc,
+            access: Access::Start,
+            of_redis: true,
+        }
+    }
+
+    const fn run_time(mut self) -> Self {
+        self.access = Access::RunTime;
+        self
+    }
+
+    const fn hidden(mut self) -> Self {
+        self.access = Access::Hidden;
+        self
+    }
+
+    const fn own(mut self) -> Self {
+        self.of_redis = false;
+        self
+    }
+
+    /// Whether CONFIG SET may change it.
+    pub fn is_mutable(&self) -> bool {
+        self.access == Access::RunTime
+    }
+
+    /// Whether only its exact name shows it.
+    pub fn is_hidden(&self) -> bool {
+        self.access == Access::Hidden
+    }
+}
+
+/// The table, in the order of the file.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        title: "Network",
+        rows: NETWORK,
+    },
+    Section {
+        title: "Process",
+        rows: PROCESS,
+    },
+    Section {
+        title: "Durability",
+        rows: DURABILITY,
+    },
+    Section {
+        title: "Memory",
+        rows: MEMORY,
+    },
+    Section {
+        title: "Cluster",
+        rows: CLUSTER,
+    },
+];
+
+/// All rows, in the order of the file.
+pub fn all() -> impl Iterator<Item = &'static Directive> {
+    SECTIONS.iter().flat_map(|section| section.rows)
+}
+
+/// The row of a name or an alias, in any case.
+pub fn lookup(name: &str) -> Option<&'static Directive> {
+    all().find(|row| {
+        std::iter::once(&row.name)
+            .chain(row.aliases)
+            .any(|known| known.eq_ignore_ascii_case(name))
+    })
+}
+
+/// What Redis accepts for an `int`.
+const INT_MAX: u64 = i32::MAX as u64;
+/// What Redis accepts for a `long long`.
+const LONG_MAX: u64 = i64::MAX as u64;
+const MB: u64 = 1 << 20;
+const GB: u64 = 1 << 30;
+
+macro_rules! bool_of {
+    ($field:ident) => {
+        Kind::Bool {
+            get: |s| s.$field,
+            set: |s, value| s.$field = value,
+        }
+    };
+}
+
+macro_rules! int_of {
+    ($field:ident, $min:expr, $max:expr) => {
+        Kind::Int {
+            min: $min,
+            max: $max,
+            get: |s| s.$field as u64,
+            set: |s, value| s.$field = value as _,
+        }
+    };
+}
+
+macro_rules! memory_of {
+    ($field:ident, $min:expr, $max:expr) => {
+        Kind::Memory {
+            min: $min,
+            max: $max,
+            get: |s| s.$field,
+            set: |s, value| s.$field = value,
+        }
+    };
+}
+
+macro_rules! text_of {
+    ($field:ident) => {
+        Kind::Text {
+            get: |s| s.$field.clone(),
+            set: |s, value| {
+                s.$field = value.to_owned();
+                Ok(())
+            },
+        }
+    };
+}
+
+macro_rules! choice_of {
+    ($field:ident, $type:ty) => {
+        Kind::Text {
+            get: |s| s.$field.name().to_owned(),
+            set: |s, value| {
+                s.$field = <$type>::parse(value)?;
+                Ok(())
+            },
+        }
+    };
+}
+
+macro_rules! secret_of {
+    ($field:ident) => {
+        Kind::Text {
+            get: |s| s.$field.expose().to_owned(),
+            set: |s, value| {
+                s.$field = Secret::new(value);
+                Ok(())
+            },
+        }
+    };
+}
+
+const NETWORK: &[Directive] = &[
+    Directive::new(
+        "bind",
+        "* -::*",
+        Kind::Words { get: |s| s.bind.join(" "), set: set_bind, repeats: false },
+        "Addresses to listen on. * is every IPv4 address, ::* every IPv6 address; with - before it, an address that this \
+         machine does not have is skipped.",
+    ),
+    Directive::new(
+        "protected-mode",
+        "yes",
+        bool_of!(protected_mode),
+        "While it is yes and no password is set, only clients of this machine are served.",
+    )
+    .run_time(),
+    Directive::new(
+        "port",
+        "6379",
+        int_of!(port, 0, 65535),
+        "The TCP port for clients; 0 listens on none. Other nodes connect to the port 10000 higher.",
+    ),
+    Directive::new(
+        "tcp-backlog",
+        "511",
+        int_of!(tcp_backlog, 1, INT_MAX),
+        "How many connections may wait to be accepted; the kernel's somaxconn bounds it.",
+    ),
+    Directive::new("unixsocket", "\"\"", text_of!(unixsocket), "Path of a Unix socket for clients; empty: none."),
+    Directive::new(
+        "unixsocketperm",
+        "0",
+        Kind::Octal { get: |s| s.unixsocketperm, set: |s, value| s.unixsocketperm = value },
+        "Permissions of the Unix socket, octal; 0 leaves them as the umask makes them.",
+    ),
+    Directive::new(
+        "timeout",
+        "0",
+        int_of!(timeout_seconds, 0, INT_MAX),
+        "Closes a connection that sent nothing for so many seconds; 0: never.",
+    )
+    .run_time(),
+    Directive::new(
+        "tcp-keepalive",
+        "300",
+        int_of!(tcp_keepalive_seconds, 0, INT_MAX),
+        "Seconds between probes that find dead peers; 0: none. New connections use a new value.",
+    )
+    .run_time(),
+    Directive::new(
+        "maxclients",
+        "10000",
+        int_of!(maxclients, 1, u32::MAX as u64),
+        "How many clients may be connected; more are refused with an error.",
+    )
+    .run_time(),
+    Directive::new(
+        "requirepass",
+        "\"\"",
+        secret_of!(requirepass),
+        "The password of the user \"default\"; clients send it with AUTH or HELLO. Empty: none is asked for.",
+    )
+    .run_time(),
+    Directive::new(
+        "proto-max-bulk-len",
+        "512mb",
+        memory_of!(proto_max_bulk_len_bytes, MB, LONG_MAX),
+        "The longest single argument or string.",
+    )
+    .run_time(),
+    Directive::new(
+        "client-query-buffer-limit",
+        "1gb",
+        memory_of!(client_query_buffer_limit_bytes, MB, LONG_MAX),
+        "How much of a request that is not complete may be held for one client.",
+    )
+    .run_time(),
+    Directive::new(
+        "client-output-buffer-limit",
+        "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60",
+        Kind::Words { get: get_output_limits, set: set_output_limits, repeats: true },
+        "How much of replies may wait for a client that does not read: class, hard limit, soft limit, seconds that the soft \
+         limit may be exceeded. 0: no limit. TinyKV's nodes are no clients of each other; the class replica is kept for \
+         files written for Redis.",
+    )
+    .run_time(),
+    Directive::new(
+        "io-threads",
+        "0",
+        int_of!(io_threads, 0, 128),
+        "Threads that serve connections and run reads; 0: one per core.",
+    ),
+];
+
+const PROCESS: &[Directive] = &[
+    Directive::new(
+        "daemonize",
+        "no",
+        Kind::Fixed {
+            value: "no",
+            others: &["yes"],
+            reason: "TinyKV stays in the foreground; let a service manager such as systemd start it, or a shell: \
+                     nohup tinykv-server &",
+        },
+        "TinyKV stays in the foreground; a service manager puts it in the background.",
+    ),
+    Directive::new(
+        "pidfile",
+        "\"\"",
+        text_of!(pidfile),
+        "A file that holds the process id while the server runs; empty: none.",
+    ),
+    Directive::new(
+        "loglevel",
+        "notice",
+        choice_of!(loglevel, LogLevel),
+        "What is logged: debug, verbose, notice, warning or nothing.",
+    )
+    .run_time(),
+    Directive::new(
+        "logfile",
+        "\"\"",
+        text_of!(logfile),
+        "The file that the log is appended to; empty: standard output.",
+    ),
+    Directive::new(
+        "dir",
+        "data",
+        Kind::Text {
+            get: |s| {
+                std::path::absolute(&s.dir)
+                    .unwrap_or_else(|_| s.dir.clone())
+                    .display()
+                    .to_string()
+            },
+            set: set_dir,
+        },
+        "The directory that holds all data; it is made when it does not exist. It belongs to one node for good.",
+    ),
+    Directive::new(
+        "databases",
+        "16",
+        Kind::Fixed {
+            value: "16",
+            others: &[],
+            reason: "TinyKV has 16 databases, 0 to 15; remove this line, and use key prefixes if you need more",
+        },
+        "The number of databases that SELECT can choose from; it is fixed.",
+    ),
+    Directive::new(
+        "enable-debug-command",
+        "no",
+        choice_of!(enable_debug_command, DebugAccess),
+        "Who may use DEBUG: no (nobody), local (connections from this machine) or yes.",
+    ),
+];
+
+const DURABILITY: &[Directive] = &[
+    Directive::new(
+        "appendonly",
+        "yes",
+        Kind::Fixed {
+            value: "yes",
+            others: &["no"],
+            reason: "every write goes to the log, which replication and restarts depend on; for less durability and more \
+                     speed set appendfsync",
+        },
+        "Every write goes to the log; it cannot be turned off.",
+    )
+    .run_time(),
+    Directive::new(
+        "appendfsync",
+        "always",
+        choice_of!(appendfsync, AppendFsync),
+        "always: a write is acknowledged when a majority of the nodes has it on disk; no crash or power cut loses it. \
+         everysec: the disk is a second behind; a power cut of a majority at once may lose that second. no: the operating \
+         system decides. In the last two, the loss of single processes still loses nothing.",
+    )
+    .run_time(),
+    Directive::new(
+        "save",
+        "\"\"",
+        Kind::Words { get: get_save, set: set_save, repeats: true },
+        "Accepted and reported for tools written for Redis; nothing depends on it, because every write is in the log before \
+         it is acknowledged.",
+    )
+    .run_time(),
+    Directive::new(
+        "checkpoint-size",
+        "64mb",
+        memory_of!(checkpoint_size_bytes, MB, 64 * GB),
+        "Changed records go from memory to the LSM when they take so much. More: fewer, larger writes, and a longer start.",
+    )
+    .run_time()
+    .own(),
+    Directive::new(
+        "checkpoint-interval-ms",
+        "60000",
+        int_of!(checkpoint_interval_ms, 100, INT_MAX),
+        "Changed records go to the LSM after this time even when they are few.",
+    )
+    .run_time()
+    .own(),
+    Directive::new(
+        "raft-log-retention",
+        "256mb",
+        memory_of!(raft_log_retention_bytes, MB, LONG_MAX),
+        "How much of the log is kept for followers that are behind; one that is further behind gets a snapshot.",
+    )
+    .run_time()
+    .own(),
+];
+
+const MEMORY: &[Directive] = &[
+    Directive::new(
+        "maxmemory",
+        "0",
+        memory_of!(maxmemory_bytes, 0, LONG_MAX),
+        "How much memory the data may take; 0: no limit. Beyond it, what was not used for long stays on disk only, and is \
+         read again when asked for: the data may be larger than memory.",
+    )
+    .run_time(),
+    Directive::new(
+        "maxmemory-policy",
+        "noeviction",
+        Kind::Fixed {
+            value: "noeviction",
+            others: &[
+                "volatile-lru",
+                "volatile-lfu",
+                "volatile-random",
+                "volatile-ttl",
+                "allkeys-lru",
+                "allkeys-lfu",
+                "allkeys-random",
+            ],
+            reason: "this version deletes no keys to make room: what exceeds maxmemory stays on disk; use noeviction, and \
+                     expiry where keys should go",
+        },
+        "noeviction: no key is ever deleted to make room. Redis's other policies do not exist yet.",
+    )
+    .run_time(),
+    Directive::new(
+        "block-cache-size",
+        "64mb",
+        memory_of!(block_cache_size_bytes, MB, LONG_MAX),
+        "Memory for blocks read from the LSM, besides maxmemory.",
+    )
+    .own(),
+];
+
+const CLUSTER: &[Directive] = &[
+    Directive::new(
+        "node-id",
+        "0",
+        int_of!(node_id, 0, LONG_MAX),
+        "Which entry of cluster-peers this node is. 0: not given; a single node is node 1.",
+    )
+    .own(),
+    Directive::new(
+        "cluster-peers",
+        "\"\"",
+        Kind::Words {
+            get: |s| s.cluster_peers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+            set: |s, words| {
+                s.cluster_peers = peers::parse(words)?;
+                Ok(())
+            },
+            repeats: false,
+        },
+        "All nodes, the same list on each: 1@10.0.0.1:6379,2@10.0.0.2:6379,3@10.0.0.3:6379. The addresses are those of \
+         clients; nodes reach each other at the port 10000 higher, or at the one after a second @: 1@10.0.0.1:6379@7000. \
+         Empty: a single node.",
+    )
+    .own(),
+    Directive::new(
+        "cluster-port",
+        "0",
+        int_of!(cluster_port, 0, 65535),
+        "The port that this node listens at for other nodes; 0: as cluster-peers says, or port + 10000.",
+    ),
+    Directive::new(
+        "cluster-secret",
+        "\"\"",
+        secret_of!(cluster_secret),
+        "With this nodes prove to each other that they belong together. The same long random text on every node, for \
+         instance from: openssl rand -hex 32. Needed as soon as there is more than one node.",
+    )
+    .hidden()
+    .own(),
+    Directive::new(
+        "election-timeout-ms",
+        "500",
+        int_of!(election_timeout_ms, 50, 600_000),
+        "A follower that heard no leader for this long, or up to twice as long, asks to be elected. The same on every node.",
+    )
+    .own(),
+    Directive::new(
+        "heartbeat-interval-ms",
+        "50",
+        int_of!(heartbeat_interval_ms, 5, 60_000),
+        "How often the leader tells that it is there. The same on every node.",
+    )
+    .own(),
+    Directive::new(
+        "election-hold-ms",
+        "2000",
+        int_of!(election_hold_ms, 0, 600_000),
+        "How long a request waits for a leader before it is answered with an error.",
+    )
+    .run_time()
+    .own(),
+];
+
+fn set_bind(settings: &mut Settings, words: &[String]) -> Result<(), String> {
+    if words.iter().all(|word| word.is_empty()) {
+        return Err("bind needs at least one address; * is every address".to_owned());
+    }
+    settings.bind = words
+        .iter()
+        .filter(|word| !word.is_empty())
+        .cloned()
+        .collect();
+    Ok(())
+}
+
+fn set_dir(settings: &mut Settings, value: &str) -> Result<(), String> {
+    if value.is_empty() {
+        return Err("dir must name a directory".to_owned());
+    }
+    settings.dir = value.into();
+    Ok(())
+}
+
+fn get_save(settings: &Settings) -> String {
+    settings
+        .save
+        .iter()
+        .map(|(seconds, changes)| format!("{seconds} {changes}"))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn set_save(settings: &mut Settings, words: &[String]) -> Result<(), String> {
+    let wrong = || "Invalid save parameters".to_owned();
+    let words = words
+        .iter()
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>();
+    let (pairs, []) = words.as_chunks::<2>() else {
+        return Err(wrong());
+    };
+    let pair = |[seconds, changes]: &[&String; 2]| {
+        let seconds = seconds.parse::<u64>().ok().filter(|seconds| *seconds >= 1);
+        seconds.zip(changes.parse::<u64>().ok()).ok_or_else(wrong)
+    };
+    settings.save = pairs.iter().map(pair).collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+/// As Redis prints them: bytes, and the class replica under its old name.
+fn get_output_limits(settings: &Settings) -> String {
+    let limits = &settings.client_output_buffer_limit;
+    let class = |name: &str, limit: &Limit| {
+        format!(
+            "{name} {} {} {}",
+            limit.hard_bytes, limit.soft_bytes, limit.soft_seconds
+        )
+    };
+    [
+        class("normal", &limits.normal),
+        class("slave", &limits.replica),
+        class("pubsub", &limits.pubsub),
+    ]
+    .join(" ")
+}
+
+/// Groups of class, hard limit, soft limit, soft seconds; classes that are not named stay as they are.
+fn set_output_limits(settings: &mut Settings, words: &[String]) -> Result<(), String> {
+    let (groups, []) = words.as_chunks::<4>() else {
+        return Err("Wrong number of arguments in buffer limit configuration.".to_owned());
+    };
+    let mut limits: OutputLimits = settings.client_output_buffer_limit;
+    for [class, hard, soft, seconds] in groups {
+        let target = match class.to_ascii_lowercase().as_str() {
+            "normal" => &mut limits.normal,
+            "replica" | "slave" => &mut limits.replica,
+            "pubsub" => &mut limits.pubsub,
+            _ => {
+                return Err(
+                    "Invalid client class specified in buffer limit configuration.".to_owned(),
+                );
+            }
+        };
+        let parsed = kind::memory_bytes(hard)
+            .zip(kind::memory_bytes(soft))
+            .zip(seconds.parse::<u64>().ok());
+        let Some(((hard_bytes, soft_bytes), soft_seconds)) = parsed else {
+            return Err(
+                "Error in hard, soft or soft_seconds setting in buffer limit configuration."
+                    .to_owned(),
+            );
+        };
+        *target = Limit {
+            hard_bytes,
+            soft_bytes,
+            soft_seconds,
+        };
+    }
+    settings.client_output_buffer_limit = limits;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_lower_case_and_unique() {
+        let mut seen = HashSet::new();
+        for row in all() {
+            for name in std::iter::once(&row.name).chain(row.aliases) {
+                assert_eq!(name.to_ascii_lowercase(), *name);
+                assert!(seen.insert(*name), "{name} appears twice");
+                assert!(std::ptr::eq(
+                    lookup(&name.to_ascii_uppercase()).expect("found"),
+                    row
+                ));
+            }
+            assert!(
+                row.doc.ends_with('.'),
+                "{}: the text is sentences",
+                row.name
+            );
+        }
+    }
+
+    #[test]
+    fn every_default_reads_back_from_the_line_that_rewrite_would_write() {
+        let settings = Settings::default();
+        for row in all() {
+            let mut again = settings.clone();
+            let words =
+                crate::config::lines::split(&row.kind.line_value(&settings)).expect("words");
+            row.kind
+                .set(&mut again, &words)
+                .unwrap_or_else(|error| panic!("{}: {error}", row.name));
+            let same = row.kind.get(&again) == row.kind.get(&settings);
+            assert!(
+                same,
+                "{}: {} became {}",
+                row.name,
+                row.kind.get(&settings),
+                row.kind.get(&again)
+            );
+        }
+    }
+}
