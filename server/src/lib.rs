@@ -1,3 +1,5 @@
 //! The TinyKV server.
 
+pub mod bootstrap;
 pub mod config;
+pub mod logging;
