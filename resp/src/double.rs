@@ -3,7 +3,7 @@
 /// Room for every text: 17 digits and up to 7 zeros or an exponent, a sign and a point, with some to spare.
 const CAPACITY: usize = 40;
 
-/// The exclusive bound of whole numbers that are written as integers: beyond it a cast to `i64` and back is not to be trusted.
+/// The greatest whole number that is written as an integer: far enough from the ends of `i64` for a cast to be exact. Redis draws the same line.
 const INTEGER_BOUND: f64 = (i64::MAX / 2) as f64;
 
 /// Formats doubles without allocating.
@@ -136,4 +136,53 @@ fn shortest_digits(value: f64) -> ([u8; 24], usize, i32) {
         power += 1;
     }
     (digits, len, power)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DoubleBuffer;
+
+    /// Texts worked out by hand from fpconv's rules: with `d` digits of which the last stands for 10^k and the first for 10^e, there is no exponent
+    /// if k is not negative and |e| < d + 7, or if k is negative and either k > -7 or |e| < 4.
+    #[test]
+    fn texts_are_those_of_redis() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-1.0, "-1"),
+            (3.5, "3.5"),
+            (-3.5, "-3.5"),
+            (0.1, "0.1"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1.0 / 3.0, "0.3333333333333333"),
+            (2.0 / 3.0, "0.6666666666666666"),
+            (1e15, "1000000000000000"),
+            (1e18, "1000000000000000000"),
+            (9007199254740993.0, "9007199254740992"),
+            (4611686018427387904.0, "4611686018427387904"),
+            (5e18, "5e+18"),
+            // 2^63: sixteen digits tell it from its neighbours, the rest is zeros.
+            (9223372036854775808.0, "9223372036854776000"),
+            (1e19, "1e+19"),
+            (1.5e300, "1.5e+300"),
+            (-1.5e300, "-1.5e+300"),
+            (1e-5, "0.00001"),
+            (1.5e-5, "0.000015"),
+            (1e-6, "0.000001"),
+            (1e-7, "1e-7"),
+            (1.5e-7, "1.5e-7"),
+            (0.001234567891, "0.001234567891"),
+            (0.00012345678, "1.2345678e-4"),
+            (5e-324, "5e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::MIN_POSITIVE, "2.2250738585072014e-308"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+            (f64::NAN, "nan"),
+            (-f64::NAN, "nan"),
+        ] {
+            assert_eq!(DoubleBuffer::new().format(value), text);
+        }
+    }
 }

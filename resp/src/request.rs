@@ -9,6 +9,9 @@ use smallvec::SmallVec;
 const UNAUTHENTICATED_MAX_ARGS: usize = 10;
 const UNAUTHENTICATED_MAX_BULK_LEN: usize = 16 * 1024;
 
+/// The longest header of an array or a bulk string, up to its `\r`: far beyond any number, as in Redis.
+const MAX_HEADER_LEN: usize = 64 * 1024;
+
 /// A [`Request`] gives memory back when a new request begins and more than this is held, so that one giant request
 /// does not weigh on an idle connection for ever. Below it nothing is allocated in steady state.
 const KEPT_SPANS: usize = 4096;
@@ -21,9 +24,9 @@ pub struct Limits {
     pub max_bulk_len: usize,
     /// The most arguments of one request. Beyond: "invalid multibulk length".
     pub max_args: usize,
-    /// The longest inline request, and the longest header line without its end.
+    /// The longest inline request, without its line end's `\n`.
     pub max_inline_len: usize,
-    /// The most bytes that a request which is not complete may hold (`client-query-buffer-limit`). Beyond: the connection is closed.
+    /// The most bytes of one request (`client-query-buffer-limit`). Beyond: the connection is closed without a word.
     pub query_buffer_limit: usize,
     /// False while the connection still has to authenticate: then 10 arguments of 16 KB are the most.
     pub authenticated: bool,
@@ -176,16 +179,16 @@ impl RequestParser {
         buf: &[u8],
         request: &mut Request,
     ) -> Result<Option<usize>, ProtocolError> {
-        match self.step(buf, request)? {
+        // Whatever stands beyond the limit is not looked at, so that the way the bytes are split changes nothing.
+        let scope = buf.get(..self.limits.query_buffer_limit).unwrap_or(buf);
+        match self.step(scope, request)? {
             Some(consumed) => {
                 self.expect = Expect::Start;
                 self.at = 0;
                 self.scanned = 0;
                 Ok(Some(consumed))
             }
-            None if buf.len() > self.limits.query_buffer_limit => {
-                Err(Violation::QueryBufferLimit.into())
-            }
+            None if scope.len() < buf.len() => Err(Violation::QueryBufferLimit.into()),
             None => Ok(None),
         }
     }
@@ -328,7 +331,7 @@ impl RequestParser {
         too_big: Violation,
     ) -> Result<Option<(&'a [u8], usize)>, Violation> {
         let rest = buf.get(self.at..).unwrap_or_default();
-        let Some(end) = self.find_line_end(rest, b'\r', too_big)? else {
+        let Some(end) = self.find_line_end(rest, b'\r', MAX_HEADER_LEN, too_big)? else {
             return Ok(None);
         };
         if rest.len() < end + 2 {
@@ -342,7 +345,13 @@ impl RequestParser {
         buf: &[u8],
         request: &mut Request,
     ) -> Result<Option<usize>, Violation> {
-        let Some(end) = self.find_line_end(buf, b'\n', Violation::InlineTooBig)? else {
+        let Some(end) = self.find_line_end(
+            buf,
+            b'\n',
+            self.limits.max_inline_len,
+            Violation::InlineTooBig,
+        )?
+        else {
             return Ok(None);
         };
         let line = buf.get(..end).unwrap_or_default();
@@ -364,9 +373,10 @@ impl RequestParser {
         &mut self,
         rest: &[u8],
         delimiter: u8,
+        max_len: usize,
         too_big: Violation,
     ) -> Result<Option<usize>, Violation> {
-        let scope = rest.get(..=self.limits.max_inline_len).unwrap_or(rest);
+        let scope = rest.get(..=max_len).unwrap_or(rest);
         let unseen = scope.get(self.scanned..).unwrap_or_default();
         if let Some(offset) = unseen.iter().position(|byte| *byte == delimiter) {
             let end = self.scanned + offset;
@@ -375,10 +385,79 @@ impl RequestParser {
             return Ok(Some(end));
         }
         self.scanned = self.scanned.max(scope.len());
-        if rest.len() > self.limits.max_inline_len {
+        if rest.len() > max_len {
             Err(too_big)
         } else {
             Ok(None)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Expect, Limits, Request, RequestParser};
+
+    /// The offset up to which the parser never looks again.
+    fn looked_at(parser: &RequestParser) -> usize {
+        match parser.expect {
+            Expect::Bulk(_) => parser.at,
+            _ => parser.at + parser.scanned,
+        }
+    }
+
+    #[test]
+    fn an_unfinished_line_is_scanned_once() {
+        for line in [
+            "*000000000000000000000000",
+            "$abc",
+            "SET key value of an inline request",
+        ] {
+            let mut parser = RequestParser::new(Limits::default());
+            let mut request = Request::new();
+            for len in 1..=line.len() {
+                assert_eq!(
+                    parser.parse(&line.as_bytes()[..len], &mut request),
+                    Ok(None)
+                );
+                assert_eq!(looked_at(&parser), len, "{line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_payload_is_never_scanned() {
+        let mut parser = RequestParser::new(Limits::default());
+        let mut request = Request::new();
+        let mut bytes = b"*2\r\n$3\r\nGET\r\n$1000\r\n".to_vec();
+        let start = bytes.len();
+        while bytes.len() < start + 1001 {
+            assert_eq!(parser.parse(&bytes, &mut request), Ok(None));
+            assert_eq!((looked_at(&parser), request.len()), (start, 1));
+            assert_eq!(parser.needed(bytes.len()), start + 1002 - bytes.len());
+            bytes.push(b'\n');
+        }
+        bytes.push(b'\n');
+        assert_eq!(parser.parse(&bytes, &mut request), Ok(Some(bytes.len())));
+    }
+
+    #[test]
+    fn a_giant_request_gives_its_memory_back() {
+        let mut parser = RequestParser::new(Limits::default());
+        let mut request = Request::new();
+        let count = 10_000;
+        let many = format!("*{count}\r\n{}", "$0\r\n\r\n".repeat(count));
+        assert_eq!(
+            parser.parse(many.as_bytes(), &mut request),
+            Ok(Some(many.len()))
+        );
+        assert_eq!(request.len(), count);
+        let long = format!("\"{}\"\r\n", "x".repeat(65_000));
+        assert_eq!(
+            parser.parse(long.as_bytes(), &mut request),
+            Ok(Some(long.len()))
+        );
+        assert!(request.spans.capacity() <= super::KEPT_SPANS);
+        assert_eq!(parser.parse(b"PING\r\n", &mut request), Ok(Some(6)));
+        assert!(request.scratch.capacity() <= super::KEPT_SCRATCH_BYTES);
     }
 }
