@@ -41,7 +41,10 @@ pub enum Error {
 impl Error {
     /// Shorthand for [`Error::Corrupt`].
     pub fn corrupt(what: &'static str, detail: impl Into<String>) -> Self {
-        Self::Corrupt { what, detail: detail.into() }
+        Self::Corrupt {
+            what,
+            detail: detail.into(),
+        }
     }
 }
 

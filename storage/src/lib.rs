@@ -14,11 +14,17 @@
 //! | [`dataset`] | the Region's memory: databases, objects, expiry, the write set and its checkpoint |
 //! | [`rdb`] | Redis's payload format of DUMP and RESTORE |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
+)]
 
 pub mod engine;
 pub mod error;
 pub mod ids;
+pub mod keys;
+pub mod peer_storage;
 pub mod proto;
+pub mod snapshot;
 
 pub use error::{Error, Result};

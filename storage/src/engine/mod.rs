@@ -5,11 +5,17 @@
 //!
 //! Two implementations: the LSM (fjall) and an in-memory one whose unsynced writes can be dropped, as a power cut would.
 
+pub mod lsm;
+pub mod memory;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::Result;
+
+/// The longest key, in bytes. The LSM's journal keeps a key's length in 16 bits.
+pub const MAX_KEY_BYTES: usize = 65_535;
 
 /// How durable a batch is when [`Engine::write`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +68,12 @@ impl WriteBatch {
         self.bytes
     }
 
-    /// The operations in order.
+    /// The operations in order; `None` deletes.
+    pub fn ops(&self) -> &[(Bytes, Option<Bytes>)] {
+        &self.ops
+    }
+
+    /// The operations in order; `None` deletes.
     pub fn into_ops(self) -> Vec<(Bytes, Option<Bytes>)> {
         self.ops
     }
@@ -76,7 +87,7 @@ pub type SortedRecords<'a> = &'a mut dyn Iterator<Item = (Bytes, Option<Bytes>)>
 
 /// Reads of one consistent state.
 pub trait Reader: Send + Sync {
-    /// The value of `key`.
+    /// The value of `key`. It may share memory with the block that it was read from: copy what is kept for long.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>>;
     /// The pairs with `start <= key < end`, ascending. An empty `end` means no upper bound.
     fn scan(&self, start: &[u8], end: &[u8]) -> Scan<'_>;
@@ -84,13 +95,19 @@ pub trait Reader: Send + Sync {
 
 /// An ordered key-value engine. Shared between threads; every method may be called at any time.
 pub trait Engine: Reader + 'static {
-    /// Commits `batch` atomically. After an error the engine refuses every further write (a failed fsync is never retried).
+    /// Commits `batch` atomically. [`crate::Error::Full`] means that nothing was written and a later attempt may succeed.
+    /// After any other error the engine refuses every further write: a failed fsync is never retried, because the
+    /// system may report success the second time without having written anything.
     fn write(&self, batch: WriteBatch, durability: Durability) -> Result<()>;
     /// Makes everything written so far durable.
     fn sync(&self) -> Result<()>;
-    /// Adds sorted records as a table, atomically and durably when it returns. They win over everything written before.
+    /// Adds sorted records, atomically and durably when it returns, together with everything written before, over
+    /// which they win. Errors as [`Engine::write`].
     fn ingest(&self, records: SortedRecords<'_>) -> Result<()>;
-    /// A consistent view of the present state, unaffected by later writes.
+    /// The pairs with `start <= key < end` will never be read again: the engine may drop them whenever it likes, without
+    /// a write. Not remembered over a restart. A later call with the same `start` replaces the earlier one.
+    fn forget(&self, start: &[u8], end: &[u8]);
+    /// A consistent view of the present state, unaffected by later writes. It holds back the removal of old files.
     fn view(&self) -> Arc<dyn Reader>;
     /// Bytes on disk, approximately.
     fn disk_bytes(&self) -> u64;

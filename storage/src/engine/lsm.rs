@@ -1,0 +1,404 @@
+//! The LSM engine: one fjall database with one keyspace, so that an ingestion is atomic over all its records.
+//!
+//! What fjall 3.1 (with lsm-tree 3.1) does that its user must know, from its source:
+//!
+//! - **Commit.** A batch is encoded into the journal under one lock, flushed, `fdatasync`ed when asked, and only then
+//!   becomes visible. The lock is held across the fsync.
+//! - **Journal files** are 64 MB sparse files, so most syncs also allocate blocks. They rotate only when a memtable is
+//!   flushed and the journal has passed 64 MB: disk use of the journal is 64 to 128 MB plus a memtable, whatever
+//!   `journal_bytes` says below that.
+//! - **Ingestion** writes tables (each fsynced, and its folder), then under the journal lock flushes the memtable and
+//!   registers all tables in a new manifest, which is fsynced and renamed into place. So it is durable when it returns,
+//!   all or nothing, and takes earlier unsynced writes along. Tables of an ingestion that did not finish are removed
+//!   at the next start.
+//! - **Recovery** replays the journal up to the first thing that does not decode and cuts the rest off, as a torn tail
+//!   must be. A batch whose length is right and whose checksum is wrong makes it refuse to open instead; after a power
+//!   cut the last, unsynced batch can look like that. [`repair`] cuts exactly that batch off.
+//! - **Options of a keyspace** (memtable size, block size, filters) are stored when it is created; later openings use
+//!   the stored ones. Cache size, journal limit and threads are those of the present opening.
+//! - **Errors** of a write or of a background flush poison the database until it is opened again. Running out of disk is
+//!   therefore noticed before it happens: below `reserve_bytes` of free space writes are refused with [`Error::Full`],
+//!   fjall is not touched, and work goes on when there is room.
+
+mod obsolete;
+mod repair;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use fjall::config::{BlockSizePolicy, CompressionPolicy, FilterPolicy};
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode,
+    Readable, Snapshot,
+};
+use parking_lot::Mutex;
+
+use super::{Durability, Engine, MAX_KEY_BYTES, Reader, Scan, SortedRecords, WriteBatch};
+use crate::{Error, Result};
+
+use obsolete::Obsolete;
+pub use obsolete::ObsoleteFilter;
+
+const KEYSPACE: &str = "records";
+
+/// Free space is asked for again after so many bytes of writes. Small against every sensible reserve.
+const SPACE_CHECK_INTERVAL_BYTES: u64 = 1024 * 1024;
+
+/// How an [`LsmEngine`] uses memory, disk and threads. Start from [`LsmOptions::kv`] or [`LsmOptions::raft`].
+#[derive(Clone)]
+pub struct LsmOptions {
+    /// Block cache: decoded blocks of tables.
+    pub cache_bytes: u64,
+    /// A memtable that has grown to this is flushed to a table; while it is, a second one fills.
+    pub memtable_bytes: u64,
+    /// Old journals above this make their memtables flush. At least 64 MiB.
+    pub journal_bytes: u64,
+    /// Writes are refused with [`Error::Full`] while the file system has less room than this. 0: no check.
+    pub reserve_bytes: u64,
+    /// Threads that flush and compact.
+    pub worker_threads: usize,
+    /// Target size of a data block, before compression.
+    pub block_bytes: u32,
+    /// Bloom filters, for engines that are asked for keys that they do not have.
+    pub filters: bool,
+    /// LZ4 from the third level on.
+    pub compress: bool,
+    /// A power cut may have torn more than the last write, because writes are not all synced (`appendfsync everysec` or
+    /// `no`): then everything from the first torn one is cut off. Otherwise a torn write with whole ones after it is
+    /// damage, and the engine refuses to open.
+    pub unsynced_tail: bool,
+    /// Tells a compaction which pairs nobody can see any more.
+    pub obsolete: Option<ObsoleteFilter>,
+}
+
+impl LsmOptions {
+    /// For records: written by ingestion, read by key and by range.
+    pub fn kv() -> Self {
+        Self {
+            cache_bytes: 16 * 1024 * 1024,
+            memtable_bytes: 8 * 1024 * 1024,
+            journal_bytes: 64 * 1024 * 1024,
+            reserve_bytes: 64 * 1024 * 1024,
+            worker_threads: 1,
+            block_bytes: 4 * 1024,
+            filters: true,
+            compress: true,
+            unsynced_tail: false,
+            obsolete: None,
+        }
+    }
+
+    /// For the log: written by small synced batches, read seldom and in order, short-lived. Two threads, because fjall
+    /// then keeps one for flushes, and a writer waits when four memtables are queued.
+    pub fn raft() -> Self {
+        Self {
+            cache_bytes: 2 * 1024 * 1024,
+            memtable_bytes: 8 * 1024 * 1024,
+            journal_bytes: 64 * 1024 * 1024,
+            reserve_bytes: 64 * 1024 * 1024,
+            worker_threads: 2,
+            block_bytes: 32 * 1024,
+            filters: false,
+            compress: false,
+            unsynced_tail: false,
+            obsolete: None,
+        }
+    }
+
+    fn keyspace(&self) -> KeyspaceCreateOptions {
+        let mut options = KeyspaceCreateOptions::default()
+            .max_memtable_size(self.memtable_bytes)
+            .data_block_size_policy(BlockSizePolicy::all(self.block_bytes))
+            .manual_journal_persist(true);
+        if !self.filters {
+            options = options.filter_policy(FilterPolicy::disabled());
+        }
+        if !self.compress {
+            options = options.data_block_compression_policy(CompressionPolicy::disabled());
+        }
+        options
+    }
+}
+
+/// A fjall database in a directory of its own.
+pub struct LsmEngine {
+    database: Database,
+    keyspace: Keyspace,
+    obsolete: Arc<Obsolete>,
+    space: Space,
+    failure: Failure,
+}
+
+impl LsmEngine {
+    /// Opens the database in `dir`, creating it if needed, and recovers what was written.
+    pub fn open(dir: &Path, options: LsmOptions) -> Result<Self> {
+        let obsolete = Arc::new(Obsolete::new(options.obsolete.clone()));
+        let database = match open_database(dir, &options, &obsolete) {
+            Err(fjall::Error::JournalRecovery(reason)) => {
+                repair::cut_torn_tail(dir, &reason, options.unsynced_tail)?;
+                open_database(dir, &options, &obsolete)
+            }
+            other => other,
+        };
+        let database = database.map_err(|error| open_error(dir, error))?;
+        let keyspace = database
+            .keyspace(KEYSPACE, || options.keyspace())
+            .map_err(|error| open_error(dir, error))?;
+        let space = Space::new(dir, options.reserve_bytes);
+        Ok(Self {
+            database,
+            keyspace,
+            obsolete,
+            space,
+            failure: Failure::default(),
+        })
+    }
+
+    fn view_now(&self) -> LsmView {
+        LsmView {
+            snapshot: self.database.snapshot(),
+            keyspace: self.keyspace.clone(),
+        }
+    }
+
+    fn commit(&self, batch: WriteBatch, durability: Durability) -> fjall::Result<()> {
+        let mode = match durability {
+            Durability::Buffered => PersistMode::Buffer,
+            Durability::Synced => PersistMode::SyncData,
+        };
+        let mut commit = OwnedWriteBatch::with_capacity(self.database.clone(), batch.len())
+            .durability(Some(mode));
+        for (key, value) in batch.into_ops() {
+            match value {
+                Some(value) => commit.insert(&self.keyspace, key, value),
+                None => commit.remove(&self.keyspace, key),
+            }
+        }
+        commit.commit()
+    }
+
+    fn ingest_all(&self, records: SortedRecords<'_>) -> fjall::Result<()> {
+        let mut ingestion = self.keyspace.start_ingestion()?;
+        for (key, value) in records {
+            match value {
+                Some(value) => ingestion.write(key, value)?,
+                None => ingestion.write_tombstone(key)?,
+            }
+        }
+        ingestion.finish()
+    }
+}
+
+impl Reader for LsmEngine {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        Ok(self
+            .keyspace
+            .get(key)
+            .map_err(engine_error)?
+            .map(Into::into))
+    }
+
+    fn scan(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
+        self.view_now().scan_owned(start, end)
+    }
+}
+
+impl Engine for LsmEngine {
+    fn write(&self, batch: WriteBatch, durability: Durability) -> Result<()> {
+        self.failure.check()?;
+        if let Some((key, _)) = batch
+            .ops()
+            .iter()
+            .find(|(key, _)| key.len() > MAX_KEY_BYTES)
+        {
+            return Err(Error::Engine(format!(
+                "a key of {} bytes is longer than {MAX_KEY_BYTES}",
+                key.len()
+            )));
+        }
+        self.space.reserve(batch.size_bytes() as u64)?;
+        if batch.is_empty() {
+            return if durability == Durability::Synced {
+                self.sync()
+            } else {
+                Ok(())
+            };
+        }
+        self.commit(batch, durability)
+            .map_err(|error| self.failure.record(error))
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.failure.check()?;
+        self.database
+            .persist(PersistMode::SyncData)
+            .map_err(|error| self.failure.record(error))
+    }
+
+    fn ingest(&self, records: SortedRecords<'_>) -> Result<()> {
+        self.failure.check()?;
+        self.space.reserve(SPACE_CHECK_INTERVAL_BYTES)?;
+        self.ingest_all(records)
+            .map_err(|error| self.failure.record(error))
+    }
+
+    fn forget(&self, start: &[u8], end: &[u8]) {
+        self.obsolete.forget(start, end);
+    }
+
+    fn view(&self) -> Arc<dyn Reader> {
+        Arc::new(self.view_now())
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.database.disk_space().unwrap_or(0)
+    }
+}
+
+struct LsmView {
+    snapshot: Snapshot,
+    keyspace: Keyspace,
+}
+
+impl LsmView {
+    /// The iterator keeps the snapshot alive by itself, so it may outlive this view.
+    fn scan_owned(&self, start: &[u8], end: &[u8]) -> Scan<'static> {
+        if !end.is_empty() && start >= end {
+            return Box::new(std::iter::empty());
+        }
+        let pairs = if end.is_empty() {
+            self.snapshot.range(&self.keyspace, start..)
+        } else {
+            self.snapshot.range(&self.keyspace, start..end)
+        };
+        Box::new(pairs.map(|pair| {
+            let (key, value) = pair.into_inner().map_err(engine_error)?;
+            Ok((key.into(), value.into()))
+        }))
+    }
+}
+
+impl Reader for LsmView {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        Ok(self
+            .snapshot
+            .get(&self.keyspace, key)
+            .map_err(engine_error)?
+            .map(Into::into))
+    }
+
+    fn scan(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
+        self.scan_owned(start, end)
+    }
+}
+
+/// The first failed write; all later ones are refused.
+#[derive(Default)]
+struct Failure {
+    failed: AtomicBool,
+    reason: Mutex<String>,
+}
+
+impl Failure {
+    fn check(&self) -> Result<()> {
+        if self.failed.load(Ordering::Acquire) {
+            return Err(Error::Engine(format!(
+                "writes are refused after: {}",
+                self.reason.lock()
+            )));
+        }
+        Ok(())
+    }
+
+    fn record(&self, error: fjall::Error) -> Error {
+        let mut reason = self.reason.lock();
+        if !self.failed.swap(true, Ordering::AcqRel) {
+            *reason = error.to_string();
+        }
+        engine_error(error)
+    }
+}
+
+/// Notices a disk that is nearly full before a write fails on it.
+struct Space {
+    dir: PathBuf,
+    reserve_bytes: u64,
+    /// Bytes that may be written before asking again.
+    credit_bytes: AtomicU64,
+}
+
+impl Space {
+    fn new(dir: &Path, reserve_bytes: u64) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            reserve_bytes,
+            credit_bytes: AtomicU64::new(0),
+        }
+    }
+
+    fn reserve(&self, bytes: u64) -> Result<()> {
+        if self.reserve_bytes == 0 {
+            return Ok(());
+        }
+        let credit = self.credit_bytes.load(Ordering::Relaxed);
+        if bytes < credit {
+            self.credit_bytes.store(credit - bytes, Ordering::Relaxed);
+            return Ok(());
+        }
+        let stat = rustix::fs::statvfs(&self.dir).map_err(io::Error::from)?;
+        let free_bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if free_bytes < self.reserve_bytes.saturating_add(bytes) {
+            self.credit_bytes.store(0, Ordering::Relaxed);
+            return Err(Error::Full);
+        }
+        self.credit_bytes
+            .store(SPACE_CHECK_INTERVAL_BYTES, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn open_database(
+    dir: &Path,
+    options: &LsmOptions,
+    obsolete: &Arc<Obsolete>,
+) -> fjall::Result<Database> {
+    let obsolete = Arc::clone(obsolete);
+    Database::builder(dir)
+        .cache_size(options.cache_bytes)
+        .manual_journal_persist(true)
+        // The journal lives for seconds and is on the path of every acknowledgement: not worth compressing.
+        .journal_compression(CompressionType::None)
+        .max_journaling_size(options.journal_bytes.max(64 * 1024 * 1024))
+        .worker_threads(options.worker_threads.max(1))
+        .with_compaction_filter_factories(Arc::new(move |_| Some(Obsolete::factory(&obsolete))))
+        .open()
+}
+
+fn open_error(dir: &Path, error: fjall::Error) -> Error {
+    match error {
+        fjall::Error::Locked => Error::Foreign(format!(
+            "{} is in use by another process: stop it first",
+            dir.display()
+        )),
+        other => match engine_error(other) {
+            Error::Engine(reason) => {
+                Error::Engine(format!("cannot open {}: {reason}", dir.display()))
+            }
+            other => other,
+        },
+    }
+}
+
+fn engine_error(error: fjall::Error) -> Error {
+    let io = match error {
+        fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io)) => io,
+        other => return Error::Engine(other.to_string()),
+    };
+    match io.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full,
+        _ => Error::Io(io),
+    }
+}
