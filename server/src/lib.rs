@@ -3,3 +3,4 @@
 pub mod bootstrap;
 pub mod config;
 pub mod logging;
+pub mod transport;

@@ -1,0 +1,347 @@
+//! The dialing side of every link: connect, authenticate, drive, and after a break back off and begin again.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use storage::ids::StoreId;
+use thiserror::Error;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Duration, Instant, sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::auth::{Purpose, Role};
+use super::connection::{Connection, LinkError, Liveness};
+use super::counters;
+use super::handshake::{self, HandshakeError, Identity};
+use super::snapshot_send::Pace;
+use super::{Handler, TransportOptions};
+
+/// An outage is logged when it begins, when its cause changes, and then only this often.
+const REPEAT_LOG_AFTER: Duration = Duration::from_secs(30);
+
+/// How long a closing link may go on writing what it holds.
+pub(super) const FINISH_LIMIT: Duration = Duration::from_millis(200);
+
+/// What all tasks of one transport share.
+pub(super) struct Context {
+    pub(super) identity: Identity,
+    pub(super) options: TransportOptions,
+    pub(super) handler: Arc<dyn Handler>,
+    pub(super) snapshot_dir: std::path::PathBuf,
+    /// Becomes true once, at shutdown.
+    pub(super) shutdown: watch::Sender<bool>,
+    pub(super) tasks: Tasks,
+    /// Shared by all snapshots that leave this Store.
+    pub(super) pace: Pace,
+}
+
+impl Context {
+    /// Ends when the transport shuts down.
+    pub(super) async fn closing(&self) {
+        // An error would mean that the sender is gone, but it lives in self.
+        let _ = self.shutdown.subscribe().wait_for(|closing| *closing).await;
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        *self.shutdown.borrow()
+    }
+
+    pub(super) fn liveness(&self) -> Liveness {
+        Liveness {
+            ping_interval: self.options.ping_interval,
+            silence_limit: self.options.silence_limit,
+        }
+    }
+}
+
+/// Every task of a transport. Dropping it, or [`Tasks::end`], ends them.
+#[derive(Debug)]
+pub(super) struct Tasks {
+    runtime: Handle,
+    /// `None` after the end.
+    set: Mutex<Option<JoinSet<()>>>,
+}
+
+impl Tasks {
+    /// For the runtime that this is called in.
+    pub(super) fn new() -> Self {
+        Self {
+            runtime: Handle::current(),
+            set: Mutex::new(Some(JoinSet::new())),
+        }
+    }
+
+    /// From any thread. `None` after the end.
+    pub(super) fn spawn(
+        &self,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<AbortHandle> {
+        let mut set = self.set.lock();
+        let set = set.as_mut()?;
+        while set.try_join_next().is_some() {}
+        Some(set.spawn_on(task, &self.runtime))
+    }
+
+    /// Waits until the tasks have ended by themselves, and after `limit` ends them.
+    pub(super) async fn end(&self, limit: Duration) {
+        let Some(mut set) = self.set.lock().take() else {
+            return;
+        };
+        let all = async { while set.join_next().await.is_some() {} };
+        if timeout(limit, all).await.is_err() {
+            set.shutdown().await;
+        }
+    }
+
+    /// Ends them at once.
+    pub(super) fn abort(&self) {
+        self.set.lock().take();
+    }
+}
+
+/// Another Store, as one link sees it.
+#[derive(Debug)]
+pub(super) struct Remote {
+    pub(super) store: StoreId,
+    /// `host:port`; resolved anew at every attempt.
+    pub(super) address: String,
+    /// Whether the raft link to it stands.
+    pub(super) connected: AtomicBool,
+    /// The Store has just dialed us, so dialing it is worth trying at once.
+    pub(super) appeared: Notify,
+    /// A snapshot is under way to it.
+    pub(super) receives_snapshot: AtomicBool,
+}
+
+impl Remote {
+    pub(super) fn new(store: StoreId, address: String) -> Self {
+        Self {
+            store,
+            address,
+            connected: AtomicBool::new(false),
+            appeared: Notify::new(),
+            receives_snapshot: AtomicBool::new(false),
+        }
+    }
+}
+
+/// Why there is no link.
+#[derive(Debug, Error)]
+pub(super) enum DialError {
+    #[error("{0}")]
+    Connect(#[from] io::Error),
+    #[error("no answer to the connection request in {0:?}")]
+    TimedOut(Duration),
+    #[error("{0}")]
+    Handshake(#[from] HandshakeError),
+}
+
+/// Connects and authenticates.
+pub(super) async fn dial(
+    context: &Context,
+    remote: &Remote,
+    purpose: Purpose,
+) -> Result<Connection, DialError> {
+    let limit = context.options.connect_timeout;
+    let mut stream = timeout(limit, connect(&remote.address))
+        .await
+        .unwrap_or(Err(DialError::TimedOut(limit)))?;
+    stream.set_nodelay(true)?;
+    handshake::dial(
+        &mut stream,
+        &context.identity,
+        remote.store,
+        purpose,
+        context.options.handshake_timeout,
+    )
+    .await?;
+    counters::connects(remote.store, purpose).increment(1);
+    Ok(Connection::new(
+        stream,
+        remote.store,
+        Role::Dialer,
+        purpose,
+        context.liveness(),
+    ))
+}
+
+async fn connect(address: &str) -> Result<TcpStream, DialError> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+    for address in lookup_host(address).await? {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last.into())
+}
+
+/// What a standing link does, and what happens while it does not stand.
+pub(super) trait Driver: Send + Sync {
+    const PURPOSE: Purpose;
+
+    /// Uses the connection until it ends.
+    fn drive(
+        &self,
+        context: &Context,
+        connection: &mut Connection,
+    ) -> impl Future<Output = LinkError> + Send;
+
+    /// The connection has ended, or an attempt has failed: nothing can be sent until the next one succeeds.
+    fn down(&self, context: &Context);
+
+    /// The transport shuts down; the link ends.
+    fn closed(&self);
+}
+
+/// Keeps one link standing until shutdown.
+pub(super) async fn keep<D: Driver>(context: Arc<Context>, remote: Arc<Remote>, driver: Arc<D>) {
+    let mut backoff = Backoff::new(&context.options);
+    let mut outage = Outage::default();
+    while !context.is_closing() {
+        let attempt = tokio::select! {
+            attempt = dial(&context, &remote, D::PURPOSE) => attempt,
+            () = context.closing() => break,
+        };
+        match attempt {
+            Ok(mut connection) => {
+                outage.end::<D>(&remote);
+                let since = Instant::now();
+                let error = driver.drive(&context, &mut connection).await;
+                if context.is_closing() {
+                    break;
+                }
+                outage.begin::<D>(&remote, &format!("lost the connection: {error}"));
+                backoff.lived(since.elapsed());
+            }
+            Err(error) => {
+                outage.begin::<D>(&remote, &error.to_string());
+                if matches!(&error, DialError::Handshake(error) if error.is_lasting()) {
+                    backoff.lengthen();
+                }
+            }
+        }
+        driver.down(&context);
+        tokio::select! {
+            () = sleep(backoff.next()) => {}
+            () = remote.appeared.notified() => {}
+            () = context.closing() => break,
+        }
+    }
+    driver.closed();
+}
+
+/// Exponential back-off; the wait is drawn from the upper half of the current length, so that Stores that lost each other
+/// together do not return together.
+#[derive(Debug)]
+struct Backoff {
+    first: Duration,
+    longest: Duration,
+    current: Duration,
+}
+
+impl Backoff {
+    fn new(options: &TransportOptions) -> Self {
+        Self {
+            first: options.backoff_first,
+            longest: options.backoff_longest,
+            current: options.backoff_first,
+        }
+    }
+
+    /// Only a connection that lasted starts the series over: a peer that accepts and hangs up is not courted.
+    fn lived(&mut self, lifetime: Duration) {
+        if lifetime >= self.longest {
+            self.current = self.first;
+        }
+    }
+
+    fn lengthen(&mut self) {
+        self.current = self.longest;
+    }
+
+    fn next(&mut self) -> Duration {
+        let wait = self.current.mul_f64(0.5 + 0.5 * fraction());
+        self.current = (self.current * 2).min(self.longest);
+        wait
+    }
+}
+
+/// A random number in 0..1; 1 if the system has no randomness, which only costs the jitter.
+fn fraction() -> f64 {
+    let mut bytes = [0; 4];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 1.0,
+    }
+}
+
+/// Logs an outage without flooding. Only the raft link speaks up: the others share its fate.
+#[derive(Debug, Default)]
+struct Outage {
+    logged: Option<(String, Instant)>,
+}
+
+impl Outage {
+    fn begin<D: Driver>(&mut self, remote: &Remote, cause: &str) {
+        let Remote { store, address, .. } = remote;
+        if D::PURPOSE != Purpose::Raft {
+            debug!(
+                "no {} link to node {store} at {address}: {cause}",
+                D::PURPOSE.name()
+            );
+            return;
+        }
+        remote.connected.store(false, Ordering::Relaxed);
+        let known = self
+            .logged
+            .as_ref()
+            .is_some_and(|(last, at)| last == cause && at.elapsed() < REPEAT_LOG_AFTER);
+        if !known {
+            warn!("cannot reach node {store} at {address}: {cause}; trying again");
+            self.logged = Some((cause.to_owned(), Instant::now()));
+        }
+    }
+
+    fn end<D: Driver>(&mut self, remote: &Remote) {
+        if D::PURPOSE == Purpose::Raft {
+            remote.connected.store(true, Ordering::Relaxed);
+            info!("connected to node {} at {}", remote.store, remote.address);
+            self.logged = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Backoff;
+    use crate::transport::TransportOptions;
+    use tokio::time::Duration;
+
+    #[test]
+    fn backoff_grows_with_jitter_up_to_its_bound_and_starts_over_after_a_lasting_connection() {
+        let options = TransportOptions {
+            backoff_first: Duration::from_millis(10),
+            backoff_longest: Duration::from_millis(35),
+            ..TransportOptions::default()
+        };
+        let mut backoff = Backoff::new(&options);
+        for length_ms in [10, 20, 35, 35] {
+            let length = Duration::from_millis(length_ms);
+            let wait = backoff.next();
+            assert!(
+                wait >= length / 2 && wait <= length,
+                "{wait:?} of {length:?}"
+            );
+        }
+        backoff.lived(Duration::from_millis(34));
+        assert!(backoff.next() >= Duration::from_millis(17));
+        backoff.lived(Duration::from_millis(35));
+        assert!(backoff.next() <= Duration::from_millis(10));
+    }
+}
