@@ -402,3 +402,78 @@ fn engine_error(error: fjall::Error) -> Error {
         _ => Error::Io(io),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(engine: &LsmEngine, keys: std::ops::Range<u32>) {
+        let mut batch = WriteBatch::new();
+        for key in keys {
+            batch.put(key.to_be_bytes().to_vec(), "value");
+        }
+        engine.write(batch, Durability::Buffered).unwrap();
+    }
+
+    fn count(reader: &dyn Reader) -> usize {
+        reader.scan(b"", b"").count()
+    }
+
+    fn compact(engine: &LsmEngine) {
+        engine.keyspace.rotate_memtable_and_wait().unwrap();
+        engine.keyspace.major_compact().unwrap();
+    }
+
+    #[test]
+    fn forgotten_pairs_disappear_with_a_compaction_and_stay_in_older_views() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = LsmEngine::open(dir.path(), LsmOptions::raft()).unwrap();
+        put(&engine, 0..100);
+        let view = engine.view();
+        engine.forget(&0u32.to_be_bytes(), &60u32.to_be_bytes());
+        assert_eq!(count(&engine), 100, "nothing happens before a compaction");
+        compact(&engine);
+        assert_eq!(count(&engine), 40);
+        assert_eq!(count(view.as_ref()), 100);
+    }
+
+    #[test]
+    fn obsolete_pairs_disappear_with_a_compaction() {
+        let dir = tempfile::tempdir().unwrap();
+        let even: ObsoleteFilter = Arc::new(|key, value| {
+            value == b"value" && key.last().is_some_and(|last| last % 2 == 0)
+        });
+        let engine = LsmEngine::open(
+            dir.path(),
+            LsmOptions {
+                obsolete: Some(even),
+                ..LsmOptions::kv()
+            },
+        )
+        .unwrap();
+        put(&engine, 0..10);
+        compact(&engine);
+        assert_eq!(count(&engine), 5);
+    }
+
+    #[test]
+    fn after_a_failure_every_write_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = LsmEngine::open(dir.path(), LsmOptions::kv()).unwrap();
+        let first = engine.failure.record(fjall::Error::Io(io::Error::from(
+            io::ErrorKind::StorageFull,
+        )));
+        assert!(matches!(first, Error::Full));
+        let mut batch = WriteBatch::new();
+        batch.put("key", "value");
+        assert!(matches!(
+            engine.write(batch, Durability::Synced),
+            Err(Error::Engine(_))
+        ));
+        assert!(matches!(engine.sync(), Err(Error::Engine(_))));
+        assert!(matches!(
+            engine.ingest(&mut std::iter::empty()),
+            Err(Error::Engine(_))
+        ));
+    }
+}
