@@ -106,7 +106,7 @@ fn batch(records: &Records) -> WriteBatch {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn the_lsm_and_the_memory_engine_agree(ops in prop::collection::vec(op(), 1..40)) {

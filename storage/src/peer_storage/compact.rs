@@ -37,7 +37,7 @@ impl PeerStorage {
         self.shrink_log_bytes(to);
         self.truncated_index = to;
         self.truncated_term = term;
-        self.assert_invariants();
+        self.assert_positions(self.commit_index());
         self.cache.compact(to);
         self.drop_old_snapshot();
         forget_log(&self.engines, self.region_id, to);

@@ -177,7 +177,7 @@ impl PeerStorage {
         );
         self.applied_index = index;
         self.hard_state.commit = self.hard_state.commit.max(index.get());
-        self.assert_invariants();
+        self.assert_positions(self.commit_index());
         self.cache.shrink(index, self.options.log_cache_bytes);
     }
 
@@ -192,21 +192,21 @@ impl PeerStorage {
         if index > self.applied_index {
             self.set_applied(index);
         }
-        self.assert_invariants();
+        self.assert_positions(self.commit_index());
     }
 
-    fn positions(&self) -> Positions {
+    fn positions(&self, commit: LogIndex) -> Positions {
         Positions {
             truncated: self.truncated_index,
             checkpoint: self.checkpoint_index,
             applied: self.applied_index,
-            commit: self.commit_index(),
+            commit,
             last: self.last_index,
         }
     }
 
-    fn assert_invariants(&self) {
-        if let Err(violation) = self.positions().check() {
+    fn assert_positions(&self, commit: LogIndex) {
+        if let Err(violation) = self.positions(commit).check() {
             panic!("Region {}: {violation}", self.region_id);
         }
     }

@@ -60,7 +60,7 @@ impl PeerStorage {
             received: None,
         };
         storage
-            .positions()
+            .positions(storage.commit_index())
             .check()
             .map_err(|violation| Error::corrupt("Raft state", violation))?;
         storage.read_tail()?;

@@ -38,14 +38,17 @@ impl PeerStorage {
             saved.snapshot = Some(self.install_snapshot(ready)?);
             saved.synced = true;
         }
-        let hard_state = ready
+        let mut hard_state = ready
             .hs()
             .cloned()
             .unwrap_or_else(|| self.hard_state.clone());
+        // It may be known to be further already, from `set_applied`.
+        hard_state.commit = hard_state.commit.max(self.hard_state.commit);
         let elected =
             (hard_state.term, hard_state.vote) != (self.hard_state.term, self.hard_state.vote);
         if ready.entries().is_empty() && !elected {
-            self.set_hard_state(hard_state);
+            self.assert_positions(LogIndex(hard_state.commit));
+            self.hard_state = hard_state;
             return Ok(saved);
         }
         let durability = if elected {
@@ -55,10 +58,11 @@ impl PeerStorage {
         };
         let mut batch = WriteBatch::new();
         self.append(ready.entries(), &mut batch)?;
+        self.assert_positions(LogIndex(hard_state.commit));
         self.put_local_state(&hard_state, &mut batch);
         self.engines.raft.write(batch, durability)?;
         self.stored_last_index = self.last_index;
-        self.set_hard_state(hard_state);
+        self.hard_state = hard_state;
         saved.synced = durability == Durability::Synced;
         Ok(saved)
     }
@@ -78,15 +82,5 @@ impl PeerStorage {
             keys::raft_state(self.region_id),
             encode_local_state(hard_state, last, truncated),
         );
-    }
-
-    /// The commit index may already be known to be further, from [`Self::set_applied`].
-    fn set_hard_state(&mut self, hard_state: HardState) {
-        let commit = self.hard_state.commit.max(hard_state.commit);
-        self.hard_state = HardState {
-            commit,
-            ..hard_state
-        };
-        self.assert_invariants();
     }
 }

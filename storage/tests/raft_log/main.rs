@@ -1,0 +1,10 @@
+//! PeerStorage under a real `RawNode`, on engines that lose power, fill up and fail.
+
+mod cluster;
+mod compaction;
+mod conflict;
+mod identity;
+mod node;
+mod restart;
+mod snapshots;
+mod stream;
