@@ -283,3 +283,36 @@ fn damage_before_synced_writes_is_reported_unless_writes_are_not_synced() {
     .unwrap();
     assert_eq!(all(&engine), [("a".into(), "first write".into())]);
 }
+
+#[test]
+fn a_creation_that_was_interrupted_begins_again() {
+    for version in [None, Some("")] {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("lock"), "").unwrap();
+        fs::create_dir(dir.path().join("keyspaces")).unwrap();
+        fs::write(dir.path().join("0.jnl"), [0; 8192]).unwrap();
+        if let Some(version) = version {
+            fs::write(dir.path().join("version"), version).unwrap();
+        }
+        put(&open(dir.path()), "a", "1", Durability::Synced).unwrap();
+        assert_eq!(all(&open(dir.path())).len(), 1);
+    }
+}
+
+#[test]
+fn a_directory_with_data_and_no_version_is_not_taken_for_a_new_one() {
+    let dir = TempDir::new().unwrap();
+    put(&open(dir.path()), "a", "1", Durability::Synced).unwrap();
+    let version = fs::read(dir.path().join("version")).unwrap();
+    fs::remove_file(dir.path().join("version")).unwrap();
+    let refused = LsmEngine::open(dir.path(), LsmOptions::kv());
+    assert!(matches!(
+        refused,
+        Err(Error::Corrupt {
+            what: "data directory",
+            ..
+        })
+    ));
+    fs::write(dir.path().join("version"), version).unwrap();
+    assert_eq!(all(&open(dir.path())).len(), 1);
+}

@@ -13,13 +13,15 @@
 //!   at the next start.
 //! - **Recovery** replays the journal up to the first thing that does not decode and cuts the rest off, as a torn tail
 //!   must be. A batch whose length is right and whose checksum is wrong makes it refuse to open instead; after a power
-//!   cut the last, unsynced batch can look like that. [`repair`] cuts exactly that batch off.
+//!   cut the last, unsynced batch can look like that. `repair` cuts exactly that batch off.
+//! - **Creation** that was interrupted makes every later opening fail. `creation` clears that up.
 //! - **Options of a keyspace** (memtable size, block size, filters) are stored when it is created; later openings use
 //!   the stored ones. Cache size, journal limit and threads are those of the present opening.
 //! - **Errors** of a write or of a background flush poison the database until it is opened again. Running out of disk is
 //!   therefore noticed before it happens: below `reserve_bytes` of free space writes are refused with [`Error::Full`],
 //!   fjall is not touched, and work goes on when there is room.
 
+mod creation;
 mod obsolete;
 mod repair;
 
@@ -136,6 +138,7 @@ impl LsmEngine {
     /// Opens the database in `dir`, creating it if needed, and recovers what was written.
     pub fn open(dir: &Path, options: LsmOptions) -> Result<Self> {
         let obsolete = Arc::new(Obsolete::new(options.obsolete.clone()));
+        creation::clear_unfinished(dir)?;
         let database = match open_database(dir, &options, &obsolete) {
             Err(fjall::Error::JournalRecovery(reason)) => {
                 repair::cut_torn_tail(dir, &reason, options.unsynced_tail)?;

@@ -4,6 +4,7 @@ mod cluster;
 mod compaction;
 mod conflict;
 mod identity;
+mod lsm;
 mod node;
 mod restart;
 mod snapshots;
