@@ -1,0 +1,221 @@
+//! The Region's memory: databases, objects, expiry, the write set and its checkpoint.
+//!
+//! **What it is.** The working set as native structures, on which commands run, over the kv engine, which holds every
+//! record durably as of the last checkpoint. Memory is a subset of the keys: objects that nobody uses are dropped when
+//! there is not room for all, and come back when asked for. Counts of keys are exact per slot at all times, so it is
+//! known when memory holds all keys of a slot ("complete"): then a miss costs no look at the disk.
+//!
+//! **A read** goes through a [`View`] under the shared lock: memory, else (slot not complete) the write set's deletions, else
+//! the engine, inline; the key is noted, and [`Dataset::promote`] loads it later.
+//!
+//! **A write** happens only in a [`Txn`], which executes one log entry. It changes memory and puts the key's record into the
+//! write set, coalesced. [`Dataset::freeze`] makes that a [`Checkpoint`], whose run ingests all records together with
+//! RaftApplyState; until [`Dataset::checkpoint_done`] its objects stay in memory. The log is compacted behind it.
+//!
+//! **Order.** Keys lie in order of slot, then of a keyed hash, in memory and on disk alike. SCAN walks that order, so its
+//! cursor is a position that nothing moves: every key that is there throughout a scan is given once.
+//!
+//! **Flush and swap** are O(1): FLUSHDB notes the log index before which records of the physical database are not there,
+//! SWAPDB exchanges which physical databases two logical ones are.
+//!
+//! **Deterministic.** The same entries give the same state, digest and checkpoint; which objects are in memory, and when
+//! they were used, is each replica's own and decides nothing.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `position` | slot and hash of a key, and the order they make |
+//! | `entry`, `access` | a key and its value in one allocation; when and how often it was used |
+//! | `slot_table`, `database` | the entries of a slot; of a database, with counts and accounts |
+//! | `counts`, `expiry` | keys per slot; keys that expire, earliest first |
+//! | `record`, `system` | the layout of records in the kv engine |
+//! | `write_set`, `checkpoint` | what changed, and how it becomes durable |
+//! | `cold`, `walk` | what is only on disk: lookups, loading, dropping; and the ordered walk over both |
+//! | `view`, `txn` | reads and writes |
+
+mod access;
+mod checkpoint;
+mod cold;
+mod counts;
+mod database;
+mod entry;
+mod expiry;
+mod object;
+mod position;
+mod record;
+mod slot_table;
+mod stats;
+mod system;
+mod txn;
+mod view;
+mod walk;
+mod write_set;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use prost::Message;
+
+pub use checkpoint::{Checkpoint, CheckpointDone, Obsolete};
+pub use database::Garbage;
+pub use object::{Encoding, Kind, Object, parse_int};
+pub use position::slot_of;
+pub use stats::DatasetStats;
+pub use txn::{Event, Expiry, Txn};
+pub use view::{ScannedKey, View};
+
+use crate::engine::Engine;
+use crate::ids::{DB_COUNT, DbIndex, LogIndex, RegionId, Term};
+use crate::proto::command::ExpiredKey;
+use crate::proto::raft::ConfState;
+use crate::proto::store::RaftApplyState;
+use crate::{Error, Result, keys};
+
+/// How a data set is opened.
+#[derive(Clone, Default)]
+pub struct DatasetOptions {
+    /// Memory above which cold objects are dropped, in bytes; 0: no limit.
+    pub maxmemory_bytes: u64,
+    /// Seeds the hash of keys. The same on all replicas, for the life of the Region.
+    pub hash_seed: [u8; 16],
+}
+
+/// The Region's memory. See the module's page.
+pub struct Dataset {
+    region: RegionId,
+    engine: Arc<dyn Engine>,
+    hasher: position::KeyHasher,
+    maxmemory_bytes: u64,
+    /// The physical database of each logical one.
+    mapping: [record::PhysicalDb; DB_COUNT as usize],
+    /// By physical number.
+    databases: [database::Database; DB_COUNT as usize],
+    /// As of the last entry executed.
+    applied: RaftApplyState,
+    checkpoint_index: LogIndex,
+    conf_changed: bool,
+    frozen: Option<Arc<checkpoint::Frozen>>,
+    obsolete: Obsolete,
+    /// Keys that readers found on disk.
+    wanted: Mutex<Vec<cold::Wanted>>,
+    warm_up: cold::WarmUp,
+    hand: cold::Hand,
+    garbage: Vec<Garbage>,
+    events: Option<Vec<Event>>,
+    counters: stats::Counters,
+}
+
+impl Dataset {
+    /// Reads RaftApplyState and the system records of the Region from the kv engine. Its cost does not depend on the
+    /// size of the data set: keys load when asked for, or by [`Self::load_next`].
+    pub fn open(region: RegionId, engine: Arc<dyn Engine>, options: DatasetOptions) -> Result<Self> {
+        let applied = match engine.get(&keys::apply_state(region))? {
+            Some(bytes) => RaftApplyState::decode(bytes).map_err(|error| Error::corrupt("RaftApplyState", error.to_string()))?,
+            None => RaftApplyState::default(),
+        };
+        let mut dataset = Self {
+            region,
+            engine,
+            hasher: position::KeyHasher::new(&options.hash_seed),
+            maxmemory_bytes: options.maxmemory_bytes,
+            mapping: std::array::from_fn(|number| record::PhysicalDb(number as u8)),
+            databases: Default::default(),
+            checkpoint_index: LogIndex(applied.applied_index),
+            applied,
+            conf_changed: false,
+            frozen: None,
+            obsolete: Obsolete::default(),
+            wanted: Mutex::default(),
+            warm_up: cold::WarmUp::default(),
+            hand: cold::Hand::default(),
+            garbage: Vec::new(),
+            events: None,
+            counters: stats::Counters::default(),
+        };
+        system::load(&mut dataset)?;
+        let flushed_at = dataset.databases.each_ref().map(|database| database.flushed_at);
+        dataset.obsolete.set(&flushed_at);
+        Ok(dataset)
+    }
+
+    /// Index, term, configuration and logical time as of the last entry executed.
+    pub fn apply_state(&self) -> &RaftApplyState {
+        &self.applied
+    }
+
+    /// The configuration that travels with the next checkpoint.
+    pub fn set_conf_state(&mut self, conf_state: ConfState) {
+        self.applied.conf_state = Some(conf_state);
+        self.conf_changed = true;
+    }
+
+    /// The greatest logical time applied, in milliseconds of Unix time.
+    pub fn now_ms(&self) -> u64 {
+        self.applied.now_ms
+    }
+
+    /// Reads database `db` at logical time `now_ms`: what expired before is not there.
+    pub fn view(&self, db: DbIndex, now_ms: u64) -> View<'_> {
+        View::new(self, db, now_ms)
+    }
+
+    /// Begins the execution of one log entry, in database 0. `index` must be the next one: a replica that skips an entry
+    /// is not a replica. Logical time becomes the greater of `now_ms` and what it was; `seed` feeds [`Txn::random`].
+    pub fn begin(&mut self, index: LogIndex, term: Term, now_ms: u64, seed: u64) -> Txn<'_> {
+        assert_eq!(index.get(), self.applied.applied_index + 1, "entries are executed in order, each once");
+        self.applied.applied_index = index.get();
+        self.applied.applied_term = term.get();
+        self.applied.now_ms = self.applied.now_ms.max(now_ms);
+        Txn::new(self, seed)
+    }
+
+    /// Keys in memory that have expired at `now_ms`, the earliest first, at most `limit`: what a leader proposes to delete.
+    /// Keys that are only on disk are invisible from their time on, and removed when a write meets them.
+    pub fn expired(&self, now_ms: u64, limit: usize) -> Vec<ExpiredKey> {
+        let mut found: Vec<ExpiredKey> = Vec::new();
+        for (db, &physical) in (0u32..).zip(&self.mapping) {
+            let database = self.database(physical);
+            for (expire_at_ms, at) in database.expiry.expired(now_ms).take(limit) {
+                let entries = database.slot(at.slot).into_iter().flat_map(|slot| slot.with_hash(at.hash));
+                let expiring = entries.filter(|entry| entry.expire_at_ms() == Some(expire_at_ms));
+                found.extend(expiring.map(|entry| {
+                    ExpiredKey { db, key: bytes::Bytes::copy_from_slice(entry.key()), expire_at_ms }
+                }));
+            }
+        }
+        found.sort_by_key(|key| key.expire_at_ms);
+        found.truncate(limit);
+        found
+    }
+
+    /// Keeps events of keys from now on, or no more. They gather in [`Self::take_events`].
+    pub fn record_events(&mut self, enabled: bool) {
+        self.events = enabled.then(Vec::new);
+    }
+
+    /// The events since the last call, in order.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        self.events.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// What flushes took out of memory, to be dropped where it disturbs nobody: another thread.
+    pub fn take_garbage(&mut self) -> Vec<Garbage> {
+        std::mem::take(&mut self.garbage)
+    }
+
+    fn physical(&self, db: DbIndex) -> record::PhysicalDb {
+        #[expect(clippy::indexing_slicing, reason = "a DbIndex above 15 is a caller's mistake that must not pass")]
+        self.mapping[usize::from(db.get())]
+    }
+
+    #[inline]
+    fn database(&self, db: record::PhysicalDb) -> &database::Database {
+        #[expect(clippy::indexing_slicing, reason = "physical numbers come from the mapping and are checked when read")]
+        &self.databases[usize::from(db.0)]
+    }
+
+    #[inline]
+    fn database_mut(&mut self, db: record::PhysicalDb) -> &mut database::Database {
+        #[expect(clippy::indexing_slicing, reason = "physical numbers come from the mapping and are checked when read")]
+        &mut self.databases[usize::from(db.0)]
+    }
+}

@@ -1,0 +1,202 @@
+//! Writes: the execution of one log entry.
+
+mod keyspace;
+mod strings;
+
+use super::Dataset;
+use super::access::split_mix;
+use super::object::{Object, is_expired};
+use super::position::Position;
+use super::record::{PhysicalDb, RecordKey};
+use super::view::View;
+use crate::Result;
+use crate::ids::{DbIndex, LogIndex};
+
+/// What happens to a key's expiry when its value is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// The key does not expire any more.
+    Clear,
+    /// As it was (KEEPTTL).
+    Keep,
+    /// At a time in milliseconds of Unix time.
+    AtMs(u64),
+}
+
+/// Something that happened to a key, for keyspace notifications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The event's name, as in Redis: `set`, `del`, `expired`, …
+    pub kind: &'static str,
+    /// The logical database.
+    pub db: DbIndex,
+    /// The key.
+    pub key: Box<[u8]>,
+}
+
+/// Executes one log entry. Everything here is deterministic: the same entries on the same state give the same state.
+///
+/// A key that has expired at the entry's time is removed when it is met, which is counted and noted as an event.
+pub struct Txn<'a> {
+    dataset: &'a mut Dataset,
+    db: DbIndex,
+    physical: PhysicalDb,
+    index: LogIndex,
+    now_ms: u64,
+    seed: u64,
+}
+
+impl<'a> Txn<'a> {
+    pub(super) fn new(dataset: &'a mut Dataset, seed: u64) -> Self {
+        let db = DbIndex(0);
+        let physical = dataset.physical(db);
+        let (index, now_ms) = (LogIndex(dataset.applied.applied_index), dataset.applied.now_ms);
+        Self { dataset, db, physical, index, now_ms, seed }
+    }
+
+    /// Works on another database from now on.
+    pub fn select(&mut self, db: DbIndex) {
+        self.db = db;
+        self.physical = self.dataset.physical(db);
+    }
+
+    /// The database at work.
+    pub fn db(&self) -> DbIndex {
+        self.db
+    }
+
+    /// The entry's index.
+    pub fn index(&self) -> LogIndex {
+        self.index
+    }
+
+    /// The entry's time, in milliseconds of Unix time.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// A number from the entry's seed; each call gives another.
+    pub fn random(&mut self) -> u64 {
+        split_mix(&mut self.seed)
+    }
+
+    /// Reads the database at work at the entry's time.
+    pub fn view(&self) -> View<'_> {
+        View::new(self.dataset, self.db, self.now_ms)
+    }
+
+    /// Reads another database at the entry's time.
+    pub fn view_of(&self, db: DbIndex) -> View<'_> {
+        View::new(self.dataset, db, self.now_ms)
+    }
+
+    /// The data set, for its statistics.
+    pub fn dataset(&self) -> &Dataset {
+        self.dataset
+    }
+
+    /// Notes an event of a key in the database at work, if events are kept.
+    pub fn notify(&mut self, kind: &'static str, key: &[u8]) {
+        let db = self.db;
+        if let Some(events) = &mut self.dataset.events {
+            events.push(Event { kind, db, key: key.into() });
+        }
+    }
+
+    /// Where events are kept; none unless [`Dataset::record_events`] asked for them.
+    pub fn events(&mut self) -> Option<&mut Vec<Event>> {
+        self.dataset.events.as_mut()
+    }
+
+    /// The value of `key`, brought into memory; counts as a use of it.
+    pub fn lookup(&mut self, key: &[u8]) -> Result<Option<Object<'_>>> {
+        let found = self.peek_at(key)?;
+        let random = self.now_ms.wrapping_mul(self.index.get()).wrapping_add(1);
+        let object = found.map(|at| self.object(at, key));
+        let object = object.flatten();
+        if let Some(object) = &object {
+            object.touch(split_mix(&mut { random }));
+        }
+        Ok(object)
+    }
+
+    /// The value of `key`, brought into memory, without counting as a use of it.
+    pub fn peek(&mut self, key: &[u8]) -> Result<Option<Object<'_>>> {
+        let found = self.peek_at(key)?;
+        Ok(found.and_then(|at| self.object(at, key)))
+    }
+
+    /// True when `key` is there. No use of it.
+    pub fn exists(&mut self, key: &[u8]) -> Result<bool> {
+        Ok(self.peek_at(key)?.is_some())
+    }
+
+    fn peek_at(&mut self, key: &[u8]) -> Result<Option<Position>> {
+        let at = self.position(key);
+        Ok(self.bring(self.physical, at, key)?.then_some(at))
+    }
+
+    fn object(&self, at: Position, key: &[u8]) -> Option<Object<'_>> {
+        let entry = self.dataset.database(self.physical).find(at, key)?;
+        Some(Object::memory(entry, self.now_ms))
+    }
+
+    #[inline]
+    fn position(&self, key: &[u8]) -> Position {
+        self.dataset.hasher.position(key)
+    }
+
+    #[inline]
+    fn record_key<'k>(&self, db: PhysicalDb, at: Position, key: &'k [u8]) -> RecordKey<'k> {
+        RecordKey::new(&self.dataset.hasher, db, at, key)
+    }
+
+    /// Makes sure that `key` is in memory if it is there at all; removes it if it has expired. True when it is there.
+    #[inline]
+    fn bring(&mut self, db: PhysicalDb, at: Position, key: &[u8]) -> Result<bool> {
+        let database = self.dataset.database(db);
+        let expire_at_ms = match database.find(at, key) {
+            Some(entry) => entry.expire_at_ms(),
+            None if database.is_complete(at.slot) => return Ok(false),
+            None => match self.load(db, at, key)? {
+                Some(expire_at_ms) => expire_at_ms,
+                None => return Ok(false),
+            },
+        };
+        if is_expired(expire_at_ms, self.now_ms) {
+            self.erase(db, at, key)?;
+            self.note_expired(db, key);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Loads a key from the disk; answers its expiry if it is there.
+    #[cold]
+    fn load(&mut self, db: PhysicalDb, at: Position, key: &[u8]) -> Result<Option<Option<u64>>> {
+        let Some(stored) = self.dataset.read_cold(db, &self.record_key(db, at, key))? else { return Ok(None) };
+        self.dataset.admit(db, at, key, &stored)?;
+        Ok(Some(stored.expire_at_ms))
+    }
+
+    /// Deletes a key that is in memory.
+    fn erase(&mut self, db: PhysicalDb, at: Position, key: &[u8]) -> Result<()> {
+        let record_key = self.record_key(db, at, key);
+        let database = self.dataset.database_mut(db);
+        if let Some(entry) = database.take(at, key) {
+            database.counts.subtract(at.slot);
+            database.count_expiring(entry.expire_at_ms(), None);
+            database.write_set.delete(&record_key);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn note_expired(&mut self, db: PhysicalDb, key: &[u8]) {
+        self.dataset.counters.expired_keys += 1;
+        let logical = self.dataset.mapping.iter().position(|&physical| physical == db);
+        if let (Some(events), Some(logical)) = (&mut self.dataset.events, logical) {
+            events.push(Event { kind: "expired", db: DbIndex(logical as u8), key: key.into() });
+        }
+    }
+}

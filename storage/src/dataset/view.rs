@@ -1,0 +1,270 @@
+//! Reads of one database at one logical time.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::ops::ControlFlow;
+
+use super::Dataset;
+use super::access::split_mix;
+use super::object::{Kind, Object};
+use super::position::Position;
+use super::record::{PhysicalDb, RecordKey};
+use super::walk::{self, Range};
+use crate::Result;
+use crate::ids::{DbIndex, SLOT_COUNT, Slot};
+
+/// Keys that a window of the hash space holds on average, when a random key is drawn from it.
+const WINDOW_KEYS: u64 = 8;
+/// More keys than this are never in a window, for all practical purposes: on average there are 8 to 16.
+const WINDOW_MAX_KEYS: u64 = 48;
+/// Windows tried before any is taken: one in six is accepted at worst.
+const WINDOW_TRIES: usize = 200;
+/// Keys drawn that turn out to have expired, before the next one in order is taken instead.
+const EXPIRED_TRIES: usize = 100;
+
+/// Reads one database at one logical time: what has expired is not there. Counts hits and misses, which reach the data set
+/// when the view is dropped.
+pub struct View<'a> {
+    dataset: &'a Dataset,
+    physical: PhysicalDb,
+    now_ms: u64,
+    touches: bool,
+    hits: Cell<u64>,
+    misses: Cell<u64>,
+    random: Cell<u64>,
+}
+
+/// A key that a scan met.
+pub struct ScannedKey<'a> {
+    /// The key.
+    pub key: Cow<'a, [u8]>,
+    /// Its type.
+    pub kind: Kind,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(dataset: &'a Dataset, db: DbIndex, now_ms: u64) -> Self {
+        Self {
+            dataset,
+            physical: dataset.physical(db),
+            now_ms,
+            touches: true,
+            hits: Cell::new(0),
+            misses: Cell::new(0),
+            random: Cell::new(now_ms),
+        }
+    }
+
+    /// The same view, whose lookups do not count as uses of the keys (CLIENT NO-TOUCH).
+    pub fn without_touching(mut self) -> Self {
+        self.touches = false;
+        self
+    }
+
+    /// The time of the view, in milliseconds of Unix time.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// Statistics of the data set.
+    pub fn dataset(&self) -> &'a Dataset {
+        self.dataset
+    }
+
+    /// The value of `key`; counts as a use of it.
+    #[inline]
+    pub fn lookup(&self, key: &[u8]) -> Result<Option<Object<'a>>> {
+        self.find(key, self.touches)
+    }
+
+    /// The value of `key`, without counting as a use of it (TYPE, TTL, OBJECT).
+    pub fn peek(&self, key: &[u8]) -> Result<Option<Object<'a>>> {
+        self.find(key, false)
+    }
+
+    /// True when `key` is there. No use of it.
+    pub fn exists(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.peek(key)?.is_some())
+    }
+
+    #[inline]
+    fn find(&self, key: &[u8], touch: bool) -> Result<Option<Object<'a>>> {
+        let at = self.dataset.hasher.position(key);
+        let database = self.dataset.database(self.physical);
+        let found = match database.find(at, key) {
+            Some(entry) => Some(Object::memory(entry, self.now_ms)),
+            None if database.is_complete(at.slot) => None,
+            None => self.find_cold(at, key)?,
+        };
+        let found = found.filter(|object| !object.is_expired());
+        match &found {
+            Some(object) => {
+                self.hits.set(self.hits.get() + 1);
+                if touch {
+                    let mut state = self.random.get();
+                    object.touch(split_mix(&mut state));
+                    self.random.set(state);
+                }
+            }
+            None => self.misses.set(self.misses.get() + 1),
+        }
+        Ok(found)
+    }
+
+    #[cold]
+    fn find_cold(&self, at: Position, key: &[u8]) -> Result<Option<Object<'a>>> {
+        let record_key = RecordKey::new(&self.dataset.hasher, self.physical, at, key);
+        let stored = self.dataset.read_cold(self.physical, &record_key)?;
+        if stored.is_some() {
+            self.dataset.want(self.physical, key);
+        }
+        Ok(stored.map(|stored| Object::disk(stored, self.now_ms)))
+    }
+
+    /// Number of keys, those included that have expired and are not removed yet, as Redis counts.
+    pub fn len(&self) -> u64 {
+        self.dataset.database(self.physical).counts.total()
+    }
+
+    /// True without keys.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of keys that have an expiry.
+    pub fn expires_len(&self) -> u64 {
+        self.dataset.database(self.physical).expiring
+    }
+
+    /// Walks on from `cursor` (0: from the start) until about `count` keys were visited. Answers the next cursor, 0 at the
+    /// end, and the keys. Every key that is there during a whole walk is given exactly once, whatever else changes, on
+    /// whichever replica each step runs. Any number is accepted as a cursor.
+    pub fn scan(&self, cursor: u64, count: usize) -> Result<(u64, Vec<ScannedKey<'a>>)> {
+        let Some(start) = Position::from_cursor(cursor) else { return Ok((0, Vec::new())) };
+        let mut keys = Vec::new();
+        let mut visited = 0;
+        for slot in self.dataset.used_slots(self.physical, start.slot) {
+            let from = if slot == start.slot { start } else { Position { slot, hash: 0 } };
+            let mut next = None;
+            let flow = walk::walk_slot(self.dataset, self.range(from, u32::MAX), |hash, group| {
+                visited += group.len();
+                let there = group.drain(..).filter(|found| !found.object.is_expired());
+                keys.extend(there.map(|found| ScannedKey { kind: found.object.kind(), key: found.key }));
+                next = Position { slot, hash }.next();
+                if visited >= count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            if flow.is_break() {
+                return Ok((next.map_or(0, Position::cursor), keys));
+            }
+        }
+        Ok((0, keys))
+    }
+
+    /// Gives `visit` every key with its value, in the order of [`Self::scan`].
+    pub fn for_each_key(&self, mut visit: impl FnMut(&[u8], &Object<'a>)) -> Result<()> {
+        for slot in self.dataset.used_slots(self.physical, 0) {
+            self.for_each_in_slot(slot, |key, object| {
+                visit(key, object);
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Number of keys of a slot, counted as [`Self::len`] counts.
+    pub fn count_keys_in_slot(&self, slot: Slot) -> u64 {
+        self.dataset.database(self.physical).counts.of(slot.get()).into()
+    }
+
+    /// The first keys of a slot in the order of [`Self::scan`], at most `limit`.
+    pub fn keys_in_slot(&self, slot: Slot, limit: usize) -> Result<Vec<Vec<u8>>> {
+        let mut keys = Vec::new();
+        if limit > 0 && slot.get() < SLOT_COUNT {
+            self.for_each_in_slot(slot.get(), |key, _| {
+                keys.push(key.to_vec());
+                if keys.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+        }
+        Ok(keys)
+    }
+
+    fn for_each_in_slot(
+        &self,
+        slot: u16,
+        mut visit: impl FnMut(&[u8], &Object<'a>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let range = self.range(Position { slot, hash: 0 }, u32::MAX);
+        walk::walk_slot(self.dataset, range, |_, group| {
+            let mut there = group.iter().filter(|found| !found.object.is_expired());
+            there.try_for_each(|found| visit(&found.key, &found.object))
+        })?;
+        Ok(())
+    }
+
+    fn range(&self, from: Position, last_hash: u32) -> Range {
+        Range { db: self.physical, from, last_hash, now_ms: self.now_ms }
+    }
+
+    /// A key drawn with equal chances from all that are there, in memory or on disk; none of an empty database. The same
+    /// `random` gives the same key on every replica.
+    pub fn random_key(&self, random: u64) -> Result<Option<Vec<u8>>> {
+        let mut state = random;
+        let counts = &self.dataset.database(self.physical).counts;
+        for _ in 0..EXPIRED_TRIES {
+            let Some(nth) = split_mix(&mut state).checked_rem(counts.total()) else { return Ok(None) };
+            let Some(slot) = counts.slot_of_nth(nth) else { return Ok(None) };
+            if let Some(key) = self.random_in_slot(slot, &mut state)? {
+                return Ok(Some(key));
+            }
+        }
+        self.next_key(split_mix(&mut state))
+    }
+
+    /// Draws a narrow window of the slot's hashes until one is accepted, with a chance in proportion to the keys in it,
+    /// then one of its keys: each key has the same chance, and only few are looked at. None if it has expired.
+    fn random_in_slot(&self, slot: u16, state: &mut u64) -> Result<Option<Vec<u8>>> {
+        let count = u64::from(self.dataset.database(self.physical).counts.of(slot));
+        let bits = (count / WINDOW_KEYS).checked_ilog2().unwrap_or(0).min(31);
+        let width = u64::from(u32::MAX) + 1 >> bits;
+        for attempt in 0..WINDOW_TRIES {
+            let first = (u64::from(split_mix(state) as u32) / width) * width;
+            let (first, last) = (first as u32, (first + width - 1) as u32);
+            let (choice, chance) = (split_mix(state), split_mix(state));
+            let mut keys: Vec<Option<Vec<u8>>> = Vec::new();
+            let _ = walk::walk_slot(self.dataset, self.range(Position { slot, hash: first }, last), |_, group| {
+                keys.extend(group.drain(..).map(|found| (!found.object.is_expired()).then(|| found.key.into_owned())));
+                ControlFlow::Continue(())
+            })?;
+            let found = keys.len() as u64;
+            let accepted = bits == 0 || chance % WINDOW_MAX_KEYS < found || attempt + 1 == WINDOW_TRIES;
+            if accepted && found > 0 {
+                return Ok(keys.swap_remove((choice % found) as usize));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first key from a random position on, and round: when most keys have expired.
+    fn next_key(&self, random: u64) -> Result<Option<Vec<u8>>> {
+        let start = Position { slot: (random >> 32) as u16 % SLOT_COUNT, hash: random as u32 };
+        for mut cursor in [start.cursor(), 0] {
+            loop {
+                let (next, mut keys) = self.scan(cursor, 1)?;
+                if !keys.is_empty() {
+                    return Ok(Some(keys.swap_remove(0).key.into_owned()));
+                }
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Drop for View<'_> {
+    fn drop(&mut self) {
+        self.dataset.counters.add_lookups(self.hits.get(), self.misses.get());
+    }
+}

@@ -1,0 +1,415 @@
+//! The records of one database that changed since the last checkpoint, coalesced.
+//!
+//! Small records are copied, as they will be on disk, into an append-only arena with a hash index; writing a key again
+//! overwrites its record in place where it fits. A large value is only marked: its bytes are shared with the checkpoint
+//! when the set is frozen. Everything is moved, never walked, at a freeze, except the marks of large values.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as TableEntry;
+use smallvec::SmallVec;
+
+use super::position::spread;
+use super::record::{PREFIX_BYTES, RecordKey};
+
+/// Values above this are marked instead of copied at every write.
+pub(super) const LARGE_BYTES: usize = 4096;
+
+const FIRST_CHUNK_BYTES: usize = 16 << 10;
+const LAST_CHUNK_BYTES: usize = 1 << 20;
+
+/// Lengths before each record: of the key behind its prefix, of the room for the value, of the value.
+const LENGTHS_BYTES: usize = 12;
+/// In place of the value's length.
+const TOMBSTONE: u32 = u32::MAX;
+const LARGE: u32 = u32::MAX - 1;
+/// Room beyond the value, for a number or an expiry that becomes longer.
+const SPARE_BYTES: usize = 3;
+
+/// What a key's last write was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pending {
+    Put,
+    Delete,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    chunk: u32,
+    offset: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Indexed {
+    hash: u32,
+    place: Place,
+}
+
+/// Records in chunks, found by engine key. `C` holds a chunk's bytes.
+struct Records<C> {
+    index: HashTable<Indexed>,
+    chunks: Vec<C>,
+}
+
+struct Lengths {
+    rest: usize,
+    room: usize,
+    value: u32,
+}
+
+impl<C: AsRef<[u8]>> Records<C> {
+    fn lengths(&self, place: Place) -> Option<Lengths> {
+        let chunk = self.chunks.get(place.chunk as usize)?.as_ref();
+        let bytes = chunk.get(place.offset as usize..)?.first_chunk::<LENGTHS_BYTES>()?;
+        let &[a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
+        Some(Lengths {
+            rest: u32::from_le_bytes([a, b, c, d]) as usize,
+            room: u32::from_le_bytes([e, f, g, h]) as usize,
+            value: u32::from_le_bytes([i, j, k, l]),
+        })
+    }
+
+    /// The engine key of a record.
+    fn key(&self, place: Place) -> Option<&[u8]> {
+        let lengths = self.lengths(place)?;
+        let start = place.offset as usize + LENGTHS_BYTES;
+        self.chunks.get(place.chunk as usize)?.as_ref().get(start..start + PREFIX_BYTES + lengths.rest)
+    }
+
+    #[inline]
+    fn holds(&self, place: Place, key: &RecordKey<'_>) -> bool {
+        let Some((prefix, rest)) = self.key(place).and_then(|key| key.split_first_chunk()) else { return false };
+        *prefix == key.prefix && *rest == *key.rest
+    }
+
+    fn find(&self, key: &RecordKey<'_>) -> Option<Place> {
+        let hash = key.position.hash;
+        let found = self.index.find(spread(hash), |at| at.hash == hash && self.holds(at.place, key))?;
+        Some(found.place)
+    }
+
+    fn pending(&self, key: &RecordKey<'_>) -> Option<Pending> {
+        let lengths = self.lengths(self.find(key)?)?;
+        Some(if lengths.value == TOMBSTONE { Pending::Delete } else { Pending::Put })
+    }
+}
+
+struct LargeMark {
+    key: Box<[u8]>,
+    bytes: usize,
+}
+
+/// Records since the last freeze.
+pub(super) struct WriteSet {
+    records: Records<Vec<u8>>,
+    large: BTreeMap<Place, LargeMark>,
+    arena_bytes: usize,
+    large_bytes: usize,
+}
+
+impl Default for WriteSet {
+    fn default() -> Self {
+        let records = Records { index: HashTable::new(), chunks: Vec::new() };
+        Self { records, large: BTreeMap::new(), arena_bytes: 0, large_bytes: 0 }
+    }
+}
+
+impl WriteSet {
+    /// An empty set with an index for so many records: it need not grow under the writers.
+    pub(super) fn with_capacity(records: usize) -> Self {
+        let mut set = Self::default();
+        set.records.index.reserve(records, |at: &Indexed| spread(at.hash));
+        set
+    }
+
+    /// Number of records.
+    pub(super) fn len(&self) -> usize {
+        self.records.index.len()
+    }
+
+    /// Bytes held, the large values that are only marked included.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.arena_bytes + self.large_bytes + self.len() * size_of::<Indexed>()
+    }
+
+    /// Bytes allocated here.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let chunks: usize = self.records.chunks.iter().map(Vec::capacity).sum();
+        chunks + self.records.index.allocation_size()
+    }
+
+    /// The last write of a key; none: not since the last freeze.
+    pub(super) fn pending(&self, key: &RecordKey<'_>) -> Option<Pending> {
+        self.records.pending(key)
+    }
+
+    /// The record becomes `head` and `payload`.
+    #[inline]
+    pub(super) fn put(&mut self, key: &RecordKey<'_>, head: &[u8], payload: &[u8]) {
+        let length = head.len() + payload.len();
+        let (place, was) = self.place(key, length);
+        if was == LARGE {
+            self.unmark(place);
+        }
+        self.write_value(place, length as u32, head, payload, key.rest.len());
+    }
+
+    /// The value of `key`, which is too large to be copied now, is to be taken from memory at the freeze.
+    pub(super) fn put_large(&mut self, key: &RecordKey<'_>, full_key: &[u8], bytes: usize) {
+        let (place, was) = self.place(key, 0);
+        if was == LARGE {
+            self.unmark(place);
+        }
+        self.write_value(place, LARGE, &[], &[], key.rest.len());
+        self.large.insert(place, LargeMark { key: full_key.into(), bytes });
+        self.large_bytes += bytes;
+    }
+
+    /// The record is to be deleted.
+    pub(super) fn delete(&mut self, key: &RecordKey<'_>) {
+        let (place, was) = self.place(key, 0);
+        if was == LARGE {
+            self.unmark(place);
+        }
+        self.write_value(place, TOMBSTONE, &[], &[], key.rest.len());
+    }
+
+    fn unmark(&mut self, place: Place) {
+        if let Some(mark) = self.large.remove(&place) {
+            self.large_bytes -= mark.bytes;
+        }
+    }
+
+    /// A place for the key with room for `length` bytes of value, and the present value's length (0 if new).
+    #[inline]
+    fn place(&mut self, key: &RecordKey<'_>, length: usize) -> (Place, u32) {
+        let hash = key.position.hash;
+        let Some(old) = self.records.find(key) else {
+            let place = self.append(key, length);
+            self.records.index.insert_unique(spread(hash), Indexed { hash, place }, |at| spread(at.hash));
+            return (place, 0);
+        };
+        let was = self.records.lengths(old).map_or((0, 0), |lengths| (lengths.room, lengths.value));
+        if was.0 >= length {
+            return (old, was.1);
+        }
+        if was.1 == LARGE {
+            self.unmark(old);
+        }
+        let place = self.append(key, length);
+        if let TableEntry::Occupied(mut found) =
+            self.records.index.entry(spread(hash), |at| at.place == old, |at| spread(at.hash))
+        {
+            found.get_mut().place = place;
+        }
+        (place, 0)
+    }
+
+    fn append(&mut self, key: &RecordKey<'_>, length: usize) -> Place {
+        let room = length + SPARE_BYTES;
+        let total = LENGTHS_BYTES + PREFIX_BYTES + key.rest.len() + room;
+        let chunks = &mut self.records.chunks;
+        if chunks.last().is_none_or(|last| last.capacity() - last.len() < total) {
+            let size = FIRST_CHUNK_BYTES.checked_shl(chunks.len() as u32).unwrap_or(0);
+            let size = if size == 0 { LAST_CHUNK_BYTES } else { size.min(LAST_CHUNK_BYTES) };
+            chunks.push(Vec::with_capacity(size.max(total)));
+        }
+        let number = chunks.len() - 1;
+        self.arena_bytes += total;
+        let Some(chunk) = chunks.last_mut() else { return Place { chunk: 0, offset: 0 } };
+        let offset = chunk.len();
+        chunk.extend_from_slice(&(key.rest.len() as u32).to_le_bytes());
+        chunk.extend_from_slice(&(room as u32).to_le_bytes());
+        chunk.extend_from_slice(&0u32.to_le_bytes());
+        chunk.extend_from_slice(&key.prefix);
+        chunk.extend_from_slice(&key.rest);
+        chunk.resize(offset + total, 0);
+        Place { chunk: number as u32, offset: offset as u32 }
+    }
+
+    /// Writes a record's value into the room that [`Self::place`] made.
+    #[inline]
+    fn write_value(&mut self, place: Place, marker: u32, head: &[u8], payload: &[u8], rest: usize) {
+        let Some(chunk) = self.records.chunks.get_mut(place.chunk as usize) else { return };
+        let start = place.offset as usize;
+        if let Some(length) = chunk.get_mut(start + 8..start + LENGTHS_BYTES) {
+            length.copy_from_slice(&marker.to_le_bytes());
+        }
+        let value = start + LENGTHS_BYTES + PREFIX_BYTES + rest;
+        let middle = value + head.len();
+        if let Some(room) = chunk.get_mut(value..middle) {
+            room.copy_from_slice(head);
+        }
+        if let Some(room) = chunk.get_mut(middle..middle + payload.len()) {
+            room.copy_from_slice(payload);
+        }
+    }
+
+    /// What changed, for good. `value_of` gives a large value's head and bytes by its key.
+    pub(super) fn freeze(self, mut value_of: impl FnMut(&[u8]) -> Option<LargeValue>) -> FrozenSet {
+        let large = self.large.into_iter();
+        let large = large.filter_map(|(place, mark)| Some((place, value_of(&mark.key)?))).collect();
+        let chunks = self.records.chunks.into_iter().map(Bytes::from).collect();
+        FrozenSet {
+            records: Records { index: self.records.index, chunks },
+            large,
+            size_bytes: self.arena_bytes + self.large_bytes,
+        }
+    }
+}
+
+/// A large value of a frozen set.
+pub(super) struct LargeValue {
+    pub(super) head: SmallVec<[u8; 32]>,
+    pub(super) bytes: Arc<Vec<u8>>,
+}
+
+/// A database's part of a checkpoint.
+pub(super) struct FrozenSet {
+    records: Records<Bytes>,
+    large: BTreeMap<Place, LargeValue>,
+    size_bytes: usize,
+}
+
+/// Where a frozen record is, and the part of its engine key that tells nearly all apart.
+#[derive(Clone, Copy)]
+pub(super) struct FrozenRecord {
+    order: u64,
+    place: Place,
+}
+
+impl FrozenRecord {
+    /// Slot, database, kind and hash.
+    pub(super) fn order(self) -> u64 {
+        self.order
+    }
+}
+
+impl FrozenSet {
+    pub(super) fn pending(&self, key: &RecordKey<'_>) -> Option<Pending> {
+        self.records.pending(key)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.records.index.len()
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    /// All records, in no particular order.
+    pub(super) fn records(&self) -> impl Iterator<Item = FrozenRecord> {
+        self.records.index.iter().map(|at| {
+            let key = self.records.key(at.place).unwrap_or_default();
+            // Behind the first byte, which all share.
+            let order = key.get(1..).and_then(|key| key.first_chunk()).map_or(0, |bytes| u64::from_be_bytes(*bytes));
+            FrozenRecord { order, place: at.place }
+        })
+    }
+
+    /// The engine key of one of [`Self::records`].
+    pub(super) fn key(&self, record: FrozenRecord) -> &[u8] {
+        self.records.key(record.place).unwrap_or_default()
+    }
+
+    /// Engine key and value of one of [`Self::records`]; no value: the key is to be deleted.
+    pub(super) fn record(&self, record: FrozenRecord) -> (Bytes, Option<Bytes>) {
+        let place = record.place;
+        let (Some(lengths), Some(chunk)) = (self.records.lengths(place), self.records.chunks.get(place.chunk as usize))
+        else {
+            return (Bytes::new(), None);
+        };
+        let start = place.offset as usize + LENGTHS_BYTES;
+        let end = start + PREFIX_BYTES + lengths.rest;
+        let value = match lengths.value {
+            TOMBSTONE => None,
+            LARGE => self.large.get(&place).map(|value| {
+                let mut bytes = Vec::with_capacity(value.head.len() + value.bytes.len());
+                bytes.extend_from_slice(&value.head);
+                bytes.extend_from_slice(&value.bytes);
+                Bytes::from(bytes)
+            }),
+            length => Some(chunk.slice(end..end + length as usize)),
+        };
+        (chunk.slice(start..end), value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::position::{KeyHasher, Position};
+    use crate::dataset::record::PhysicalDb;
+
+    fn with_key<R>(key: &[u8], f: impl FnOnce(&RecordKey<'_>) -> R) -> R {
+        let hasher = KeyHasher::new(&[2; 16]);
+        f(&RecordKey::new(&hasher, PhysicalDb(0), hasher.position(key), key))
+    }
+
+    fn contents(set: &FrozenSet) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+        let records = set.records().map(|record| set.record(record));
+        records.map(|(key, value)| (key[PREFIX_BYTES..].to_vec(), value.map(|value| value.to_vec()))).collect()
+    }
+
+    #[test]
+    fn the_last_write_of_a_key_counts() {
+        let mut set = WriteSet::default();
+        let mut expected = BTreeMap::new();
+        for round in 0..4usize {
+            for n in 0..3000usize {
+                let key = format!("key{n}").into_bytes();
+                let action = (n * 7 + round * 3) % 5;
+                with_key(&key, |record_key| match action {
+                    0 => {
+                        set.delete(record_key);
+                        expected.insert(key.clone(), None);
+                    }
+                    1 => {
+                        set.put_large(record_key, &key, 9000);
+                        expected.insert(key.clone(), Some([&b"H"[..], &key].concat()));
+                    }
+                    _ => {
+                        let payload = vec![b'p'; n % 40 * (round + 1)];
+                        set.put(record_key, b"head", &payload);
+                        expected.insert(key.clone(), Some([&b"head"[..], &payload].concat()));
+                    }
+                });
+                let pending = with_key(&key, |record_key| set.pending(record_key));
+                assert_eq!(pending, Some(if action == 0 { Pending::Delete } else { Pending::Put }));
+            }
+        }
+        assert_eq!(set.len(), 3000);
+        assert_eq!(with_key(b"absent", |record_key| set.pending(record_key)), None);
+        let marked = expected.values().flatten().filter(|value| value.starts_with(b"H")).count();
+        assert_eq!((set.large.len(), set.large_bytes), (marked, marked * 9000));
+        let frozen = set.freeze(|key| {
+            Some(LargeValue { head: SmallVec::from_slice(b"H"), bytes: Arc::new(key.to_vec()) })
+        });
+        assert_eq!(contents(&frozen), expected);
+        assert_eq!(with_key(b"key1", |record_key| frozen.pending(record_key)), Some(if expected[&b"key1"[..]].is_none() { Pending::Delete } else { Pending::Put }));
+    }
+
+    #[test]
+    fn overwriting_in_place_costs_no_memory() {
+        let mut set = WriteSet::default();
+        for n in 0..10_000u64 {
+            with_key(b"counter", |key| set.put(key, b"h", n.to_string().as_bytes()));
+        }
+        assert!(set.size_bytes() < 500, "{}", set.size_bytes());
+    }
+
+    #[test]
+    fn a_key_larger_than_a_chunk_is_kept() {
+        let hasher = KeyHasher::new(&[2; 16]);
+        let long = vec![b'k'; 3 << 20];
+        let position = Position { slot: 1, hash: 1 };
+        let key = RecordKey { rest: (&long).into(), ..RecordKey::new(&hasher, PhysicalDb(0), position, b"") };
+        let mut set = WriteSet::default();
+        set.put(&key, b"h", b"value");
+        assert_eq!(contents(&set.freeze(|_| None))[&long], Some(b"hvalue".to_vec()));
+    }
+}
