@@ -19,6 +19,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
+pub mod dataset;
 pub mod engine;
 pub mod error;
 pub mod ids;

@@ -21,7 +21,9 @@ pub(super) struct Access(AtomicU32);
 impl Access {
     /// Of an object made now.
     pub(super) fn new(now_ms: u64) -> Self {
-        Self(AtomicU32::new(seconds(now_ms) << COUNTER_BITS | INITIAL_COUNTER))
+        Self(AtomicU32::new(
+            seconds(now_ms) << COUNTER_BITS | INITIAL_COUNTER,
+        ))
     }
 
     /// Notes a use. `random` decides whether the counter rises.

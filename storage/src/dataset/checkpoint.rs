@@ -60,26 +60,40 @@ impl Checkpoint {
     /// than [`crate::Error::Full`] is fatal; after that one it may be run again.
     pub fn run(&self, engine: &dyn Engine) -> Result<CheckpointDone> {
         let sets = &self.frozen.sets;
-        let mut order: Vec<_> = sets.iter().flat_map(|set| set.records().map(move |record| (record, set))).collect();
+        let mut order: Vec<_> = sets
+            .iter()
+            .flat_map(|set| set.records().map(move |record| (record, set)))
+            .collect();
         order.sort_unstable_by(|(a, a_set), (b, b_set)| {
-            a.order().cmp(&b.order()).then_with(|| a_set.key(*a).cmp(b_set.key(*b)))
+            a.order()
+                .cmp(&b.order())
+                .then_with(|| a_set.key(*a).cmp(b_set.key(*b)))
         });
         let data = order.into_iter().map(|(record, set)| set.record(record));
         // The system's keys come before all data.
         engine.ingest(&mut self.frozen.system.iter().cloned().chain(data))?;
-        Ok(CheckpointDone { index: self.frozen.index, flushed_at: self.frozen.flushed_at })
+        Ok(CheckpointDone {
+            index: self.frozen.index,
+            flushed_at: self.frozen.flushed_at,
+        })
     }
 }
 
 impl Dataset {
     /// Bytes of the records that changed since the last freeze.
     pub fn write_set_bytes(&self) -> usize {
-        self.databases.iter().map(|database| database.write_set.size_bytes()).sum()
+        self.databases
+            .iter()
+            .map(|database| database.write_set.size_bytes())
+            .sum()
     }
 
     /// Number of the records that changed since the last freeze.
     pub fn write_set_records(&self) -> usize {
-        self.databases.iter().map(|database| database.write_set.len()).sum()
+        self.databases
+            .iter()
+            .map(|database| database.write_set.len())
+            .sum()
     }
 
     /// Takes what changed since the last call as a checkpoint to be run. None when no entry was applied since, or while
@@ -90,7 +104,10 @@ impl Dataset {
         if self.frozen.is_some() || (index <= self.checkpoint_index && !self.conf_changed) {
             return None;
         }
-        let mut system = vec![(keys::apply_state(self.region), Some(Bytes::from(self.applied.encode_to_vec())))];
+        let mut system = vec![(
+            keys::apply_state(self.region),
+            Some(Bytes::from(self.applied.encode_to_vec())),
+        )];
         system.extend(system::records(self));
         system.sort_unstable();
         let hasher = &self.hasher;
@@ -100,8 +117,16 @@ impl Dataset {
             set.freeze(|key| database.large_value(hasher.position(key), key, index))
         };
         let sets = self.databases.iter_mut().map(freeze).collect();
-        let flushed_at = self.databases.each_ref().map(|database| database.flushed_at);
-        let frozen = Arc::new(Frozen { index, system, sets, flushed_at });
+        let flushed_at = self
+            .databases
+            .each_ref()
+            .map(|database| database.flushed_at);
+        let frozen = Arc::new(Frozen {
+            index,
+            system,
+            sets,
+            flushed_at,
+        });
         self.frozen = Some(Arc::clone(&frozen));
         self.conf_changed = false;
         Some(Checkpoint { frozen })
@@ -109,7 +134,11 @@ impl Dataset {
 
     /// Takes note that a checkpoint is durable. What it wrote may now be dropped from memory.
     pub fn checkpoint_done(&mut self, done: CheckpointDone) {
-        debug_assert!(self.frozen.as_ref().is_some_and(|frozen| frozen.index == done.index));
+        debug_assert!(
+            self.frozen
+                .as_ref()
+                .is_some_and(|frozen| frozen.index == done.index)
+        );
         self.frozen = None;
         self.checkpoint_index = done.index;
         self.obsolete.set(&done.flushed_at);
@@ -138,9 +167,14 @@ pub struct Obsolete {
 impl Obsolete {
     /// True when the record `key`, `value` of the kv engine, and all older values of the key, can never be seen again.
     pub fn is_obsolete(&self, key: &[u8], value: &[u8]) -> bool {
-        let Ok(ParsedKey::Meta { db, .. }) = record::parse_key(key) else { return false };
-        let Some(flushed_at) = self.flushed_at.get(usize::from(db.0)) else { return false };
-        record::write_index(value).is_some_and(|index| index.get() < flushed_at.load(Ordering::Relaxed))
+        let Ok(ParsedKey::Meta { db, .. }) = record::parse_key(key) else {
+            return false;
+        };
+        let Some(flushed_at) = self.flushed_at.get(usize::from(db.0)) else {
+            return false;
+        };
+        record::write_index(value)
+            .is_some_and(|index| index.get() < flushed_at.load(Ordering::Relaxed))
     }
 
     pub(super) fn set(&self, flushed_at: &[LogIndex; DB_COUNT as usize]) {

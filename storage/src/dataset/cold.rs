@@ -9,6 +9,7 @@ use super::entry::{Entry, StringParts};
 use super::object::Kind;
 use super::position::Position;
 use super::record::{self, ParsedKey, PhysicalDb, RecordKey, Stored};
+use super::slot_table::SlotTable;
 use crate::ids::{DB_COUNT, SLOT_COUNT};
 use crate::{Error, Result, keys};
 
@@ -43,7 +44,10 @@ struct Place {
 
 impl Place {
     fn position(self) -> Position {
-        Position { slot: self.slot, hash: self.hash }
+        Position {
+            slot: self.slot,
+            hash: self.hash,
+        }
     }
 }
 
@@ -61,7 +65,9 @@ impl Dataset {
         if self.is_pending(db, key) {
             return Ok(None);
         }
-        let Some(value) = self.engine.get(&key.to_vec())? else { return Ok(None) };
+        let Some(value) = self.engine.get(&key.to_vec())? else {
+            return Ok(None);
+        };
         let stored = Stored::decode(&value)?;
         Ok((stored.index >= self.database(db).flushed_at).then_some(stored))
     }
@@ -69,7 +75,10 @@ impl Dataset {
     /// True when the key changed since the last durable checkpoint. Of a key that is not in memory: it was deleted.
     pub(super) fn is_pending(&self, db: PhysicalDb, key: &RecordKey<'_>) -> bool {
         self.database(db).write_set.pending(key).is_some()
-            || self.frozen.as_ref().is_some_and(|frozen| frozen.pending(db, key).is_some())
+            || self
+                .frozen
+                .as_ref()
+                .is_some_and(|frozen| frozen.pending(db, key).is_some())
     }
 
     /// Notes that a reader found a key on disk.
@@ -77,12 +86,21 @@ impl Dataset {
         if let Some(mut wanted) = self.wanted.try_lock()
             && wanted.len() < WANTED_MAX
         {
-            wanted.push(Wanted { db, key: key.into() });
+            wanted.push(Wanted {
+                db,
+                key: key.into(),
+            });
         }
     }
 
     /// Takes a record into memory.
-    pub(super) fn admit(&mut self, db: PhysicalDb, at: Position, key: &[u8], stored: &Stored) -> Result<()> {
+    pub(super) fn admit(
+        &mut self,
+        db: PhysicalDb,
+        at: Position,
+        key: &[u8],
+        stored: &Stored,
+    ) -> Result<()> {
         let entry = match stored.kind {
             Kind::String => {
                 let parts = StringParts {
@@ -92,7 +110,12 @@ impl Dataset {
                 };
                 Entry::string(at.hash, key, parts, Access::new(self.now_ms()))
             }
-            kind => return Err(Error::corrupt("record", format!("type {} is not known", kind.name()))),
+            kind => {
+                return Err(Error::corrupt(
+                    "record",
+                    format!("type {} is not known", kind.name()),
+                ));
+            }
         };
         self.database_mut(db).insert(at, entry);
         self.counters.loads += 1;
@@ -107,10 +130,13 @@ impl Dataset {
         };
         for Wanted { db, key } in &wanted {
             let at = self.hasher.position(key);
-            if self.database(*db).find(at, key).is_some() || self.database(*db).is_complete(at.slot) {
+            if self.database(*db).find(at, key).is_some() || self.database(*db).is_complete(at.slot)
+            {
                 continue;
             }
-            if let Some(stored) = self.read_cold(*db, &RecordKey::new(&self.hasher, *db, at, key))? {
+            if let Some(stored) =
+                self.read_cold(*db, &RecordKey::new(&self.hasher, *db, at, key))?
+            {
                 self.admit(*db, at, key, &stored)?;
             }
         }
@@ -120,7 +146,9 @@ impl Dataset {
     /// Loads about `budget` further records after [`Dataset::open`], in the order of the disk, while memory has room. False
     /// when there is nothing left to load, or no room.
     pub fn load_next(&mut self, budget: usize) -> Result<bool> {
-        if self.warm_up.done || (self.maxmemory_bytes > 0 && self.memory_used() >= self.maxmemory_bytes) {
+        if self.warm_up.done
+            || (self.maxmemory_bytes > 0 && self.memory_used() >= self.maxmemory_bytes)
+        {
             return Ok(false);
         }
         let mut seen = 0;
@@ -142,22 +170,41 @@ impl Dataset {
         let mut seen = 0;
         for pair in engine.scan(&start, &end) {
             let (key, value) = pair?;
-            let ParsedKey::Meta { db, position, rest } = record::parse_key(&key)? else { continue };
-            let place = Place { slot: position.slot, db: db.0, hash: position.hash };
+            let ParsedKey::Meta { db, position, rest } = record::parse_key(&key)? else {
+                continue;
+            };
+            let place = Place {
+                slot: position.slot,
+                db: db.0,
+                hash: position.hash,
+            };
             let resumed = place != self.warm_up.next;
             self.warm_up.next = place;
             // All keys of one place are loaded together, or the next call would not know where to go on.
-            if resumed && (seen >= budget || (db.0 < DB_COUNT && self.database(db).is_complete(place.slot))) {
+            if resumed
+                && (seen >= budget
+                    || (db.0 < DB_COUNT && self.database(db).is_complete(place.slot)))
+            {
                 return Ok(seen);
             }
             seen += 1;
             self.load_record(db, position, rest, &value)?;
         }
-        self.warm_up.next = Place { slot: SLOT_COUNT, db: 0, hash: 0 };
+        self.warm_up.next = Place {
+            slot: SLOT_COUNT,
+            db: 0,
+            hash: 0,
+        };
         Ok(seen)
     }
 
-    fn load_record(&mut self, db: PhysicalDb, at: Position, rest: &[u8], value: &bytes::Bytes) -> Result<()> {
+    fn load_record(
+        &mut self,
+        db: PhysicalDb,
+        at: Position,
+        rest: &[u8],
+        value: &bytes::Bytes,
+    ) -> Result<()> {
         if db.0 >= DB_COUNT {
             return Err(Error::corrupt("record key", format!("database {}", db.0)));
         }
@@ -180,7 +227,11 @@ impl Dataset {
             let first = if slot == from.slot { from.db } else { 0 };
             let db = (first..DB_COUNT).find(|&db| incomplete(slot, db))?;
             let same = slot == from.slot && db == from.db;
-            Some(Place { slot, db, hash: if same { from.hash } else { 0 } })
+            Some(Place {
+                slot,
+                db,
+                hash: if same { from.hash } else { 0 },
+            })
         })
     }
 
@@ -198,8 +249,14 @@ impl Dataset {
     pub fn drop_cold(&mut self, budget: usize) -> usize {
         let mut dropped = 0;
         let mut looks = budget.saturating_mul(LOOKS_PER_DROP).max(SAMPLE_ENTRIES);
-        while dropped < budget && looks > 0 && self.maxmemory_bytes > 0 && self.memory_used() > self.maxmemory_bytes {
-            let Some((sample, entries)) = self.next_sample() else { break };
+        while dropped < budget
+            && looks > 0
+            && self.maxmemory_bytes > 0
+            && self.memory_used() > self.maxmemory_bytes
+        {
+            let Some((sample, entries)) = self.next_sample() else {
+                break;
+            };
             dropped += self.drop_half(&sample, budget - dropped);
             looks = looks.saturating_sub(entries);
         }
@@ -212,7 +269,10 @@ impl Dataset {
         let mut dropped = 0;
         for db in (0..DB_COUNT).map(PhysicalDb) {
             let slots: Vec<u16> = self.used_slots(db, 0).collect();
-            dropped += slots.into_iter().map(|slot| self.drop_from(db, slot, |_| true)).sum::<usize>();
+            dropped += slots
+                .into_iter()
+                .map(|slot| self.drop_from(db, slot, |_| true))
+                .sum::<usize>();
         }
         self.counters.dropped += dropped as u64;
         dropped
@@ -225,18 +285,26 @@ impl Dataset {
         // Once round at most, from the place where the last sample ended.
         for _ in 0..=DB_COUNT {
             let db = PhysicalDb(self.hand.db);
+            let mut full = None;
             for slot in self.used_slots(db, self.hand.slot) {
-                let found = self.database(db).slot(slot).map_or(0, super::slot_table::SlotTable::len);
+                let found = self.database(db).slot(slot).map_or(0, SlotTable::len);
                 if found > 0 {
                     sample.push((db, slot));
                     entries += found;
                 }
                 if entries >= SAMPLE_ENTRIES {
-                    self.hand = Hand { db: db.0, slot: slot + 1 };
-                    return Some((sample, entries));
+                    full = Some(slot);
+                    break;
                 }
             }
-            self.hand = Hand { db: (db.0 + 1) % DB_COUNT, slot: 0 };
+            if let Some(slot) = full {
+                self.hand.slot = slot + 1;
+                return Some((sample, entries));
+            }
+            self.hand = Hand {
+                db: (db.0 + 1) % DB_COUNT,
+                slot: 0,
+            };
         }
         (entries > 0).then_some((sample, entries))
     }
@@ -250,7 +318,9 @@ impl Dataset {
             let rarity = u64::from(u8::MAX - access.frequency(now_ms));
             (access.idle_ms(now_ms) / 1000) << 40 | rarity << 32 | u64::from(entry.hash())
         };
-        let slots = sample.iter().filter_map(|(db, slot)| self.database(*db).slot(*slot));
+        let slots = sample
+            .iter()
+            .filter_map(|(db, slot)| self.database(*db).slot(*slot));
         let mut stale: Vec<u64> = slots.flat_map(|slot| slot.iter().map(staleness)).collect();
         let middle = stale.len() / 2;
         let threshold = *stale.select_nth_unstable(middle).1;
@@ -267,13 +337,35 @@ impl Dataset {
     }
 
     /// Drops the objects of a slot that `goes` and that are on disk as they are.
-    fn drop_from(&mut self, db: PhysicalDb, slot: u16, mut goes: impl FnMut(&Entry) -> bool) -> usize {
-        let Self { databases, hasher, frozen, .. } = self;
-        let Some(database) = databases.get_mut(usize::from(db.0)) else { return 0 };
+    fn drop_from(
+        &mut self,
+        db: PhysicalDb,
+        slot: u16,
+        mut goes: impl FnMut(&Entry) -> bool,
+    ) -> usize {
+        let Self {
+            databases,
+            hasher,
+            frozen,
+            ..
+        } = self;
+        let Some(database) = databases.get_mut(usize::from(db.0)) else {
+            return 0;
+        };
         Database::drop_entries(database, slot, |write_set, entry| {
-            let key = RecordKey::new(hasher, db, Position { slot, hash: entry.hash() }, entry.key());
+            let key = RecordKey::new(
+                hasher,
+                db,
+                Position {
+                    slot,
+                    hash: entry.hash(),
+                },
+                entry.key(),
+            );
             write_set.pending(&key).is_none()
-                && frozen.as_ref().is_none_or(|frozen| frozen.pending(db, &key).is_none())
+                && frozen
+                    .as_ref()
+                    .is_none_or(|frozen| frozen.pending(db, &key).is_none())
                 && goes(entry)
         })
     }

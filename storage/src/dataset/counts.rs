@@ -23,7 +23,12 @@ const _: () = assert!(CHUNKS == u128::BITS as usize);
 
 impl Default for Counts {
     fn default() -> Self {
-        Self { per_slot: Vec::new(), per_chunk: [0; CHUNKS], total: 0, changed: 0 }
+        Self {
+            per_slot: Vec::new(),
+            per_chunk: [0; CHUNKS],
+            total: 0,
+            changed: 0,
+        }
     }
 }
 
@@ -73,8 +78,16 @@ impl Counts {
 
     /// No keys any more.
     pub(super) fn clear(&mut self) {
-        let had_keys = self.per_chunk.iter().enumerate().filter(|(_, sum)| **sum > 0).fold(0, |bits, (n, _)| bits | 1 << n);
-        *self = Self { changed: self.changed | had_keys, ..Self::default() };
+        let had_keys = self
+            .per_chunk
+            .iter()
+            .enumerate()
+            .filter(|(_, sum)| **sum > 0)
+            .fold(0, |bits, (n, _)| bits | 1 << n);
+        *self = Self {
+            changed: self.changed | had_keys,
+            ..Self::default()
+        };
     }
 
     /// The first slot from `slot` on that has keys.
@@ -103,7 +116,12 @@ impl Counts {
                 continue;
             }
             let start = chunk * CHUNK_SLOTS;
-            for (offset, &count) in self.per_slot.get(start..start + CHUNK_SLOTS)?.iter().enumerate() {
+            for (offset, &count) in self
+                .per_slot
+                .get(start..start + CHUNK_SLOTS)?
+                .iter()
+                .enumerate()
+            {
                 if n < u64::from(count) {
                     return u16::try_from(start + offset).ok();
                 }
@@ -117,16 +135,22 @@ impl Counts {
     pub(super) fn take_changed(&mut self) -> Vec<(u8, Option<Vec<u8>>)> {
         let changed = std::mem::take(&mut self.changed);
         let chunks = (0..CHUNKS).filter(|chunk| changed >> chunk & 1 == 1);
-        chunks.map(|chunk| (chunk as u8, self.encode_chunk(chunk))).collect()
+        chunks
+            .map(|chunk| (chunk as u8, self.encode_chunk(chunk)))
+            .collect()
     }
 
     fn encode_chunk(&self, chunk: usize) -> Option<Vec<u8>> {
         if self.per_chunk.get(chunk).is_none_or(|&sum| sum == 0) {
             return None;
         }
-        let counts = self.per_slot.get(chunk * CHUNK_SLOTS..(chunk + 1) * CHUNK_SLOTS)?;
+        let counts = self
+            .per_slot
+            .get(chunk * CHUNK_SLOTS..(chunk + 1) * CHUNK_SLOTS)?;
         let mut bytes = Vec::with_capacity(CHUNK_SLOTS + 16);
-        counts.iter().for_each(|&count| put_varint(&mut bytes, count.into()));
+        counts
+            .iter()
+            .for_each(|&count| put_varint(&mut bytes, count.into()));
         Some(bytes)
     }
 
@@ -137,7 +161,10 @@ impl Counts {
         }
         let chunk = usize::from(chunk);
         let sum = self.per_chunk.get_mut(chunk)?;
-        for count in self.per_slot.get_mut(chunk * CHUNK_SLOTS..(chunk + 1) * CHUNK_SLOTS)? {
+        for count in self
+            .per_slot
+            .get_mut(chunk * CHUNK_SLOTS..(chunk + 1) * CHUNK_SLOTS)?
+        {
             *count = u32::try_from(take_varint(&mut bytes)?).ok()?;
             *sum += u64::from(*count);
             self.total += u64::from(*count);
@@ -162,12 +189,20 @@ mod tests {
             (0..keys).for_each(|_| counts.add(slot));
         }
         counts.subtract(128);
-        assert_eq!((counts.total(), counts.of(128), counts.of(129)), (206, 2, 0));
-        let used: Vec<u16> = std::iter::successors(counts.next_used(0), |&slot| counts.next_used(slot + 1)).collect();
+        assert_eq!(
+            (counts.total(), counts.of(128), counts.of(129)),
+            (206, 2, 0)
+        );
+        let used: Vec<u16> =
+            std::iter::successors(counts.next_used(0), |&slot| counts.next_used(slot + 1))
+                .collect();
         assert_eq!(used, [0, 127, 128, 9000, 16383]);
         let slots: Vec<_> = (0..7).map(|n| counts.slot_of_nth(n).unwrap()).collect();
         assert_eq!(slots, [0, 0, 127, 128, 128, 9000, 16383]);
-        assert_eq!((counts.slot_of_nth(205), counts.slot_of_nth(206)), (Some(16383), None));
+        assert_eq!(
+            (counts.slot_of_nth(205), counts.slot_of_nth(206)),
+            (Some(16383), None)
+        );
 
         let changed = counts.take_changed();
         assert_eq!(changed.len(), 4);
@@ -176,7 +211,10 @@ mod tests {
         for (chunk, bytes) in &changed {
             loaded.load_chunk(*chunk, bytes.as_ref().unwrap()).unwrap();
         }
-        assert_eq!((loaded.total(), loaded.of(16383), loaded.slot_of_nth(5)), (206, 200, Some(9000)));
+        assert_eq!(
+            (loaded.total(), loaded.of(16383), loaded.slot_of_nth(5)),
+            (206, 200, Some(9000))
+        );
         assert_eq!(loaded.load_chunk(0, b"x"), None);
 
         counts.clear();

@@ -4,7 +4,7 @@ use super::access::Access;
 use super::counts::Counts;
 use super::entry::{Entry, StringParts};
 use super::expiry::ExpiryIndex;
-use super::object::{Encoding, Kind};
+use super::object::Kind;
 use super::position::Position;
 use super::record::{Head, RecordKey};
 use super::slot_table::SlotTable;
@@ -28,12 +28,6 @@ pub(super) struct Database {
     pub(super) resident: u64,
     entry_bytes: usize,
     table_bytes: usize,
-}
-
-/// What [`Database::set_string`] found.
-pub(super) struct Replaced {
-    pub(super) old_expire_at_ms: Option<u64>,
-    pub(super) new_expire_at_ms: Option<u64>,
 }
 
 impl Database {
@@ -72,7 +66,8 @@ impl Database {
     /// Adds an entry whose key is not in memory. The key counts are the caller's business.
     pub(super) fn insert(&mut self, at: Position, entry: Entry) {
         if self.slots.is_empty() {
-            self.slots.resize_with(usize::from(SLOT_COUNT), SlotTable::default);
+            self.slots
+                .resize_with(usize::from(SLOT_COUNT), SlotTable::default);
         }
         self.expiry.update(None, entry.expire_at_ms(), at);
         self.entry_bytes += entry.allocated_bytes();
@@ -98,21 +93,44 @@ impl Database {
     }
 
     /// Takes the entries of a slot out of memory that `goes`; answers how many.
-    pub(super) fn drop_entries(&mut self, slot: u16, mut goes: impl FnMut(&WriteSet, &Entry) -> bool) -> usize {
+    pub(super) fn drop_entries(
+        &mut self,
+        slot: u16,
+        mut goes: impl FnMut(&WriteSet, &Entry) -> bool,
+    ) -> usize {
         let mut dropped = Vec::new();
-        let Some(table) = self.slots.get_mut(usize::from(slot)) else { return 0 };
-        let change = table.extract(|entry| goes(&self.write_set, entry), |entry| dropped.push(entry));
+        let Some(table) = self.slots.get_mut(usize::from(slot)) else {
+            return 0;
+        };
+        let change = table.extract(
+            |entry| goes(&self.write_set, entry),
+            |entry| dropped.push(entry),
+        );
         self.table_bytes = self.table_bytes.wrapping_add_signed(change);
         for entry in &dropped {
-            self.forget(Position { slot, hash: entry.hash() }, entry);
+            self.forget(
+                Position {
+                    slot,
+                    hash: entry.hash(),
+                },
+                entry,
+            );
         }
         dropped.len()
     }
 
     /// Changes an entry in memory, and keeps the accounts.
     #[inline]
-    pub(super) fn update<R>(&mut self, at: Position, key: &[u8], change: impl FnOnce(&mut Entry) -> R) -> Option<R> {
-        let entry = self.slots.get_mut(usize::from(at.slot))?.find_mut(at.hash, key)?;
+    pub(super) fn update<R>(
+        &mut self,
+        at: Position,
+        key: &[u8],
+        change: impl FnOnce(&mut Entry) -> R,
+    ) -> Option<R> {
+        let entry = self
+            .slots
+            .get_mut(usize::from(at.slot))?
+            .find_mut(at.hash, key)?;
         let (old_bytes, old_expire) = (entry.allocated_bytes(), entry.expire_at_ms());
         let result = change(entry);
         let (new_bytes, new_expire) = (entry.allocated_bytes(), entry.expire_at_ms());
@@ -129,7 +147,13 @@ impl Database {
     }
 
     /// Adds a string that did not exist.
-    pub(super) fn create_string(&mut self, at: Position, key: &[u8], parts: StringParts<'_>, now_ms: u64) {
+    pub(super) fn create_string(
+        &mut self,
+        at: Position,
+        key: &[u8],
+        parts: StringParts<'_>,
+        now_ms: u64,
+    ) {
         self.counts.add(at.slot);
         self.count_expiring(None, parts.expire_at_ms);
         self.insert(at, Entry::string(at.hash, key, parts, Access::new(now_ms)));
@@ -138,7 +162,11 @@ impl Database {
     /// Puts an entry in memory into the write set as it is now.
     pub(super) fn write_back(&mut self, record_key: &RecordKey<'_>, key: &[u8], index: LogIndex) {
         let at = record_key.position;
-        let Some(entry) = self.slots.get(usize::from(at.slot)).and_then(|slot| slot.find(at.hash, key)) else {
+        let Some(entry) = self
+            .slots
+            .get(usize::from(at.slot))
+            .and_then(|slot| slot.find(at.hash, key))
+        else {
             debug_assert!(false, "only what is in memory is written back");
             return;
         };
@@ -146,7 +174,8 @@ impl Database {
         if payload.len() > LARGE_BYTES {
             self.write_set.put_large(record_key, key, payload.len());
         } else {
-            self.write_set.put(record_key, &head(entry, index).encode(), payload);
+            self.write_set
+                .put(record_key, &head(entry, index).encode(), payload);
         }
     }
 
@@ -174,9 +203,17 @@ impl Database {
     }
 
     /// The head and bytes of a large value, to be kept by a checkpoint.
-    pub(super) fn large_value(&self, at: Position, key: &[u8], index: LogIndex) -> Option<LargeValue> {
+    pub(super) fn large_value(
+        &self,
+        at: Position,
+        key: &[u8],
+        index: LogIndex,
+    ) -> Option<LargeValue> {
         let entry = self.find(at, key)?;
-        Some(LargeValue { head: head(entry, index).encode(), bytes: entry.shared_bytes()? })
+        Some(LargeValue {
+            head: head(entry, index).encode(),
+            bytes: entry.shared_bytes()?,
+        })
     }
 
     /// Empties the database. What it held is answered, to be freed where it disturbs nobody.
@@ -202,13 +239,6 @@ fn head(entry: &Entry, index: LogIndex) -> Head<'_> {
         index,
         expire_at_ms: entry.expire_at_ms(),
         key: entry.key(),
-    }
-}
-
-impl StringParts<'_> {
-    /// Of a value that [`Encoding::of`] judges.
-    pub(super) fn of(value: &[u8], expire_at_ms: Option<u64>) -> StringParts<'_> {
-        StringParts { value, encoding: Encoding::of(value), expire_at_ms }
     }
 }
 

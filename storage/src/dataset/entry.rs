@@ -45,7 +45,10 @@ pub(super) struct Large {
 #[derive(Clone)]
 pub(super) enum Value {
     /// Shared with a checkpoint under way; an edit copies only then.
-    String { bytes: Arc<Vec<u8>>, encoding: Encoding },
+    String {
+        bytes: Arc<Vec<u8>>,
+        encoding: Encoding,
+    },
 }
 
 /// A string to be stored.
@@ -59,17 +62,28 @@ pub(super) struct StringParts<'a> {
 impl Entry {
     /// A new string entry.
     pub(super) fn string(hash: u32, key: &[u8], parts: StringParts<'_>, access: Access) -> Self {
-        let expire_bytes = if parts.expire_at_ms.is_some() { EXPIRE_BYTES } else { 0 };
+        let expire_bytes = if parts.expire_at_ms.is_some() {
+            EXPIRE_BYTES
+        } else {
+            0
+        };
         let length = expire_bytes + key.len() + parts.value.len();
         if length > PACKED_MAX_BYTES {
-            let value = Value::String { bytes: Arc::new(parts.value.to_vec()), encoding: parts.encoding };
+            let value = Value::String {
+                bytes: Arc::new(parts.value.to_vec()),
+                encoding: parts.encoding,
+            };
             return Self::large(hash, key, value, parts.expire_at_ms, access);
         }
         let mut packed = Packed::allocate(length);
         packed.access = access;
         packed.hash = hash;
         packed.key_len = key.len() as u16;
-        packed.flags = if parts.expire_at_ms.is_some() { EXPIRES } else { 0 };
+        packed.flags = if parts.expire_at_ms.is_some() {
+            EXPIRES
+        } else {
+            0
+        };
         if let Some(room) = packed.data.get_mut(expire_bytes..expire_bytes + key.len()) {
             room.copy_from_slice(key);
         }
@@ -77,15 +91,29 @@ impl Entry {
         Self::Packed(packed)
     }
 
-    fn large(hash: u32, key: &[u8], value: Value, expire_at_ms: Option<u64>, access: Access) -> Self {
-        Self::Large(Box::new(Large { access, hash, expire_at_ms, key: key.into(), value }))
+    fn large(
+        hash: u32,
+        key: &[u8],
+        value: Value,
+        expire_at_ms: Option<u64>,
+        access: Access,
+    ) -> Self {
+        Self::Large(Box::new(Large {
+            access,
+            hash,
+            expire_at_ms,
+            key: key.into(),
+            value,
+        }))
     }
 
     /// The same value, encoding and expiry under another key.
     pub(super) fn with_key(&self, hash: u32, key: &[u8], access: Access) -> Self {
         match self {
             Self::Packed(_) => Self::string(hash, key, self.string_parts(), access),
-            Self::Large(large) => Self::large(hash, key, large.value.clone(), large.expire_at_ms, access),
+            Self::Large(large) => {
+                Self::large(hash, key, large.value.clone(), large.expire_at_ms, access)
+            }
         }
     }
 
@@ -162,7 +190,11 @@ impl Entry {
     }
 
     fn string_parts(&self) -> StringParts<'_> {
-        StringParts { value: self.bytes(), encoding: self.encoding(), expire_at_ms: self.expire_at_ms() }
+        StringParts {
+            value: self.bytes(),
+            encoding: self.encoding(),
+            expire_at_ms: self.expire_at_ms(),
+        }
     }
 
     /// Replaces value, encoding and expiry by a string's, in place where it fits.
@@ -193,7 +225,10 @@ impl Entry {
             }
             Self::Large(large) => large.expire_at_ms = expire_at_ms,
             Self::Packed(_) => {
-                let parts = StringParts { expire_at_ms, ..self.string_parts() };
+                let parts = StringParts {
+                    expire_at_ms,
+                    ..self.string_parts()
+                };
                 *self = Self::string(self.hash(), self.key(), parts, self.access().clone());
             }
         }
@@ -211,11 +246,24 @@ impl Entry {
                 let mut bytes = packed.value().to_vec();
                 let result = edit(&mut bytes);
                 if bytes.len() + EXPIRE_BYTES + packed.key().len() > PACKED_MAX_BYTES {
-                    let value = Value::String { bytes: Arc::new(bytes), encoding: Encoding::Raw };
-                    *self = Self::large(packed.hash, packed.key(), value, packed.expire_at_ms(), packed.access.clone());
+                    let value = Value::String {
+                        bytes: Arc::new(bytes),
+                        encoding: Encoding::Raw,
+                    };
+                    *self = Self::large(
+                        packed.hash,
+                        packed.key(),
+                        value,
+                        packed.expire_at_ms(),
+                        packed.access.clone(),
+                    );
                 } else {
                     let expire_at_ms = packed.expire_at_ms();
-                    self.set_string(StringParts { value: &bytes, encoding: Encoding::Raw, expire_at_ms });
+                    self.set_string(StringParts {
+                        value: &bytes,
+                        encoding: Encoding::Raw,
+                        expire_at_ms,
+                    });
                 }
                 result
             }
@@ -229,7 +277,9 @@ impl Entry {
             Self::Packed(packed) => HEADER_BYTES + packed.data.len(),
             Self::Large(large) => {
                 let value = match &large.value {
-                    Value::String { bytes, .. } => size_of::<Vec<u8>>() + 2 * size_of::<usize>() + bytes.capacity(),
+                    Value::String { bytes, .. } => {
+                        size_of::<Vec<u8>>() + 2 * size_of::<usize>() + bytes.capacity()
+                    }
                 };
                 size_of::<Large>() + large.key.len() + value
             }
@@ -259,19 +309,27 @@ impl Packed<[u8]> {
 
     #[inline]
     fn expire_bytes(&self) -> usize {
-        if self.flags & EXPIRES == 0 { 0 } else { EXPIRE_BYTES }
+        if self.flags & EXPIRES == 0 {
+            0
+        } else {
+            EXPIRE_BYTES
+        }
     }
 
     #[inline]
     fn key(&self) -> &[u8] {
         let start = self.expire_bytes();
-        self.data.get(start..start + usize::from(self.key_len)).unwrap_or_default()
+        self.data
+            .get(start..start + usize::from(self.key_len))
+            .unwrap_or_default()
     }
 
     #[inline]
     fn value(&self) -> &[u8] {
         let start = self.expire_bytes() + usize::from(self.key_len);
-        self.data.get(start..start + usize::from(self.value_len)).unwrap_or_default()
+        self.data
+            .get(start..start + usize::from(self.value_len))
+            .unwrap_or_default()
     }
 
     #[inline]
@@ -279,7 +337,9 @@ impl Packed<[u8]> {
         if self.flags & EXPIRES == 0 {
             return None;
         }
-        self.data.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+        self.data
+            .first_chunk()
+            .map(|bytes| u64::from_le_bytes(*bytes))
     }
 
     #[inline]
@@ -317,7 +377,14 @@ impl Packed<[u8]> {
 
 impl<const N: usize> Packed<[u8; N]> {
     fn zeroed(data: [u8; N]) -> Self {
-        Self { access: Access::new(0), hash: 0, key_len: 0, value_len: 0, flags: 0, data }
+        Self {
+            access: Access::new(0),
+            hash: 0,
+            key_len: 0,
+            value_len: 0,
+            flags: 0,
+            data,
+        }
     }
 }
 
@@ -326,7 +393,11 @@ mod tests {
     use super::*;
 
     fn parts(value: &[u8], expire_at_ms: Option<u64>) -> StringParts<'_> {
-        StringParts { value, encoding: Encoding::Embstr, expire_at_ms }
+        StringParts {
+            value,
+            encoding: Encoding::Embstr,
+            expire_at_ms,
+        }
     }
 
     #[test]
@@ -346,7 +417,9 @@ mod tests {
         for key_len in [0, 1, 16, 300, 2000] {
             let key = vec![b'k'; key_len];
             let mut entry = Entry::string(9, &key, parts(b"", None), Access::new(0));
-            for value_len in [0, 1, 44, 64, 700, 990, 998, 999, 1011, 1012, 5000, 3, 100_000, 60_000, 10, 0] {
+            for value_len in [
+                0, 1, 44, 64, 700, 990, 998, 999, 1011, 1012, 5000, 3, 100_000, 60_000, 10, 0,
+            ] {
                 for expire_at_ms in [None, Some(1), Some(u64::MAX), None] {
                     let value = vec![b'v'; value_len];
                     entry.set_string(parts(&value, expire_at_ms));
@@ -355,7 +428,10 @@ mod tests {
                     assert_eq!(entry.expire_at_ms(), expire_at_ms);
                     assert_eq!(entry.encoding(), Encoding::Embstr);
                     entry.set_expire(Some(77));
-                    assert_eq!((entry.bytes(), entry.expire_at_ms()), (&value[..], Some(77)));
+                    assert_eq!(
+                        (entry.bytes(), entry.expire_at_ms()),
+                        (&value[..], Some(77))
+                    );
                     entry.set_expire(None);
                     assert_eq!((entry.bytes(), entry.expire_at_ms()), (&value[..], None));
                 }
@@ -366,14 +442,26 @@ mod tests {
     #[test]
     fn an_edit_makes_the_encoding_raw_and_spares_what_a_checkpoint_holds() {
         let mut entry = Entry::string(1, b"k", parts(b"12", Some(5)), Access::new(0));
-        assert_eq!(entry.edit_string(|bytes| { bytes.extend_from_slice(b"34"); bytes.len() }), 4);
-        assert_eq!((entry.bytes(), entry.encoding(), entry.expire_at_ms()), (&b"1234"[..], Encoding::Raw, Some(5)));
+        assert_eq!(
+            entry.edit_string(|bytes| {
+                bytes.extend_from_slice(b"34");
+                bytes.len()
+            }),
+            4
+        );
+        assert_eq!(
+            (entry.bytes(), entry.encoding(), entry.expire_at_ms()),
+            (&b"1234"[..], Encoding::Raw, Some(5))
+        );
         entry.edit_string(|bytes| bytes.resize(9000, b'x'));
         assert_eq!((entry.bytes().len(), entry.expire_at_ms()), (9000, Some(5)));
         let held = entry.shared_bytes().unwrap();
         entry.edit_string(|bytes| bytes.push(b'y'));
         assert_eq!((held.len(), entry.bytes().len()), (9000, 9001));
         let renamed = entry.with_key(2, b"other", Access::new(0));
-        assert_eq!((renamed.key(), renamed.bytes().len(), renamed.expire_at_ms()), (&b"other"[..], 9001, Some(5)));
+        assert_eq!(
+            (renamed.key(), renamed.bytes().len(), renamed.expire_at_ms()),
+            (&b"other"[..], 9001, Some(5))
+        );
     }
 }

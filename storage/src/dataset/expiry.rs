@@ -53,13 +53,18 @@ impl ExpiryIndex {
 
     /// The positions of keys that have expired at `now_ms`, earliest first.
     pub(super) fn expired(&self, now_ms: u64) -> impl Iterator<Item = (u64, Position)> {
-        self.positions.keys().take_while(move |(at_ms, _)| now_ms > *at_ms).copied()
+        self.positions
+            .keys()
+            .take_while(move |(at_ms, _)| now_ms > *at_ms)
+            .copied()
     }
 
     /// Average time to live of the keys in memory that expire.
     pub(super) fn average_ttl_ms(&self, now_ms: u64) -> u64 {
         let average = self.sum_ms.checked_div(u128::from(self.keys)).unwrap_or(0);
-        u64::try_from(average).unwrap_or(u64::MAX).saturating_sub(if self.keys == 0 { 0 } else { now_ms })
+        u64::try_from(average)
+            .unwrap_or(u64::MAX)
+            .saturating_sub(if self.keys == 0 { 0 } else { now_ms })
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -89,6 +94,13 @@ mod tests {
         index.update(Some(200), None, at(3));
         assert_eq!(expired(&index, 1000), [(300, at(1))]);
         index.update(Some(300), None, at(1));
-        assert_eq!((expired(&index, 1000).len(), index.average_ttl_ms(0), index.memory_bytes()), (0, 0, 0));
+        assert_eq!(
+            (
+                expired(&index, 1000).len(),
+                index.average_ttl_ms(0),
+                index.memory_bytes()
+            ),
+            (0, 0, 0)
+        );
     }
 }

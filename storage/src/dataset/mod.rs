@@ -107,9 +107,14 @@ pub struct Dataset {
 impl Dataset {
     /// Reads RaftApplyState and the system records of the Region from the kv engine. Its cost does not depend on the
     /// size of the data set: keys load when asked for, or by [`Self::load_next`].
-    pub fn open(region: RegionId, engine: Arc<dyn Engine>, options: DatasetOptions) -> Result<Self> {
+    pub fn open(
+        region: RegionId,
+        engine: Arc<dyn Engine>,
+        options: DatasetOptions,
+    ) -> Result<Self> {
         let applied = match engine.get(&keys::apply_state(region))? {
-            Some(bytes) => RaftApplyState::decode(bytes).map_err(|error| Error::corrupt("RaftApplyState", error.to_string()))?,
+            Some(bytes) => RaftApplyState::decode(bytes)
+                .map_err(|error| Error::corrupt("RaftApplyState", error.to_string()))?,
             None => RaftApplyState::default(),
         };
         let mut dataset = Self {
@@ -132,7 +137,10 @@ impl Dataset {
             counters: stats::Counters::default(),
         };
         system::load(&mut dataset)?;
-        let flushed_at = dataset.databases.each_ref().map(|database| database.flushed_at);
+        let flushed_at = dataset
+            .databases
+            .each_ref()
+            .map(|database| database.flushed_at);
         dataset.obsolete.set(&flushed_at);
         Ok(dataset)
     }
@@ -161,7 +169,11 @@ impl Dataset {
     /// Begins the execution of one log entry, in database 0. `index` must be the next one: a replica that skips an entry
     /// is not a replica. Logical time becomes the greater of `now_ms` and what it was; `seed` feeds [`Txn::random`].
     pub fn begin(&mut self, index: LogIndex, term: Term, now_ms: u64, seed: u64) -> Txn<'_> {
-        assert_eq!(index.get(), self.applied.applied_index + 1, "entries are executed in order, each once");
+        assert_eq!(
+            index.get(),
+            self.applied.applied_index + 1,
+            "entries are executed in order, each once"
+        );
         self.applied.applied_index = index.get();
         self.applied.applied_term = term.get();
         self.applied.now_ms = self.applied.now_ms.max(now_ms);
@@ -175,10 +187,15 @@ impl Dataset {
         for (db, &physical) in (0u32..).zip(&self.mapping) {
             let database = self.database(physical);
             for (expire_at_ms, at) in database.expiry.expired(now_ms).take(limit) {
-                let entries = database.slot(at.slot).into_iter().flat_map(|slot| slot.with_hash(at.hash));
+                let entries = database
+                    .slot(at.slot)
+                    .into_iter()
+                    .flat_map(|slot| slot.with_hash(at.hash));
                 let expiring = entries.filter(|entry| entry.expire_at_ms() == Some(expire_at_ms));
-                found.extend(expiring.map(|entry| {
-                    ExpiredKey { db, key: bytes::Bytes::copy_from_slice(entry.key()), expire_at_ms }
+                found.extend(expiring.map(|entry| ExpiredKey {
+                    db,
+                    key: bytes::Bytes::copy_from_slice(entry.key()),
+                    expire_at_ms,
                 }));
             }
         }
@@ -203,19 +220,28 @@ impl Dataset {
     }
 
     fn physical(&self, db: DbIndex) -> record::PhysicalDb {
-        #[expect(clippy::indexing_slicing, reason = "a DbIndex above 15 is a caller's mistake that must not pass")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a DbIndex above 15 is a caller's mistake that must not pass"
+        )]
         self.mapping[usize::from(db.get())]
     }
 
     #[inline]
     fn database(&self, db: record::PhysicalDb) -> &database::Database {
-        #[expect(clippy::indexing_slicing, reason = "physical numbers come from the mapping and are checked when read")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "physical numbers come from the mapping and are checked when read"
+        )]
         &self.databases[usize::from(db.0)]
     }
 
     #[inline]
     fn database_mut(&mut self, db: record::PhysicalDb) -> &mut database::Database {
-        #[expect(clippy::indexing_slicing, reason = "physical numbers come from the mapping and are checked when read")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "physical numbers come from the mapping and are checked when read"
+        )]
         &mut self.databases[usize::from(db.0)]
     }
 }

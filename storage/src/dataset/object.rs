@@ -47,9 +47,16 @@ impl Kind {
     }
 
     pub(super) fn from_code(code: u8) -> Option<Self> {
-        [Self::String, Self::List, Self::Set, Self::ZSet, Self::Hash, Self::Stream]
-            .into_iter()
-            .find(|kind| kind.code() == code)
+        [
+            Self::String,
+            Self::List,
+            Self::Set,
+            Self::ZSet,
+            Self::Hash,
+            Self::Stream,
+        ]
+        .into_iter()
+        .find(|kind| kind.code() == code)
     }
 }
 
@@ -83,13 +90,21 @@ impl Encoding {
     /// What SET and most commands store `value` as.
     #[inline]
     pub fn of(value: &[u8]) -> Self {
-        if parse_int(value).is_some() { Self::Int } else { Self::of_text(value) }
+        if parse_int(value).is_some() {
+            Self::Int
+        } else {
+            Self::of_text(value)
+        }
     }
 
     /// What commands store `value` as that do not look for a number in it, such as INCRBYFLOAT.
     #[inline]
     pub fn of_text(value: &[u8]) -> Self {
-        if value.len() <= EMBSTR_MAX_BYTES { Self::Embstr } else { Self::Raw }
+        if value.len() <= EMBSTR_MAX_BYTES {
+            Self::Embstr
+        } else {
+            Self::Raw
+        }
     }
 
     #[inline]
@@ -135,7 +150,11 @@ pub fn parse_int(bytes: &[u8]) -> Option<i64> {
         }
         magnitude = magnitude.checked_mul(10)?.checked_add(u64::from(digit))?;
     }
-    if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
+    if negative {
+        0i64.checked_sub_unsigned(magnitude)
+    } else {
+        i64::try_from(magnitude).ok()
+    }
 }
 
 /// A key's value: borrowed from memory, or just read from the disk.
@@ -152,11 +171,17 @@ enum Source<'a> {
 impl<'a> Object<'a> {
     #[inline]
     pub(super) fn memory(entry: &'a Entry, now_ms: u64) -> Self {
-        Self { source: Source::Memory(entry), now_ms }
+        Self {
+            source: Source::Memory(entry),
+            now_ms,
+        }
     }
 
     pub(super) fn disk(stored: Stored, now_ms: u64) -> Self {
-        Self { source: Source::Disk(Box::new(stored)), now_ms }
+        Self {
+            source: Source::Disk(Box::new(stored)),
+            now_ms,
+        }
     }
 
     /// The type.
@@ -249,12 +274,37 @@ mod tests {
 
     #[test]
     fn integers_are_canonical_decimal_numbers() {
-        for number in [0, 1, -1, 9, 10, 12345, i64::MAX, i64::MIN, i64::MAX - 1, i64::MIN + 1] {
+        for number in [
+            0,
+            1,
+            -1,
+            9,
+            10,
+            12345,
+            i64::MAX,
+            i64::MIN,
+            i64::MAX - 1,
+            i64::MIN + 1,
+        ] {
             assert_eq!(parse_int(number.to_string().as_bytes()), Some(number));
         }
         let not_numbers = [
-            "", "-", "+1", "01", "-0", "-01", "1 ", " 1", "1.0", "1e3", "0x1", "9223372036854775808",
-            "-9223372036854775809", "18446744073709551616", "99999999999999999999", "123456789012345678901",
+            "",
+            "-",
+            "+1",
+            "01",
+            "-0",
+            "-01",
+            "1 ",
+            " 1",
+            "1.0",
+            "1e3",
+            "0x1",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "18446744073709551616",
+            "99999999999999999999",
+            "123456789012345678901",
         ];
         for text in not_numbers {
             assert_eq!(parse_int(text.as_bytes()), None, "{text}");

@@ -21,8 +21,12 @@ pub fn slot_of(key: &[u8]) -> Slot {
 
 #[inline]
 fn hash_tag(key: &[u8]) -> &[u8] {
-    let Some(open) = key.iter().position(|&byte| byte == b'{') else { return key };
-    let Some((_, after)) = key.split_at_checked(open + 1) else { return key };
+    let Some(open) = key.iter().position(|&byte| byte == b'{') else {
+        return key;
+    };
+    let Some((_, after)) = key.split_at_checked(open + 1) else {
+        return key;
+    };
     match after.iter().position(|&byte| byte == b'}') {
         Some(length) if length > 0 => after.get(..length).unwrap_or(key),
         _ => key,
@@ -45,8 +49,13 @@ impl Position {
 
     /// The position that a cursor names; none beyond the last slot, which only a cursor that no SCAN gave can name.
     pub(super) fn from_cursor(cursor: u64) -> Option<Self> {
-        let slot = u16::try_from(cursor >> HASH_BITS).ok().filter(|&slot| slot < SLOT_COUNT)?;
-        Some(Self { slot, hash: cursor as u32 })
+        let slot = u16::try_from(cursor >> HASH_BITS)
+            .ok()
+            .filter(|&slot| slot < SLOT_COUNT)?;
+        Some(Self {
+            slot,
+            hash: cursor as u32,
+        })
     }
 
     /// The position after this one; none after the last.
@@ -64,13 +73,19 @@ pub(super) struct KeyHasher {
 
 impl KeyHasher {
     pub(super) fn new(seed: &[u8; 16]) -> Self {
-        Self { short: SipHasher13::new_with_key(seed), long: sip128::SipHasher13::new_with_key(seed) }
+        Self {
+            short: SipHasher13::new_with_key(seed),
+            long: sip128::SipHasher13::new_with_key(seed),
+        }
     }
 
     /// Slot and hash of `key`.
     #[inline]
     pub(super) fn position(&self, key: &[u8]) -> Position {
-        Position { slot: slot_of(key).get(), hash: self.hash(key) }
+        Position {
+            slot: slot_of(key).get(),
+            hash: self.hash(key),
+        }
     }
 
     /// The upper 32 bits of the key's 64-bit hash.
@@ -103,7 +118,10 @@ mod tests {
         assert_eq!(slot_of(b"foo").get(), 12182);
         assert_eq!(slot_of(b"bar").get(), 5061);
         assert_eq!(slot_of(b"").get(), 0);
-        assert_eq!(slot_of(b"{user1000}.following"), slot_of(b"{user1000}.followers"));
+        assert_eq!(
+            slot_of(b"{user1000}.following"),
+            slot_of(b"{user1000}.followers")
+        );
         assert_eq!(slot_of(b"{user1000}.following"), slot_of(b"user1000"));
         assert_eq!(slot_of(b"foo{{bar}}zap"), slot_of(b"{bar"));
         assert_eq!(slot_of(b"foo{bar}{zap}"), slot_of(b"bar"));
@@ -115,13 +133,22 @@ mod tests {
 
     #[test]
     fn cursors_name_positions() {
-        let last = Position { slot: SLOT_COUNT - 1, hash: u32::MAX };
+        let last = Position {
+            slot: SLOT_COUNT - 1,
+            hash: u32::MAX,
+        };
         assert_eq!(last.next(), None);
         assert!(last.cursor() < 1 << 46);
-        let edge = Position { slot: 5, hash: u32::MAX };
+        let edge = Position {
+            slot: 5,
+            hash: u32::MAX,
+        };
         assert_eq!(edge.next(), Some(Position { slot: 6, hash: 0 }));
         for cursor in [0, 1, edge.cursor(), last.cursor()] {
-            assert_eq!(Position::from_cursor(cursor).map(Position::cursor), Some(cursor));
+            assert_eq!(
+                Position::from_cursor(cursor).map(Position::cursor),
+                Some(cursor)
+            );
         }
         assert_eq!(Position::from_cursor(1 << 46), None);
         assert_eq!(Position::from_cursor(u64::MAX), None);
@@ -130,6 +157,9 @@ mod tests {
     #[test]
     fn the_hash_is_fixed_by_its_specification() {
         // SipHash-1-3 of the empty string under the all-zero key, from the reference implementation.
-        assert_eq!(KeyHasher::new(&[0; 16]).short.hash(b""), 0xd1fb_a762_150c_532c);
+        assert_eq!(
+            KeyHasher::new(&[0; 16]).short.hash(b""),
+            0xd1fb_a762_150c_532c
+        );
     }
 }

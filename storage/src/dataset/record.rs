@@ -51,9 +51,22 @@ pub(super) struct RecordKey<'a> {
 
 impl<'a> RecordKey<'a> {
     #[inline]
-    pub(super) fn new(hasher: &KeyHasher, db: PhysicalDb, position: Position, key: &'a [u8]) -> Self {
-        let rest = if key.len() < LONG_KEY_BYTES { Cow::Borrowed(key) } else { Cow::Owned(cut(hasher, key)) };
-        Self { prefix: prefix(db, position), rest, position }
+    pub(super) fn new(
+        hasher: &KeyHasher,
+        db: PhysicalDb,
+        position: Position,
+        key: &'a [u8],
+    ) -> Self {
+        let rest = if key.len() < LONG_KEY_BYTES {
+            Cow::Borrowed(key)
+        } else {
+            Cow::Owned(cut(hasher, key))
+        };
+        Self {
+            prefix: prefix(db, position),
+            rest,
+            position,
+        }
     }
 
     /// In one piece, as the engine wants it.
@@ -67,7 +80,10 @@ impl<'a> RecordKey<'a> {
 
 #[cold]
 fn cut(hasher: &KeyHasher, key: &[u8]) -> Vec<u8> {
-    let mut rest = key.get(..LONG_KEY_BYTES - DIGEST_BYTES).unwrap_or(key).to_vec();
+    let mut rest = key
+        .get(..LONG_KEY_BYTES - DIGEST_BYTES)
+        .unwrap_or(key)
+        .to_vec();
     rest.extend_from_slice(&hasher.digest(key));
     rest
 }
@@ -89,7 +105,11 @@ pub(super) fn slot_end(db: PhysicalDb, slot: u16) -> [u8; 5] {
 /// What a key of the engine names.
 pub(super) enum ParsedKey<'a> {
     /// A key's record; `rest` is the key unless it is a long one.
-    Meta { db: PhysicalDb, position: Position, rest: &'a [u8] },
+    Meta {
+        db: PhysicalDb,
+        position: Position,
+        rest: &'a [u8],
+    },
     /// An element of a collection.
     Element,
 }
@@ -99,7 +119,10 @@ pub(super) fn parse_key(key: &[u8]) -> Result<ParsedKey<'_>> {
     let parsed = match key.split_first_chunk::<PREFIX_BYTES>() {
         Some((&[DATA, s0, s1, db, META, h0, h1, h2, h3], rest)) => ParsedKey::Meta {
             db: PhysicalDb(db),
-            position: Position { slot: u16::from_be_bytes([s0, s1]), hash: u32::from_be_bytes([h0, h1, h2, h3]) },
+            position: Position {
+                slot: u16::from_be_bytes([s0, s1]),
+                hash: u32::from_be_bytes([h0, h1, h2, h3]),
+            },
             rest,
         },
         Some((&[DATA, ..], _)) => ParsedKey::Element,
@@ -124,7 +147,11 @@ impl Head<'_> {
     pub(super) fn encode(&self) -> SmallVec<[u8; 32]> {
         let long = self.key.len() >= LONG_KEY_BYTES;
         let mut flags = self.kind.code() | self.encoding.code() << ENCODING_SHIFT;
-        flags |= if self.expire_at_ms.is_some() { EXPIRES } else { 0 };
+        flags |= if self.expire_at_ms.is_some() {
+            EXPIRES
+        } else {
+            0
+        };
         flags |= if long { LONG_KEY } else { 0 };
         let mut out = SmallVec::new();
         out.push(FORMAT);
@@ -157,8 +184,15 @@ impl Stored {
     pub(super) fn decode(value: &Bytes) -> Result<Self> {
         let mut input: &[u8] = value;
         Self::decode_parts(&mut input, value).ok_or_else(|| match value.first() {
-            Some(&found) if found > FORMAT => Error::Format { what: "record", found: found.into(), known: FORMAT.into() },
-            _ => Error::corrupt("record", format!("{} bytes starting {:02x?}", value.len(), value.get(..16))),
+            Some(&found) if found > FORMAT => Error::Format {
+                what: "record",
+                found: found.into(),
+                known: FORMAT.into(),
+            },
+            _ => Error::corrupt(
+                "record",
+                format!("{} bytes starting {:02x?}", value.len(), value.get(..16)),
+            ),
         })
     }
 
@@ -168,7 +202,11 @@ impl Stored {
             return None;
         }
         let index = LogIndex(take_varint(input)?);
-        let expire_at_ms = if flags & EXPIRES == 0 { None } else { Some(take_varint(input)?) };
+        let expire_at_ms = if flags & EXPIRES == 0 {
+            None
+        } else {
+            Some(take_varint(input)?)
+        };
         let long_key = if flags & LONG_KEY == 0 {
             None
         } else {
@@ -252,26 +290,46 @@ mod tests {
         let long = vec![b'x'; LONG_KEY_BYTES];
         for key in [&b"key"[..], &long] {
             for expire_at_ms in [None, Some(1_700_000_000_000)] {
-                let head = Head { kind: Kind::String, encoding: Encoding::Int, index: LogIndex(77), expire_at_ms, key };
+                let head = Head {
+                    kind: Kind::String,
+                    encoding: Encoding::Int,
+                    index: LogIndex(77),
+                    expire_at_ms,
+                    key,
+                };
                 let mut value = head.encode().to_vec();
                 value.extend_from_slice(b"12");
                 assert_eq!(write_index(&value), Some(LogIndex(77)));
                 let stored = Stored::decode(&Bytes::from(value.clone())).unwrap();
-                assert_eq!((stored.kind, stored.encoding, stored.index), (Kind::String, Encoding::Int, LogIndex(77)));
-                assert_eq!((stored.expire_at_ms, &stored.payload[..]), (expire_at_ms, &b"12"[..]));
-                assert_eq!(stored.long_key.as_deref(), (key.len() >= LONG_KEY_BYTES).then_some(key));
+                assert_eq!(
+                    (stored.kind, stored.encoding, stored.index),
+                    (Kind::String, Encoding::Int, LogIndex(77))
+                );
+                assert_eq!(
+                    (stored.expire_at_ms, &stored.payload[..]),
+                    (expire_at_ms, &b"12"[..])
+                );
+                assert_eq!(
+                    stored.long_key.as_deref(),
+                    (key.len() >= LONG_KEY_BYTES).then_some(key)
+                );
                 for cut in 0..value.len() - 2 {
                     assert!(Stored::decode(&Bytes::from(value[..cut].to_vec())).is_err());
                 }
             }
         }
-        assert!(matches!(Stored::decode(&Bytes::from_static(&[9, 0, 0])), Err(Error::Format { found: 9, .. })));
+        assert!(matches!(
+            Stored::decode(&Bytes::from_static(&[9, 0, 0])),
+            Err(Error::Format { found: 9, .. })
+        ));
     }
 
     #[test]
     fn keys_sort_as_positions_do() {
         let hasher = KeyHasher::new(&[1; 16]);
-        let key = |slot, hash, key: &'static [u8]| RecordKey::new(&hasher, DB, Position { slot, hash }, key).to_vec();
+        let key = |slot, hash, key: &'static [u8]| {
+            RecordKey::new(&hasher, DB, Position { slot, hash }, key).to_vec()
+        };
         let sorted = [
             key(0, 0, b""),
             key(0, 0, b"a"),
@@ -283,8 +341,20 @@ mod tests {
             slot_end(DB, 16383).to_vec(),
         ];
         assert!(sorted.is_sorted());
-        let Ok(ParsedKey::Meta { db, position, rest }) = parse_key(&sorted[3]) else { panic!() };
-        assert_eq!((db, position, rest), (DB, Position { slot: 0, hash: u32::MAX }, &b"z"[..]));
+        let Ok(ParsedKey::Meta { db, position, rest }) = parse_key(&sorted[3]) else {
+            panic!()
+        };
+        assert_eq!(
+            (db, position, rest),
+            (
+                DB,
+                Position {
+                    slot: 0,
+                    hash: u32::MAX
+                },
+                &b"z"[..]
+            )
+        );
         assert!(parse_key(b"short").is_err());
     }
 

@@ -71,36 +71,49 @@ impl SlotTable {
     fn table_mut(&mut self, hash: u32) -> Option<&mut HashTable<Entry>> {
         match self {
             Self::One(table) => Some(table),
-            Self::Many(directory) => directory.segment_mut(hash).map(|segment| &mut segment.table),
+            Self::Many(directory) => directory
+                .segment_mut(hash)
+                .map(|segment| &mut segment.table),
         }
     }
 
     #[inline]
     pub(super) fn find(&self, hash: u32, key: &[u8]) -> Option<&Entry> {
-        self.table(hash)?.find(spread(hash), |entry| entry.hash() == hash && entry.key() == key)
+        self.table(hash)?.find(spread(hash), |entry| {
+            entry.hash() == hash && entry.key() == key
+        })
     }
 
     #[inline]
     pub(super) fn find_mut(&mut self, hash: u32, key: &[u8]) -> Option<&mut Entry> {
-        self.table_mut(hash)?.find_mut(spread(hash), |entry| entry.hash() == hash && entry.key() == key)
+        self.table_mut(hash)?.find_mut(spread(hash), |entry| {
+            entry.hash() == hash && entry.key() == key
+        })
     }
 
     /// The entries whose keys have this hash: one, as good as always.
     pub(super) fn with_hash(&self, hash: u32) -> impl Iterator<Item = &Entry> {
         let table = self.table(hash).into_iter();
-        table.flat_map(move |table| table.iter_hash(spread(hash))).filter(move |entry| entry.hash() == hash)
+        table
+            .flat_map(move |table| table.iter_hash(spread(hash)))
+            .filter(move |entry| entry.hash() == hash)
     }
 
     /// Adds an entry whose key is not there. Answers by how much the tables' bytes changed.
     #[inline]
     pub(super) fn insert(&mut self, entry: Entry) -> isize {
         let hash = entry.hash();
-        self.count(1);
         let mut change = 0;
-        if self.table(hash).is_some_and(|table| table.len() >= SEGMENT_MAX_ENTRIES) {
+        if self
+            .table(hash)
+            .is_some_and(|table| table.len() >= SEGMENT_MAX_ENTRIES)
+        {
             change += self.split(hash);
         }
-        let Some(table) = self.table_mut(hash) else { return change };
+        self.count(1);
+        let Some(table) = self.table_mut(hash) else {
+            return change;
+        };
         if table.len() < table.capacity() {
             table.insert_unique(spread(hash), entry, rehash);
             return change;
@@ -114,8 +127,16 @@ impl SlotTable {
     fn split(&mut self, hash: u32) -> isize {
         if let Self::One(table) = self {
             let len = table.len();
-            let first = Segment { table: std::mem::take(table), depth: 0 };
-            *self = Self::Many(Box::new(Directory { len, depth: 0, by_prefix: vec![0], segments: vec![first] }));
+            let first = Segment {
+                table: std::mem::take(table),
+                depth: 0,
+            };
+            *self = Self::Many(Box::new(Directory {
+                len,
+                depth: 0,
+                by_prefix: vec![0],
+                segments: vec![first],
+            }));
         }
         match self {
             Self::One(_) => 0,
@@ -126,7 +147,11 @@ impl SlotTable {
     /// Takes an entry out. Answers by how much the tables' bytes changed, too.
     pub(super) fn remove(&mut self, hash: u32, key: &[u8]) -> Option<(Entry, isize)> {
         let table = self.table_mut(hash)?;
-        let found = table.find_entry(spread(hash), |entry| entry.hash() == hash && entry.key() == key).ok()?;
+        let found = table
+            .find_entry(spread(hash), |entry| {
+                entry.hash() == hash && entry.key() == key
+            })
+            .ok()?;
         let (entry, _) = found.remove();
         let change = shrink(table);
         self.count(-1);
@@ -134,7 +159,11 @@ impl SlotTable {
     }
 
     /// Takes out every entry that `goes`, in no particular order. Answers by how much the tables' bytes changed.
-    pub(super) fn extract(&mut self, mut goes: impl FnMut(&Entry) -> bool, mut taken: impl FnMut(Entry)) -> isize {
+    pub(super) fn extract(
+        &mut self,
+        mut goes: impl FnMut(&Entry) -> bool,
+        mut taken: impl FnMut(Entry),
+    ) -> isize {
         let mut extract = |table: &mut HashTable<Entry>| {
             table.extract_if(|entry| goes(entry)).for_each(&mut taken);
             shrink(table)
@@ -142,8 +171,16 @@ impl SlotTable {
         match self {
             Self::One(table) => extract(table),
             Self::Many(directory) => {
-                let change = directory.segments.iter_mut().map(|segment| extract(&mut segment.table)).sum();
-                directory.len = directory.segments.iter().map(|segment| segment.table.len()).sum();
+                let change = directory
+                    .segments
+                    .iter_mut()
+                    .map(|segment| extract(&mut segment.table))
+                    .sum();
+                directory.len = directory
+                    .segments
+                    .iter()
+                    .map(|segment| segment.table.len())
+                    .sum();
                 change
             }
         }
@@ -180,7 +217,9 @@ impl Directory {
     #[inline]
     fn table(&self, hash: u32) -> Option<&HashTable<Entry>> {
         let segment = *self.by_prefix.get(Self::prefix(hash, self.depth))?;
-        self.segments.get(segment as usize).map(|segment| &segment.table)
+        self.segments
+            .get(segment as usize)
+            .map(|segment| &segment.table)
     }
 
     #[inline]
@@ -215,8 +254,15 @@ impl Directory {
             for entry in full.table.extract_if(|entry| entry.hash() & bit != 0) {
                 upper.insert_unique(spread(entry.hash()), entry, rehash);
             }
-            change += shrink(&mut upper) + upper.allocation_size() as isize + shrink(&mut full.table);
-            self.add_segment(Segment { table: upper, depth }, hash | bit);
+            change +=
+                shrink(&mut upper) + upper.allocation_size() as isize + shrink(&mut full.table);
+            self.add_segment(
+                Segment {
+                    table: upper,
+                    depth,
+                },
+                hash | bit,
+            );
         }
         change
     }
@@ -225,7 +271,11 @@ impl Directory {
     fn add_segment(&mut self, segment: Segment, hash: u32) {
         let depth = segment.depth;
         if depth > self.depth {
-            self.by_prefix = self.by_prefix.iter().flat_map(|&segment| [segment, segment]).collect();
+            self.by_prefix = self
+                .by_prefix
+                .iter()
+                .flat_map(|&segment| [segment, segment])
+                .collect();
             self.depth = depth;
         }
         let added = self.segments.len() as u32;
@@ -261,7 +311,11 @@ mod tests {
     use crate::dataset::position::KeyHasher;
 
     fn entry(hash: u32, key: &[u8]) -> Entry {
-        let parts = StringParts { value: b"v", encoding: Encoding::Embstr, expire_at_ms: None };
+        let parts = StringParts {
+            value: b"v",
+            encoding: Encoding::Embstr,
+            expire_at_ms: None,
+        };
         Entry::string(hash, key, parts, Access::new(0))
     }
 
@@ -270,11 +324,16 @@ mod tests {
         let hasher = KeyHasher::new(&[7; 16]);
         let mut slot = SlotTable::default();
         let mut bytes = 0;
-        let keys: Vec<Vec<u8>> = (0..50_000).map(|n| format!("key:{n}").into_bytes()).collect();
+        let keys: Vec<Vec<u8>> = (0..50_000)
+            .map(|n| format!("key:{n}").into_bytes())
+            .collect();
         for key in &keys {
             assert!(slot.find(hasher.hash(key), key).is_none());
             bytes += slot.insert(entry(hasher.hash(key), key));
-            assert_eq!(slot.find(hasher.hash(key), key).map(Entry::key), Some(&key[..]));
+            assert_eq!(
+                slot.find(hasher.hash(key), key).map(Entry::key),
+                Some(&key[..])
+            );
         }
         assert_eq!((slot.len(), slot.iter().count()), (50_000, 50_000));
         assert_eq!(bytes, slot.table_bytes() as isize);
@@ -285,8 +344,14 @@ mod tests {
             above = table.iter().map(Entry::hash).max().unwrap_or(above);
         }
         let middle = 0x8000_0000;
-        let from_middle: usize = slot.tables_from(middle).map(|table| table.iter().filter(|e| e.hash() >= middle).count()).sum();
-        assert_eq!(from_middle, slot.iter().filter(|e| e.hash() >= middle).count());
+        let from_middle: usize = slot
+            .tables_from(middle)
+            .map(|table| table.iter().filter(|e| e.hash() >= middle).count())
+            .sum();
+        assert_eq!(
+            from_middle,
+            slot.iter().filter(|e| e.hash() >= middle).count()
+        );
         for key in &keys {
             let (taken, change) = slot.remove(hasher.hash(key), key).unwrap();
             bytes += change;

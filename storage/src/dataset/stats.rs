@@ -57,7 +57,11 @@ pub struct DatasetStats {
 impl Dataset {
     /// Accounted bytes: objects, tables, indexes, the write set and the checkpoint under way.
     pub fn memory_used(&self) -> u64 {
-        let databases: usize = self.databases.iter().map(super::database::Database::memory_bytes).sum();
+        let databases: usize = self
+            .databases
+            .iter()
+            .map(super::database::Database::memory_bytes)
+            .sum();
         let frozen = self.frozen.as_deref().map_or(0, Frozen::size_bytes);
         (databases + frozen) as u64
     }
@@ -90,9 +94,17 @@ impl Dataset {
     }
 
     /// The slots that have keys, in order.
-    pub(super) fn used_slots(&self, db: super::record::PhysicalDb, from: u16) -> impl Iterator<Item = u16> {
+    pub(super) fn used_slots(
+        &self,
+        db: super::record::PhysicalDb,
+        from: u16,
+    ) -> impl Iterator<Item = u16> {
         let counts = &self.database(db).counts;
-        let next = move |slot: u16| (slot < SLOT_COUNT).then(|| counts.next_used(slot)).flatten();
+        let next = move |slot: u16| {
+            (slot < SLOT_COUNT)
+                .then(|| counts.next_used(slot))
+                .flatten()
+        };
         std::iter::successors(next(from), move |&slot| next(slot + 1))
     }
 }

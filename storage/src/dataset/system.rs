@@ -19,10 +19,16 @@ const COUNTS: u8 = b'n';
 /// The state record and the changed counts of the data set, as key and value; no value: to be deleted.
 pub(super) fn records(dataset: &mut Dataset) -> Vec<(Bytes, Option<Bytes>)> {
     let region = dataset.region;
-    let mut records = vec![(keys::system_record(region, STATE), Some(encode_state(dataset)))];
+    let mut records = vec![(
+        keys::system_record(region, STATE),
+        Some(encode_state(dataset)),
+    )];
     for (number, database) in (0..).zip(&mut dataset.databases) {
         for (chunk, counts) in database.counts.take_changed() {
-            records.push((keys::system_record(region, &[COUNTS, number, chunk]), counts.map(Bytes::from)));
+            records.push((
+                keys::system_record(region, &[COUNTS, number, chunk]),
+                counts.map(Bytes::from),
+            ));
         }
     }
     records
@@ -51,8 +57,18 @@ pub(super) fn load(dataset: &mut Dataset) -> Result<()> {
                 .database_mut(PhysicalDb(db))
                 .counts
                 .load_chunk(chunk, &value)
-                .ok_or_else(|| Error::corrupt("slot counts", format!("database {db}, chunk {chunk}: {value:02x?}")))?,
-            _ => return Err(Error::corrupt("system record", format!("unknown name in key {key:02x?}"))),
+                .ok_or_else(|| {
+                    Error::corrupt(
+                        "slot counts",
+                        format!("database {db}, chunk {chunk}: {value:02x?}"),
+                    )
+                })?,
+            _ => {
+                return Err(Error::corrupt(
+                    "system record",
+                    format!("unknown name in key {key:02x?}"),
+                ));
+            }
         }
     }
     Ok(())
@@ -66,10 +82,17 @@ fn decode_state(dataset: &mut Dataset, value: &[u8]) -> Result<()> {
     let corrupt = || Error::corrupt("data set state", format!("{value:02x?}"));
     let (&format, mut input) = value.split_first().ok_or_else(corrupt)?;
     if format != FORMAT {
-        return Err(Error::Format { what: "data set state", found: format.into(), known: FORMAT.into() });
+        return Err(Error::Format {
+            what: "data set state",
+            found: format.into(),
+            known: FORMAT.into(),
+        });
     }
     for physical in &mut dataset.mapping {
-        let (&number, rest) = input.split_first().filter(|(number, _)| **number < DB_COUNT).ok_or_else(corrupt)?;
+        let (&number, rest) = input
+            .split_first()
+            .filter(|(number, _)| **number < DB_COUNT)
+            .ok_or_else(corrupt)?;
         *physical = PhysicalDb(number);
         input = rest;
     }
@@ -77,5 +100,9 @@ fn decode_state(dataset: &mut Dataset, value: &[u8]) -> Result<()> {
         database.flushed_at = LogIndex(take_varint(&mut input).ok_or_else(corrupt)?);
         database.expiring = take_varint(&mut input).ok_or_else(corrupt)?;
     }
-    if input.is_empty() { Ok(()) } else { Err(corrupt()) }
+    if input.is_empty() {
+        Ok(())
+    } else {
+        Err(corrupt())
+    }
 }

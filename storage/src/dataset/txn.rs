@@ -50,8 +50,18 @@ impl<'a> Txn<'a> {
     pub(super) fn new(dataset: &'a mut Dataset, seed: u64) -> Self {
         let db = DbIndex(0);
         let physical = dataset.physical(db);
-        let (index, now_ms) = (LogIndex(dataset.applied.applied_index), dataset.applied.now_ms);
-        Self { dataset, db, physical, index, now_ms, seed }
+        let (index, now_ms) = (
+            LogIndex(dataset.applied.applied_index),
+            dataset.applied.now_ms,
+        );
+        Self {
+            dataset,
+            db,
+            physical,
+            index,
+            now_ms,
+            seed,
+        }
     }
 
     /// Works on another database from now on.
@@ -99,7 +109,11 @@ impl<'a> Txn<'a> {
     pub fn notify(&mut self, kind: &'static str, key: &[u8]) {
         let db = self.db;
         if let Some(events) = &mut self.dataset.events {
-            events.push(Event { kind, db, key: key.into() });
+            events.push(Event {
+                kind,
+                db,
+                key: key.into(),
+            });
         }
     }
 
@@ -174,7 +188,9 @@ impl<'a> Txn<'a> {
     /// Loads a key from the disk; answers its expiry if it is there.
     #[cold]
     fn load(&mut self, db: PhysicalDb, at: Position, key: &[u8]) -> Result<Option<Option<u64>>> {
-        let Some(stored) = self.dataset.read_cold(db, &self.record_key(db, at, key))? else { return Ok(None) };
+        let Some(stored) = self.dataset.read_cold(db, &self.record_key(db, at, key))? else {
+            return Ok(None);
+        };
         self.dataset.admit(db, at, key, &stored)?;
         Ok(Some(stored.expire_at_ms))
     }
@@ -194,9 +210,17 @@ impl<'a> Txn<'a> {
     #[cold]
     fn note_expired(&mut self, db: PhysicalDb, key: &[u8]) {
         self.dataset.counters.expired_keys += 1;
-        let logical = self.dataset.mapping.iter().position(|&physical| physical == db);
+        let logical = self
+            .dataset
+            .mapping
+            .iter()
+            .position(|&physical| physical == db);
         if let (Some(events), Some(logical)) = (&mut self.dataset.events, logical) {
-            events.push(Event { kind: "expired", db: DbIndex(logical as u8), key: key.into() });
+            events.push(Event {
+                kind: "expired",
+                db: DbIndex(logical as u8),
+                key: key.into(),
+            });
         }
     }
 }

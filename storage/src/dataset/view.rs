@@ -140,18 +140,31 @@ impl<'a> View<'a> {
     /// end, and the keys. Every key that is there during a whole walk is given exactly once, whatever else changes, on
     /// whichever replica each step runs. Any number is accepted as a cursor.
     pub fn scan(&self, cursor: u64, count: usize) -> Result<(u64, Vec<ScannedKey<'a>>)> {
-        let Some(start) = Position::from_cursor(cursor) else { return Ok((0, Vec::new())) };
+        let Some(start) = Position::from_cursor(cursor) else {
+            return Ok((0, Vec::new()));
+        };
         let mut keys = Vec::new();
         let mut visited = 0;
         for slot in self.dataset.used_slots(self.physical, start.slot) {
-            let from = if slot == start.slot { start } else { Position { slot, hash: 0 } };
+            let from = if slot == start.slot {
+                start
+            } else {
+                Position { slot, hash: 0 }
+            };
             let mut next = None;
             let flow = walk::walk_slot(self.dataset, self.range(from, u32::MAX), |hash, group| {
                 visited += group.len();
                 let there = group.drain(..).filter(|found| !found.object.is_expired());
-                keys.extend(there.map(|found| ScannedKey { kind: found.object.kind(), key: found.key }));
+                keys.extend(there.map(|found| ScannedKey {
+                    kind: found.object.kind(),
+                    key: found.key,
+                }));
                 next = Position { slot, hash }.next();
-                if visited >= count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if visited >= count {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
             })?;
             if flow.is_break() {
                 return Ok((next.map_or(0, Position::cursor), keys));
@@ -173,7 +186,11 @@ impl<'a> View<'a> {
 
     /// Number of keys of a slot, counted as [`Self::len`] counts.
     pub fn count_keys_in_slot(&self, slot: Slot) -> u64 {
-        self.dataset.database(self.physical).counts.of(slot.get()).into()
+        self.dataset
+            .database(self.physical)
+            .counts
+            .of(slot.get())
+            .into()
     }
 
     /// The first keys of a slot in the order of [`Self::scan`], at most `limit`.
@@ -182,7 +199,11 @@ impl<'a> View<'a> {
         if limit > 0 && slot.get() < SLOT_COUNT {
             self.for_each_in_slot(slot.get(), |key, _| {
                 keys.push(key.to_vec());
-                if keys.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                if keys.len() < limit {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
             })?;
         }
         Ok(keys)
@@ -194,7 +215,7 @@ impl<'a> View<'a> {
         mut visit: impl FnMut(&[u8], &Object<'a>) -> ControlFlow<()>,
     ) -> Result<()> {
         let range = self.range(Position { slot, hash: 0 }, u32::MAX);
-        walk::walk_slot(self.dataset, range, |_, group| {
+        let _ = walk::walk_slot(self.dataset, range, |_, group| {
             let mut there = group.iter().filter(|found| !found.object.is_expired());
             there.try_for_each(|found| visit(&found.key, &found.object))
         })?;
@@ -202,7 +223,12 @@ impl<'a> View<'a> {
     }
 
     fn range(&self, from: Position, last_hash: u32) -> Range {
-        Range { db: self.physical, from, last_hash, now_ms: self.now_ms }
+        Range {
+            db: self.physical,
+            from,
+            last_hash,
+            now_ms: self.now_ms,
+        }
     }
 
     /// A key drawn with equal chances from all that are there, in memory or on disk; none of an empty database. The same
@@ -211,8 +237,12 @@ impl<'a> View<'a> {
         let mut state = random;
         let counts = &self.dataset.database(self.physical).counts;
         for _ in 0..EXPIRED_TRIES {
-            let Some(nth) = split_mix(&mut state).checked_rem(counts.total()) else { return Ok(None) };
-            let Some(slot) = counts.slot_of_nth(nth) else { return Ok(None) };
+            let Some(nth) = split_mix(&mut state).checked_rem(counts.total()) else {
+                return Ok(None);
+            };
+            let Some(slot) = counts.slot_of_nth(nth) else {
+                return Ok(None);
+            };
             if let Some(key) = self.random_in_slot(slot, &mut state)? {
                 return Ok(Some(key));
             }
@@ -231,12 +261,20 @@ impl<'a> View<'a> {
             let (first, last) = (first as u32, (first + width - 1) as u32);
             let (choice, chance) = (split_mix(state), split_mix(state));
             let mut keys: Vec<Option<Vec<u8>>> = Vec::new();
-            let _ = walk::walk_slot(self.dataset, self.range(Position { slot, hash: first }, last), |_, group| {
-                keys.extend(group.drain(..).map(|found| (!found.object.is_expired()).then(|| found.key.into_owned())));
-                ControlFlow::Continue(())
-            })?;
+            let _ =
+                walk::walk_slot(
+                    self.dataset,
+                    self.range(Position { slot, hash: first }, last),
+                    |_, group| {
+                        keys.extend(group.drain(..).map(|found| {
+                            (!found.object.is_expired()).then(|| found.key.into_owned())
+                        }));
+                        ControlFlow::Continue(())
+                    },
+                )?;
             let found = keys.len() as u64;
-            let accepted = bits == 0 || chance % WINDOW_MAX_KEYS < found || attempt + 1 == WINDOW_TRIES;
+            let accepted =
+                bits == 0 || chance % WINDOW_MAX_KEYS < found || attempt + 1 == WINDOW_TRIES;
             if accepted && found > 0 {
                 return Ok(keys.swap_remove((choice % found) as usize));
             }
@@ -246,7 +284,10 @@ impl<'a> View<'a> {
 
     /// The first key from a random position on, and round: when most keys have expired.
     fn next_key(&self, random: u64) -> Result<Option<Vec<u8>>> {
-        let start = Position { slot: (random >> 32) as u16 % SLOT_COUNT, hash: random as u32 };
+        let start = Position {
+            slot: (random >> 32) as u16 % SLOT_COUNT,
+            hash: random as u32,
+        };
         for mut cursor in [start.cursor(), 0] {
             loop {
                 let (next, mut keys) = self.scan(cursor, 1)?;
@@ -265,6 +306,8 @@ impl<'a> View<'a> {
 
 impl Drop for View<'_> {
     fn drop(&mut self) {
-        self.dataset.counters.add_lookups(self.hits.get(), self.misses.get());
+        self.dataset
+            .counters
+            .add_lookups(self.hits.get(), self.misses.get());
     }
 }

@@ -43,20 +43,33 @@ pub(super) fn walk_slot<'a>(
 ) -> Result<ControlFlow<()>> {
     let database = dataset.database(range.db);
     let slot = database.slot(range.from.slot);
-    let mut memory = slot.into_iter().flat_map(|slot| in_memory(slot, range)).peekable();
+    let mut memory = slot
+        .into_iter()
+        .flat_map(|slot| in_memory(slot, range))
+        .peekable();
     let mut disk = None;
     if !database.is_complete(range.from.slot) {
         disk = Some(Cold::new(dataset, range)?);
     }
     let mut group = Group::new();
     loop {
-        let cold_hash = disk.as_ref().and_then(|cold| cold.next.as_ref()).map(|(hash, _)| *hash);
-        let Some(hash) = [memory.peek().map(|entry| entry.hash()), cold_hash].into_iter().flatten().min() else {
+        let cold_hash = disk
+            .as_ref()
+            .and_then(|cold| cold.next.as_ref())
+            .map(|(hash, _)| *hash);
+        let Some(hash) = [memory.peek().map(|entry| entry.hash()), cold_hash]
+            .into_iter()
+            .flatten()
+            .min()
+        else {
             return Ok(ControlFlow::Continue(()));
         };
         group.clear();
         while let Some(entry) = memory.next_if(|entry| entry.hash() == hash) {
-            group.push(Found { key: Cow::Borrowed(entry.key()), object: Object::memory(entry, range.now_ms) });
+            group.push(Found {
+                key: Cow::Borrowed(entry.key()),
+                object: Object::memory(entry, range.now_ms),
+            });
         }
         while let Some(cold) = &mut disk
             && let Some((_, found)) = cold.next.take_if(|(at, _)| *at == hash)
@@ -76,16 +89,25 @@ pub(super) fn walk_slot<'a>(
 /// The entries of a slot in order of hashes, sorted table by table.
 fn in_memory(slot: &SlotTable, range: Range) -> impl Iterator<Item = &Entry> {
     let hashes = range.from.hash..=range.last_hash;
-    slot.tables_from(range.from.hash).map_while(move |table| {
-        let mut entries: Vec<&Entry> = table.iter().filter(|entry| hashes.contains(&entry.hash())).collect();
-        // A table without a match ends the walk once the tables lie beyond the last hash.
-        if entries.is_empty() && table.iter().next().is_some_and(|entry| entry.hash() > range.last_hash) {
-            return None;
-        }
-        entries.sort_unstable_by_key(|entry| entry.hash());
-        Some(entries)
-    })
-    .flatten()
+    slot.tables_from(range.from.hash)
+        .map_while(move |table| {
+            let mut entries: Vec<&Entry> = table
+                .iter()
+                .filter(|entry| hashes.contains(&entry.hash()))
+                .collect();
+            // A table without a match ends the walk once the tables lie beyond the last hash.
+            if entries.is_empty()
+                && table
+                    .iter()
+                    .next()
+                    .is_some_and(|entry| entry.hash() > range.last_hash)
+            {
+                return None;
+            }
+            entries.sort_unstable_by_key(|entry| entry.hash());
+            Some(entries)
+        })
+        .flatten()
 }
 
 /// The keys of a slot that are only on disk, in order.
@@ -101,10 +123,19 @@ impl<'a> Cold<'a> {
         let start = record::prefix(range.db, range.from);
         let slot = range.from.slot;
         let scan = match range.last_hash.checked_add(1) {
-            Some(hash) => dataset.engine.scan(&start, &record::prefix(range.db, Position { slot, hash })),
-            None => dataset.engine.scan(&start, &record::slot_end(range.db, slot)),
+            Some(hash) => dataset
+                .engine
+                .scan(&start, &record::prefix(range.db, Position { slot, hash })),
+            None => dataset
+                .engine
+                .scan(&start, &record::slot_end(range.db, slot)),
         };
-        let mut cold = Self { dataset, range, scan, next: None };
+        let mut cold = Self {
+            dataset,
+            range,
+            scan,
+            next: None,
+        };
         cold.advance()?;
         Ok(cold)
     }
@@ -116,19 +147,29 @@ impl<'a> Cold<'a> {
         self.next = None;
         for pair in &mut self.scan {
             let (engine_key, value) = pair?;
-            let ParsedKey::Meta { position, rest, .. } = record::parse_key(&engine_key)? else { continue };
+            let ParsedKey::Meta { position, rest, .. } = record::parse_key(&engine_key)? else {
+                continue;
+            };
             let stored = Stored::decode(&value)?;
             if stored.index < database.flushed_at {
                 continue;
             }
             let key = stored.long_key.as_deref().unwrap_or(rest);
             if database.find(position, key).is_some()
-                || self.dataset.is_pending(db, &RecordKey::new(&self.dataset.hasher, db, position, key))
+                || self
+                    .dataset
+                    .is_pending(db, &RecordKey::new(&self.dataset.hasher, db, position, key))
             {
                 continue;
             }
             let key = Cow::Owned(key.to_vec());
-            self.next = Some((position.hash, Found { key, object: Object::disk(stored, now_ms) }));
+            self.next = Some((
+                position.hash,
+                Found {
+                    key,
+                    object: Object::disk(stored, now_ms),
+                },
+            ));
             break;
         }
         Ok(())
@@ -143,7 +184,12 @@ pub(super) fn digest(dataset: &Dataset) -> Result<u64> {
     for (db, &physical) in (0..).map(DbIndex).zip(&dataset.mapping) {
         for slot in dataset.used_slots(physical, 0) {
             let from = Position { slot, hash: 0 };
-            let range = Range { db: physical, from, last_hash: u32::MAX, now_ms: 0 };
+            let range = Range {
+                db: physical,
+                from,
+                last_hash: u32::MAX,
+                now_ms: 0,
+            };
             let _ = walk_slot(dataset, range, |_, group| {
                 for found in group.iter() {
                     digest = digest.wrapping_add(digest_of(db, found, &mut bytes));
@@ -159,7 +205,12 @@ fn digest_of(db: DbIndex, found: &Found<'_>, bytes: &mut Vec<u8>) -> u64 {
     let object = &found.object;
     bytes.clear();
     bytes.extend_from_slice(&[db.get(), object.kind().code(), object.encoding().code()]);
-    record::put_varint(bytes, object.expire_at_ms().map_or(0, |at_ms| at_ms.saturating_add(1)));
+    record::put_varint(
+        bytes,
+        object
+            .expire_at_ms()
+            .map_or(0, |at_ms| at_ms.saturating_add(1)),
+    );
     record::put_varint(bytes, found.key.len() as u64);
     bytes.extend_from_slice(&found.key);
     bytes.extend_from_slice(&object.string().unwrap_or_default());

@@ -63,7 +63,9 @@ struct Lengths {
 impl<C: AsRef<[u8]>> Records<C> {
     fn lengths(&self, place: Place) -> Option<Lengths> {
         let chunk = self.chunks.get(place.chunk as usize)?.as_ref();
-        let bytes = chunk.get(place.offset as usize..)?.first_chunk::<LENGTHS_BYTES>()?;
+        let bytes = chunk
+            .get(place.offset as usize..)?
+            .first_chunk::<LENGTHS_BYTES>()?;
         let &[a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
         Some(Lengths {
             rest: u32::from_le_bytes([a, b, c, d]) as usize,
@@ -76,24 +78,35 @@ impl<C: AsRef<[u8]>> Records<C> {
     fn key(&self, place: Place) -> Option<&[u8]> {
         let lengths = self.lengths(place)?;
         let start = place.offset as usize + LENGTHS_BYTES;
-        self.chunks.get(place.chunk as usize)?.as_ref().get(start..start + PREFIX_BYTES + lengths.rest)
+        self.chunks
+            .get(place.chunk as usize)?
+            .as_ref()
+            .get(start..start + PREFIX_BYTES + lengths.rest)
     }
 
     #[inline]
     fn holds(&self, place: Place, key: &RecordKey<'_>) -> bool {
-        let Some((prefix, rest)) = self.key(place).and_then(|key| key.split_first_chunk()) else { return false };
+        let Some((prefix, rest)) = self.key(place).and_then(|key| key.split_first_chunk()) else {
+            return false;
+        };
         *prefix == key.prefix && *rest == *key.rest
     }
 
     fn find(&self, key: &RecordKey<'_>) -> Option<Place> {
         let hash = key.position.hash;
-        let found = self.index.find(spread(hash), |at| at.hash == hash && self.holds(at.place, key))?;
+        let found = self.index.find(spread(hash), |at| {
+            at.hash == hash && self.holds(at.place, key)
+        })?;
         Some(found.place)
     }
 
     fn pending(&self, key: &RecordKey<'_>) -> Option<Pending> {
         let lengths = self.lengths(self.find(key)?)?;
-        Some(if lengths.value == TOMBSTONE { Pending::Delete } else { Pending::Put })
+        Some(if lengths.value == TOMBSTONE {
+            Pending::Delete
+        } else {
+            Pending::Put
+        })
     }
 }
 
@@ -112,8 +125,16 @@ pub(super) struct WriteSet {
 
 impl Default for WriteSet {
     fn default() -> Self {
-        let records = Records { index: HashTable::new(), chunks: Vec::new() };
-        Self { records, large: BTreeMap::new(), arena_bytes: 0, large_bytes: 0 }
+        let records = Records {
+            index: HashTable::new(),
+            chunks: Vec::new(),
+        };
+        Self {
+            records,
+            large: BTreeMap::new(),
+            arena_bytes: 0,
+            large_bytes: 0,
+        }
     }
 }
 
@@ -121,7 +142,9 @@ impl WriteSet {
     /// An empty set with an index for so many records: it need not grow under the writers.
     pub(super) fn with_capacity(records: usize) -> Self {
         let mut set = Self::default();
-        set.records.index.reserve(records, |at: &Indexed| spread(at.hash));
+        set.records
+            .index
+            .reserve(records, |at: &Indexed| spread(at.hash));
         set
     }
 
@@ -164,7 +187,13 @@ impl WriteSet {
             self.unmark(place);
         }
         self.write_value(place, LARGE, &[], &[], key.rest.len());
-        self.large.insert(place, LargeMark { key: full_key.into(), bytes });
+        self.large.insert(
+            place,
+            LargeMark {
+                key: full_key.into(),
+                bytes,
+            },
+        );
         self.large_bytes += bytes;
     }
 
@@ -189,10 +218,15 @@ impl WriteSet {
         let hash = key.position.hash;
         let Some(old) = self.records.find(key) else {
             let place = self.append(key, length);
-            self.records.index.insert_unique(spread(hash), Indexed { hash, place }, |at| spread(at.hash));
+            self.records
+                .index
+                .insert_unique(spread(hash), Indexed { hash, place }, |at| spread(at.hash));
             return (place, 0);
         };
-        let was = self.records.lengths(old).map_or((0, 0), |lengths| (lengths.room, lengths.value));
+        let was = self
+            .records
+            .lengths(old)
+            .map_or((0, 0), |lengths| (lengths.room, lengths.value));
         if was.0 >= length {
             return (old, was.1);
         }
@@ -201,7 +235,9 @@ impl WriteSet {
         }
         let place = self.append(key, length);
         if let TableEntry::Occupied(mut found) =
-            self.records.index.entry(spread(hash), |at| at.place == old, |at| spread(at.hash))
+            self.records
+                .index
+                .entry(spread(hash), |at| at.place == old, |at| spread(at.hash))
         {
             found.get_mut().place = place;
         }
@@ -212,14 +248,28 @@ impl WriteSet {
         let room = length + SPARE_BYTES;
         let total = LENGTHS_BYTES + PREFIX_BYTES + key.rest.len() + room;
         let chunks = &mut self.records.chunks;
-        if chunks.last().is_none_or(|last| last.capacity() - last.len() < total) {
-            let size = FIRST_CHUNK_BYTES.checked_shl(chunks.len() as u32).unwrap_or(0);
-            let size = if size == 0 { LAST_CHUNK_BYTES } else { size.min(LAST_CHUNK_BYTES) };
+        if chunks
+            .last()
+            .is_none_or(|last| last.capacity() - last.len() < total)
+        {
+            let size = FIRST_CHUNK_BYTES
+                .checked_shl(chunks.len() as u32)
+                .unwrap_or(0);
+            let size = if size == 0 {
+                LAST_CHUNK_BYTES
+            } else {
+                size.min(LAST_CHUNK_BYTES)
+            };
             chunks.push(Vec::with_capacity(size.max(total)));
         }
         let number = chunks.len() - 1;
         self.arena_bytes += total;
-        let Some(chunk) = chunks.last_mut() else { return Place { chunk: 0, offset: 0 } };
+        let Some(chunk) = chunks.last_mut() else {
+            return Place {
+                chunk: 0,
+                offset: 0,
+            };
+        };
         let offset = chunk.len();
         chunk.extend_from_slice(&(key.rest.len() as u32).to_le_bytes());
         chunk.extend_from_slice(&(room as u32).to_le_bytes());
@@ -227,13 +277,18 @@ impl WriteSet {
         chunk.extend_from_slice(&key.prefix);
         chunk.extend_from_slice(&key.rest);
         chunk.resize(offset + total, 0);
-        Place { chunk: number as u32, offset: offset as u32 }
+        Place {
+            chunk: number as u32,
+            offset: offset as u32,
+        }
     }
 
     /// Writes a record's value into the room that [`Self::place`] made.
     #[inline]
     fn write_value(&mut self, place: Place, marker: u32, head: &[u8], payload: &[u8], rest: usize) {
-        let Some(chunk) = self.records.chunks.get_mut(place.chunk as usize) else { return };
+        let Some(chunk) = self.records.chunks.get_mut(place.chunk as usize) else {
+            return;
+        };
         let start = place.offset as usize;
         if let Some(length) = chunk.get_mut(start + 8..start + LENGTHS_BYTES) {
             length.copy_from_slice(&marker.to_le_bytes());
@@ -251,10 +306,15 @@ impl WriteSet {
     /// What changed, for good. `value_of` gives a large value's head and bytes by its key.
     pub(super) fn freeze(self, mut value_of: impl FnMut(&[u8]) -> Option<LargeValue>) -> FrozenSet {
         let large = self.large.into_iter();
-        let large = large.filter_map(|(place, mark)| Some((place, value_of(&mark.key)?))).collect();
+        let large = large
+            .filter_map(|(place, mark)| Some((place, value_of(&mark.key)?)))
+            .collect();
         let chunks = self.records.chunks.into_iter().map(Bytes::from).collect();
         FrozenSet {
-            records: Records { index: self.records.index, chunks },
+            records: Records {
+                index: self.records.index,
+                chunks,
+            },
             large,
             size_bytes: self.arena_bytes + self.large_bytes,
         }
@@ -306,8 +366,14 @@ impl FrozenSet {
         self.records.index.iter().map(|at| {
             let key = self.records.key(at.place).unwrap_or_default();
             // Behind the first byte, which all share.
-            let order = key.get(1..).and_then(|key| key.first_chunk()).map_or(0, |bytes| u64::from_be_bytes(*bytes));
-            FrozenRecord { order, place: at.place }
+            let order = key
+                .get(1..)
+                .and_then(|key| key.first_chunk())
+                .map_or(0, |bytes| u64::from_be_bytes(*bytes));
+            FrozenRecord {
+                order,
+                place: at.place,
+            }
         })
     }
 
@@ -319,8 +385,10 @@ impl FrozenSet {
     /// Engine key and value of one of [`Self::records`]; no value: the key is to be deleted.
     pub(super) fn record(&self, record: FrozenRecord) -> (Bytes, Option<Bytes>) {
         let place = record.place;
-        let (Some(lengths), Some(chunk)) = (self.records.lengths(place), self.records.chunks.get(place.chunk as usize))
-        else {
+        let (Some(lengths), Some(chunk)) = (
+            self.records.lengths(place),
+            self.records.chunks.get(place.chunk as usize),
+        ) else {
             return (Bytes::new(), None);
         };
         let start = place.offset as usize + LENGTHS_BYTES;
@@ -347,12 +415,24 @@ mod tests {
 
     fn with_key<R>(key: &[u8], f: impl FnOnce(&RecordKey<'_>) -> R) -> R {
         let hasher = KeyHasher::new(&[2; 16]);
-        f(&RecordKey::new(&hasher, PhysicalDb(0), hasher.position(key), key))
+        f(&RecordKey::new(
+            &hasher,
+            PhysicalDb(0),
+            hasher.position(key),
+            key,
+        ))
     }
 
     fn contents(set: &FrozenSet) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
         let records = set.records().map(|record| set.record(record));
-        records.map(|(key, value)| (key[PREFIX_BYTES..].to_vec(), value.map(|value| value.to_vec()))).collect()
+        records
+            .map(|(key, value)| {
+                (
+                    key[PREFIX_BYTES..].to_vec(),
+                    value.map(|value| value.to_vec()),
+                )
+            })
+            .collect()
     }
 
     #[test]
@@ -379,25 +459,51 @@ mod tests {
                     }
                 });
                 let pending = with_key(&key, |record_key| set.pending(record_key));
-                assert_eq!(pending, Some(if action == 0 { Pending::Delete } else { Pending::Put }));
+                assert_eq!(
+                    pending,
+                    Some(if action == 0 {
+                        Pending::Delete
+                    } else {
+                        Pending::Put
+                    })
+                );
             }
         }
         assert_eq!(set.len(), 3000);
-        assert_eq!(with_key(b"absent", |record_key| set.pending(record_key)), None);
-        let marked = expected.values().flatten().filter(|value| value.starts_with(b"H")).count();
+        assert_eq!(
+            with_key(b"absent", |record_key| set.pending(record_key)),
+            None
+        );
+        let marked = expected
+            .values()
+            .flatten()
+            .filter(|value| value.starts_with(b"H"))
+            .count();
         assert_eq!((set.large.len(), set.large_bytes), (marked, marked * 9000));
         let frozen = set.freeze(|key| {
-            Some(LargeValue { head: SmallVec::from_slice(b"H"), bytes: Arc::new(key.to_vec()) })
+            Some(LargeValue {
+                head: SmallVec::from_slice(b"H"),
+                bytes: Arc::new(key.to_vec()),
+            })
         });
         assert_eq!(contents(&frozen), expected);
-        assert_eq!(with_key(b"key1", |record_key| frozen.pending(record_key)), Some(if expected[&b"key1"[..]].is_none() { Pending::Delete } else { Pending::Put }));
+        assert_eq!(
+            with_key(b"key1", |record_key| frozen.pending(record_key)),
+            Some(if expected[&b"key1"[..]].is_none() {
+                Pending::Delete
+            } else {
+                Pending::Put
+            })
+        );
     }
 
     #[test]
     fn overwriting_in_place_costs_no_memory() {
         let mut set = WriteSet::default();
         for n in 0..10_000u64 {
-            with_key(b"counter", |key| set.put(key, b"h", n.to_string().as_bytes()));
+            with_key(b"counter", |key| {
+                set.put(key, b"h", n.to_string().as_bytes())
+            });
         }
         assert!(set.size_bytes() < 500, "{}", set.size_bytes());
     }
@@ -407,9 +513,15 @@ mod tests {
         let hasher = KeyHasher::new(&[2; 16]);
         let long = vec![b'k'; 3 << 20];
         let position = Position { slot: 1, hash: 1 };
-        let key = RecordKey { rest: (&long).into(), ..RecordKey::new(&hasher, PhysicalDb(0), position, b"") };
+        let key = RecordKey {
+            rest: (&long).into(),
+            ..RecordKey::new(&hasher, PhysicalDb(0), position, b"")
+        };
         let mut set = WriteSet::default();
         set.put(&key, b"h", b"value");
-        assert_eq!(contents(&set.freeze(|_| None))[&long], Some(b"hvalue".to_vec()));
+        assert_eq!(
+            contents(&set.freeze(|_| None))[&long],
+            Some(b"hvalue".to_vec())
+        );
     }
 }

@@ -30,8 +30,13 @@ impl Txn<'_> {
             Some(_) => true,
             None => !database.is_complete(at.slot) && self.load(self.physical, at, key)?.is_some(),
         };
-        let entry = self.dataset.database(self.physical).find(at, key).filter(|_| in_memory);
-        let goes = entry.and_then(Entry::expire_at_ms) == Some(expire_at_ms) && is_expired(Some(expire_at_ms), self.now_ms);
+        let entry = self
+            .dataset
+            .database(self.physical)
+            .find(at, key)
+            .filter(|_| in_memory);
+        let goes = entry.and_then(Entry::expire_at_ms) == Some(expire_at_ms)
+            && is_expired(Some(expire_at_ms), self.now_ms);
         if goes {
             self.erase(self.physical, at, key)?;
             self.note_expired(self.physical, key);
@@ -89,7 +94,10 @@ impl Txn<'_> {
     pub fn move_to(&mut self, key: &[u8], to_db: DbIndex) -> Result<bool> {
         let at = self.position(key);
         let to_db = self.dataset.physical(to_db);
-        if to_db == self.physical || !self.bring(self.physical, at, key)? || self.bring(to_db, at, key)? {
+        if to_db == self.physical
+            || !self.bring(self.physical, at, key)?
+            || self.bring(to_db, at, key)?
+        {
             return Ok(false);
         }
         self.duplicate(at, key, to_db, key)?;
@@ -104,7 +112,9 @@ impl Txn<'_> {
             self.erase(to_db, to_at, to)?;
         }
         let (now_ms, index) = (self.now_ms, self.index);
-        let Some(entry) = self.dataset.database(self.physical).find(at, from) else { return Ok(()) };
+        let Some(entry) = self.dataset.database(self.physical).find(at, from) else {
+            return Ok(());
+        };
         let entry = entry.with_key(to_at.hash, to, Access::new(now_ms));
         let record_key = self.record_key(to_db, to_at, to);
         let database = self.dataset.database_mut(to_db);
@@ -135,7 +145,9 @@ impl Txn<'_> {
 
     /// Exchanges the contents of two databases. O(1).
     pub fn swap_db(&mut self, a: DbIndex, b: DbIndex) {
-        self.dataset.mapping.swap(usize::from(a.get()), usize::from(b.get()));
+        self.dataset
+            .mapping
+            .swap(usize::from(a.get()), usize::from(b.get()));
         self.select(self.db);
     }
 }

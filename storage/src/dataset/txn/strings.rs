@@ -19,18 +19,33 @@ impl Txn<'_> {
 
     /// Sets `key` to a number.
     pub fn set_int(&mut self, key: &[u8], value: i64, expiry: Expiry) -> Result<()> {
-        self.store(key, itoa::Buffer::new().format(value).as_bytes(), Encoding::Int, expiry)
+        self.store(
+            key,
+            itoa::Buffer::new().format(value).as_bytes(),
+            Encoding::Int,
+            expiry,
+        )
     }
 
     #[inline]
-    fn store(&mut self, key: &[u8], value: &[u8], encoding: Encoding, expiry: Expiry) -> Result<()> {
+    fn store(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        encoding: Encoding,
+        expiry: Expiry,
+    ) -> Result<()> {
         let at = self.position(key);
         let (db, now_ms) = (self.physical, self.now_ms);
         let record_key = self.record_key(db, at, key);
         let database = self.dataset.database_mut(db);
         let replaced = database.update(at, key, |entry| {
             let old = entry.expire_at_ms();
-            let parts = StringParts { value, encoding, expire_at_ms: expiry.after(old, now_ms) };
+            let parts = StringParts {
+                value,
+                encoding,
+                expire_at_ms: expiry.after(old, now_ms),
+            };
             entry.set_string(parts);
             entry.access().touch(now_ms, u64::from(at.hash) << 32);
             (old, parts)
@@ -38,13 +53,28 @@ impl Txn<'_> {
         let (old_expire, parts) = match replaced {
             Some(replaced) => replaced,
             None if database.is_complete(at.slot) => {
-                let parts = StringParts { value, encoding, expire_at_ms: expiry.after(None, now_ms) };
+                let parts = StringParts {
+                    value,
+                    encoding,
+                    expire_at_ms: expiry.after(None, now_ms),
+                };
                 database.create_string(at, key, parts, now_ms);
                 (None, parts)
             }
-            None => self.store_cold(at, key, StringParts { value, encoding, expire_at_ms: None }, expiry)?,
+            None => self.store_cold(
+                at,
+                key,
+                StringParts {
+                    value,
+                    encoding,
+                    expire_at_ms: None,
+                },
+                expiry,
+            )?,
         };
-        self.dataset.database_mut(db).write_string(&record_key, key, parts, self.index);
+        self.dataset
+            .database_mut(db)
+            .write_string(&record_key, key, parts, self.index);
         if is_expired(old_expire, now_ms) {
             self.note_expired(db, key);
         }
@@ -69,14 +99,21 @@ impl Txn<'_> {
             database.counts.subtract(at.slot);
             database.count_expiring(old_expire, None);
         }
-        let parts = StringParts { expire_at_ms: expiry.after(old_expire, now_ms), ..parts };
+        let parts = StringParts {
+            expire_at_ms: expiry.after(old_expire, now_ms),
+            ..parts
+        };
         database.create_string(at, key, parts, now_ms);
         Ok((old_expire, parts))
     }
 
     /// Changes the bytes of the string at `key` in place, an empty one if there is none. Its encoding becomes raw, its
     /// expiry stays. Amortised O(change) above 1 KB. The caller has checked that it is a string.
-    pub fn edit_string<R>(&mut self, key: &[u8], edit: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R> {
+    pub fn edit_string<R>(
+        &mut self,
+        key: &[u8],
+        edit: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> Result<R> {
         let at = self.position(key);
         let (db, now_ms, index) = (self.physical, self.now_ms, self.index);
         let record_key = self.record_key(db, at, key);
@@ -93,7 +130,9 @@ impl Txn<'_> {
             edit.take().map(|edit| entry.edit_string(edit))
         });
         database.write_back(&record_key, key, index);
-        result.flatten().ok_or_else(|| crate::Error::corrupt("data set", "a key vanished while it was edited"))
+        result
+            .flatten()
+            .ok_or_else(|| crate::Error::corrupt("data set", "a key vanished while it was edited"))
     }
 }
 

@@ -1,0 +1,7 @@
+//! The Region's memory through its public interface: against a model, against itself, and over restarts.
+
+mod behaviour;
+mod model;
+mod residency;
+mod scan;
+mod support;

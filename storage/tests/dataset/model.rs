@@ -1,0 +1,558 @@
+//! Random operations against a model: ordered maps that know nothing of slots, disks or checkpoints.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use storage::dataset::{Encoding, Expiry};
+use storage::ids::DbIndex;
+
+use crate::support::Bench;
+
+const DBS: u8 = 3;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Set {
+        db: u8,
+        key: u8,
+        size: usize,
+        expiry: TestExpiry,
+    },
+    SetInt {
+        db: u8,
+        key: u8,
+        value: i64,
+    },
+    Append {
+        db: u8,
+        key: u8,
+        size: usize,
+    },
+    Remove {
+        db: u8,
+        key: u8,
+    },
+    Expire {
+        db: u8,
+        key: u8,
+        in_ms: Option<u64>,
+    },
+    Rename {
+        db: u8,
+        from: u8,
+        to: u8,
+    },
+    Copy {
+        db: u8,
+        from: u8,
+        to: u8,
+        to_db: u8,
+    },
+    Move {
+        db: u8,
+        key: u8,
+        to_db: u8,
+    },
+    FlushDb {
+        db: u8,
+    },
+    FlushAll,
+    Swap {
+        a: u8,
+        b: u8,
+    },
+    SetFlushSet {
+        db: u8,
+        key: u8,
+    },
+    Get {
+        db: u8,
+        key: u8,
+    },
+    Advance {
+        by_ms: u64,
+    },
+    DeleteExpired,
+    Freeze,
+    Finish,
+    DropCold {
+        maxmemory: u64,
+    },
+    DropAll,
+    LoadNext {
+        budget: usize,
+    },
+    Promote,
+    Reopen,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum TestExpiry {
+    Clear,
+    Keep,
+    InMs(u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let db = || 0..DBS;
+    let key = || 0..24u8;
+    let size = || prop_oneof![4 => 0..80usize, 1 => 900..1100usize, 1 => 4000..9000usize];
+    let expiry = prop_oneof![
+        3 => Just(TestExpiry::Clear),
+        1 => Just(TestExpiry::Keep),
+        2 => (0..400u64).prop_map(TestExpiry::InMs),
+    ];
+    prop_oneof![
+        12 => (db(), key(), size(), expiry).prop_map(|(db, key, size, expiry)| Op::Set { db, key, size, expiry }),
+        3 => (db(), key(), any::<i64>()).prop_map(|(db, key, value)| Op::SetInt { db, key, value }),
+        4 => (db(), key(), size()).prop_map(|(db, key, size)| Op::Append { db, key, size }),
+        5 => (db(), key()).prop_map(|(db, key)| Op::Remove { db, key }),
+        3 => (db(), key(), proptest::option::of(0..400u64)).prop_map(|(db, key, in_ms)| Op::Expire { db, key, in_ms }),
+        3 => (db(), key(), key()).prop_map(|(db, from, to)| Op::Rename { db, from, to }),
+        3 => (db(), key(), key(), db()).prop_map(|(db, from, to, to_db)| Op::Copy { db, from, to, to_db }),
+        2 => (db(), key(), db()).prop_map(|(db, key, to_db)| Op::Move { db, key, to_db }),
+        1 => db().prop_map(|db| Op::FlushDb { db }),
+        1 => Just(Op::FlushAll),
+        1 => (db(), db()).prop_map(|(a, b)| Op::Swap { a, b }),
+        1 => (db(), key()).prop_map(|(db, key)| Op::SetFlushSet { db, key }),
+        4 => (db(), key()).prop_map(|(db, key)| Op::Get { db, key }),
+        2 => (0..200u64).prop_map(|by_ms| Op::Advance { by_ms }),
+        1 => Just(Op::DeleteExpired),
+        3 => Just(Op::Freeze),
+        3 => Just(Op::Finish),
+        2 => (0..20_000u64).prop_map(|maxmemory| Op::DropCold { maxmemory }),
+        1 => Just(Op::DropAll),
+        2 => (1..20usize).prop_map(|budget| Op::LoadNext { budget }),
+        1 => Just(Op::Promote),
+        1 => Just(Op::Reopen),
+    ]
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Item {
+    value: Vec<u8>,
+    encoding: Encoding,
+    expire_at_ms: Option<u64>,
+}
+
+type Keys = BTreeMap<Vec<u8>, Item>;
+
+#[derive(Clone, Default)]
+struct Model {
+    dbs: [Keys; DBS as usize],
+}
+
+impl Model {
+    fn db(&mut self, db: u8) -> &mut Keys {
+        &mut self.dbs[usize::from(db)]
+    }
+
+    /// The key, removed first if it has expired.
+    fn live(&mut self, db: u8, key: &[u8], now_ms: u64) -> Option<Item> {
+        let keys = self.db(db);
+        if keys
+            .get(key)?
+            .expire_at_ms
+            .is_some_and(|at_ms| now_ms > at_ms)
+        {
+            keys.remove(key);
+        }
+        keys.get(key).cloned()
+    }
+}
+
+/// A data set, its model, and the model as of the last durable checkpoint and of the one under way.
+struct World {
+    bench: Bench,
+    model: Model,
+    under_way: Option<(storage::dataset::Checkpoint, Model)>,
+    durable: Model,
+}
+
+/// Some keys share a hash tag, one is long.
+fn name(key: u8) -> Vec<u8> {
+    match key {
+        0..12 => format!("key:{key}").into_bytes(),
+        12..23 => format!("{{tag}}:{key}").into_bytes(),
+        _ => vec![b'L'; 3000],
+    }
+}
+
+fn bytes(key: u8, size: usize) -> Vec<u8> {
+    (0..size)
+        .map(|n| b'a' + ((n + usize::from(key)) % 26) as u8)
+        .collect()
+}
+
+fn text_encoding(value: &[u8]) -> Encoding {
+    if value.len() <= 44 {
+        Encoding::Embstr
+    } else {
+        Encoding::Raw
+    }
+}
+
+impl World {
+    fn new(bench: Bench) -> Self {
+        Self {
+            bench,
+            model: Model::default(),
+            under_way: None,
+            durable: Model::default(),
+        }
+    }
+
+    fn run(&mut self, op: &Op) {
+        let now_ms = self.bench.now_ms;
+        match *op {
+            Op::Set {
+                db,
+                key,
+                size,
+                expiry,
+            } => self.set(db, &name(key), bytes(key, size), expiry),
+            Op::SetInt { db, key, value } => {
+                let item = Item {
+                    value: value.to_string().into_bytes(),
+                    encoding: Encoding::Int,
+                    expire_at_ms: None,
+                };
+                self.bench
+                    .entry(db, |txn| txn.set_int(&name(key), value, Expiry::Clear))
+                    .unwrap();
+                self.model.db(db).insert(name(key), item);
+            }
+            Op::Append { db, key, size } => {
+                let more = bytes(key, size);
+                let append = |value: &mut Vec<u8>| value.extend_from_slice(&more);
+                self.bench
+                    .entry(db, |txn| txn.edit_string(&name(key), append))
+                    .unwrap();
+                let old = self.model.live(db, &name(key), now_ms);
+                let mut item = old.unwrap_or(Item {
+                    value: vec![],
+                    encoding: Encoding::Raw,
+                    expire_at_ms: None,
+                });
+                item.value.extend_from_slice(&more);
+                item.encoding = Encoding::Raw;
+                self.model.db(db).insert(name(key), item);
+            }
+            Op::Remove { db, key } => {
+                let removed = self.bench.entry(db, |txn| txn.remove(&name(key))).unwrap();
+                assert_eq!(removed, self.model.live(db, &name(key), now_ms).is_some());
+                self.model.db(db).remove(&name(key));
+            }
+            Op::Expire { db, key, in_ms } => {
+                let expire_at_ms = in_ms.map(|in_ms| now_ms + in_ms);
+                let set = self
+                    .bench
+                    .entry(db, |txn| txn.set_expiry(&name(key), expire_at_ms))
+                    .unwrap();
+                let item = self.model.live(db, &name(key), now_ms);
+                assert_eq!(set, item.is_some());
+                if let Some(item) = item {
+                    self.model.db(db).insert(
+                        name(key),
+                        Item {
+                            expire_at_ms,
+                            ..item
+                        },
+                    );
+                }
+            }
+            Op::Rename { db, from, to } => {
+                let renamed = self
+                    .bench
+                    .entry(db, |txn| txn.rename(&name(from), &name(to)))
+                    .unwrap();
+                let item = self.model.live(db, &name(from), now_ms);
+                assert_eq!(renamed, item.is_some());
+                if let Some(item) = item {
+                    self.model.db(db).remove(&name(from));
+                    self.model.db(db).insert(name(to), item);
+                }
+            }
+            Op::Copy {
+                db,
+                from,
+                to,
+                to_db,
+            } => {
+                let copied = self
+                    .bench
+                    .entry(db, |txn| txn.copy(&name(from), &name(to), DbIndex(to_db)))
+                    .unwrap();
+                let item = self.model.live(db, &name(from), now_ms);
+                assert_eq!(copied, item.is_some());
+                item.map(|item| self.model.db(to_db).insert(name(to), item));
+            }
+            Op::Move { db, key, to_db } => self.move_to(db, &name(key), to_db),
+            Op::FlushDb { db } => {
+                self.bench.entry(db, |txn| txn.flush_db());
+                self.model.db(db).clear();
+            }
+            Op::FlushAll => {
+                self.bench.entry(0, |txn| txn.flush_all());
+                self.model = Model::default();
+            }
+            Op::Swap { a, b } => {
+                self.bench
+                    .entry(0, |txn| txn.swap_db(DbIndex(a), DbIndex(b)));
+                self.model.dbs.swap(usize::from(a), usize::from(b));
+            }
+            Op::SetFlushSet { db, key } => {
+                let run = |txn: &mut storage::dataset::Txn<'_>| {
+                    txn.set_string(b"before", b"x", Expiry::Clear)?;
+                    txn.flush_db();
+                    txn.set_string(&name(key), b"after", Expiry::Clear)
+                };
+                self.bench.entry(db, run).unwrap();
+                self.model.db(db).clear();
+                let item = Item {
+                    value: b"after".to_vec(),
+                    encoding: Encoding::Embstr,
+                    expire_at_ms: None,
+                };
+                self.model.db(db).insert(name(key), item);
+            }
+            _ => self.maintain(op),
+        }
+    }
+
+    fn set(&mut self, db: u8, key: &[u8], value: Vec<u8>, expiry: TestExpiry) {
+        let now_ms = self.bench.now_ms;
+        let old = self.model.live(db, key, now_ms);
+        let (expiry, expire_at_ms) = match expiry {
+            TestExpiry::Clear => (Expiry::Clear, None),
+            TestExpiry::Keep => (Expiry::Keep, old.and_then(|item| item.expire_at_ms)),
+            TestExpiry::InMs(in_ms) => (Expiry::AtMs(now_ms + in_ms), Some(now_ms + in_ms)),
+        };
+        self.bench
+            .entry(db, |txn| txn.set_string(key, &value, expiry))
+            .unwrap();
+        self.model.db(db).insert(
+            key.to_vec(),
+            Item {
+                encoding: text_encoding(&value),
+                value,
+                expire_at_ms,
+            },
+        );
+    }
+
+    fn move_to(&mut self, db: u8, key: &[u8], to_db: u8) {
+        let now_ms = self.bench.now_ms;
+        let moved = self
+            .bench
+            .entry(db, |txn| txn.move_to(key, DbIndex(to_db)))
+            .unwrap();
+        if db == to_db {
+            assert!(!moved);
+            return;
+        }
+        let item = self.model.live(db, key, now_ms);
+        let free = item.is_some() && self.model.live(to_db, key, now_ms).is_none();
+        assert_eq!(moved, free);
+        if let (Some(item), true) = (item, moved) {
+            self.model.db(db).remove(key);
+            self.model.db(to_db).insert(key.to_vec(), item);
+        }
+    }
+
+    /// What commands must not notice, but for time.
+    fn maintain(&mut self, op: &Op) {
+        match *op {
+            Op::Get { db, key } => {
+                let expected = self.model.clone().live(db, &name(key), self.bench.now_ms);
+                assert_eq!(
+                    self.bench.get(db, &name(key)),
+                    expected.map(|item| item.value)
+                );
+            }
+            Op::Advance { by_ms } => self.bench.now_ms += by_ms,
+            Op::DeleteExpired => self.delete_expired(),
+            Op::Freeze => {
+                if let Some(checkpoint) = self.bench.dataset.freeze() {
+                    self.under_way = Some((checkpoint, self.model.clone()));
+                }
+            }
+            Op::Finish => self.finish(),
+            Op::DropCold { maxmemory } => {
+                self.bench.dataset.set_maxmemory(maxmemory);
+                self.bench.dataset.drop_cold(1000);
+                self.bench.dataset.set_maxmemory(0);
+            }
+            Op::DropAll => {
+                self.bench.dataset.drop_all_clean();
+            }
+            Op::LoadNext { budget } => {
+                self.bench.dataset.load_next(budget).unwrap();
+            }
+            Op::Promote => {
+                self.bench.dataset.promote(8).unwrap();
+            }
+            Op::Reopen => {
+                self.finish();
+                self.under_way = None;
+                self.bench.reopen();
+                self.model = self.durable.clone();
+            }
+            _ => unreachable!("{op:?} is no maintenance"),
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some((checkpoint, model)) = self.under_way.take() {
+            let done = checkpoint.run(&*self.bench.engine).unwrap();
+            self.bench.dataset.checkpoint_done(done);
+            self.durable = model;
+        }
+    }
+
+    fn delete_expired(&mut self) {
+        let now_ms = self.bench.now_ms;
+        let keys = self.bench.dataset.expired(now_ms, 5);
+        assert!(keys.is_sorted_by_key(|key| key.expire_at_ms));
+        for found in keys {
+            let db = found.db as u8;
+            let item = self
+                .model
+                .db(db)
+                .remove(&found.key[..])
+                .expect("only keys that are there are found");
+            assert_eq!(item.expire_at_ms, Some(found.expire_at_ms));
+            assert!(now_ms > found.expire_at_ms);
+            let removed = self
+                .bench
+                .entry(db, |txn| txn.remove_expired(&found.key, found.expire_at_ms))
+                .unwrap();
+            assert!(removed);
+        }
+    }
+
+    fn check(&mut self) {
+        let now_ms = self.bench.now_ms;
+        for db in 0..DBS {
+            let view = self.bench.view(db);
+            let keys = self.model.db(db);
+            assert_eq!(view.len(), keys.len() as u64, "keys of database {db}");
+            let expiring = keys
+                .values()
+                .filter(|item| item.expire_at_ms.is_some())
+                .count();
+            assert_eq!(
+                view.expires_len(),
+                expiring as u64,
+                "expiring keys of database {db}"
+            );
+            let there = keys
+                .iter()
+                .filter(|(_, item)| item.expire_at_ms.is_none_or(|at_ms| now_ms <= at_ms));
+            let there: Keys = there
+                .map(|(key, item)| (key.clone(), item.clone()))
+                .collect();
+            let mut found = Keys::new();
+            view.for_each_key(|key, object| {
+                let item = Item {
+                    value: object.string().unwrap().into_owned(),
+                    encoding: object.encoding(),
+                    expire_at_ms: object.expire_at_ms(),
+                };
+                assert_eq!(found.insert(key.to_vec(), item), None, "no key twice");
+            })
+            .unwrap();
+            assert_eq!(found, there, "database {db}");
+            let scanned = self.bench.scan_all(db, 3);
+            let unique: BTreeSet<_> = scanned.iter().cloned().collect();
+            assert_eq!(unique.len(), scanned.len());
+            assert!(unique.iter().eq(there.keys()));
+            for (key, item) in &there {
+                let object = view.peek(key).unwrap().expect("the key is there");
+                assert_eq!(
+                    (object.string().unwrap().as_ref(), object.encoding()),
+                    (&item.value[..], item.encoding)
+                );
+            }
+            assert_eq!(view.random_key(now_ms).unwrap().is_none(), there.is_empty());
+        }
+    }
+}
+
+fn check_all(bench: Bench, ops: &[Op], every: usize) {
+    let mut world = World::new(bench);
+    for (n, op) in ops.iter().enumerate() {
+        world.run(op);
+        if n % every == 0 {
+            world.check();
+        }
+    }
+    world.check();
+    let digest = world.bench.dataset.digest().unwrap();
+    world.finish();
+    world.bench.checkpoint();
+    assert_eq!(
+        world.bench.dataset.digest().unwrap(),
+        digest,
+        "a checkpoint changes nothing"
+    );
+    world.bench.reopen();
+    assert_eq!(
+        world.bench.dataset.digest().unwrap(),
+        digest,
+        "nor does opening what it wrote"
+    );
+    world.check();
+    while world.bench.dataset.load_next(7).unwrap() {}
+    assert_eq!(
+        world.bench.dataset.digest().unwrap(),
+        digest,
+        "nor does loading it"
+    );
+    world.check();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_data_set_is_what_the_model_says(ops in proptest::collection::vec(op(), 1..120)) {
+        check_all(Bench::memory(), &ops, 4);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn on_the_lsm_too(ops in proptest::collection::vec(op(), 50..150)) {
+        check_all(Bench::lsm(), &ops, 20);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Two replicas execute the same entries; one of them drops, loads and promotes as it likes.
+    #[test]
+    fn replicas_agree_on_digest_and_records(ops in proptest::collection::vec(op(), 1..150)) {
+        let (mut a, mut b) = (World::new(Bench::memory()), World::new(Bench::memory()));
+        for op in &ops {
+            let own = matches!(op, Op::DropCold { .. } | Op::DropAll | Op::LoadNext { .. } | Op::Promote | Op::Get { .. });
+            if matches!(op, Op::Reopen | Op::DeleteExpired) {
+                continue;
+            }
+            a.run(op);
+            if !own {
+                b.run(op);
+            }
+        }
+        for world in [&mut a, &mut b] {
+            world.finish();
+            world.bench.checkpoint();
+        }
+        prop_assert_eq!(a.bench.dataset.digest().unwrap(), b.bench.dataset.digest().unwrap());
+        let records = |world: &World| world.bench.engine.scan(b"", b"").collect::<Result<Vec<_>, _>>().unwrap();
+        prop_assert_eq!(records(&a), records(&b));
+    }
+}
