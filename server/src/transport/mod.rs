@@ -99,7 +99,7 @@ pub use options::{StartError, TransportConfig, TransportOptions};
 
 use forward::ForwardLink;
 use handshake::Identity;
-use link::{Context, Remote, Tasks};
+use link::{Context, Driver, Remote, Tasks};
 use raft_link::RaftLink;
 use snapshot_send::Pace;
 
@@ -282,6 +282,11 @@ impl Transport {
     pub async fn shutdown(&self) {
         self.context.shutdown.send_replace(true);
         self.context.tasks.end(link::FINISH_LIMIT * 5).await;
+        // In case a task had to be ended before it could say so: nobody waits in a queue that nobody serves.
+        for links in &self.links {
+            links.raft.closed();
+            links.forward.closed();
+        }
     }
 
     fn links_to(&self, store: StoreId) -> Option<&PeerLinks> {
