@@ -1,1 +1,3 @@
 //! What the integration tests share: servers, clients, and the simulated world.
+
+pub mod sim;

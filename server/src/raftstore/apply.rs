@@ -1,0 +1,262 @@
+//! The apply worker: executes committed entries on the Region's memory, answers, and keeps the memory in shape.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use parking_lot::RwLock;
+use raft::eraftpb::{Entry, EntryType};
+use storage::dataset::{CheckpointDone, Dataset};
+use storage::ids::{LogIndex, Term};
+use storage::proto::command::{RaftCmdResponse, ResponseHeader};
+
+use super::checkpoint::CheckpointJob;
+use super::error::Result;
+use super::inbox::{Inbox, StoreMessage};
+use super::store::{fatal, StoreOptions};
+use crate::machine::Machine;
+
+/// Told the outcome of a proposal, exactly once, on the store thread or the apply worker: it must not block.
+pub type Callback = Box<dyn FnOnce(Result<RaftCmdResponse>) + Send>;
+
+/// Told that a read may run, exactly once, on the store thread: it must not block.
+pub type ReadCallback = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// Records that are loaded or promoted, and objects that are dropped, between two looks at the inbox.
+const UPKEEP_BUDGET: usize = 256;
+
+/// How often an idle worker looks at the age of the write set.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// A committed entry and who waits for it on this Store.
+pub struct CommittedEntry {
+    /// The entry.
+    pub entry: Entry,
+    /// One per request of the entry, if this Store proposed it; empty elsewhere.
+    pub callbacks: Vec<Callback>,
+}
+
+/// Committed entries in log order.
+pub struct ApplyTask {
+    /// The entries.
+    pub entries: Vec<CommittedEntry>,
+}
+
+/// How far a task led.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The last index executed.
+    pub index: LogIndex,
+    /// The Region's logical time there.
+    pub now_ms: u64,
+}
+
+impl ApplyTask {
+    /// Executes the entries in order and answers each when it is done. `None` for an empty task. An error is fatal: a
+    /// replica that cannot apply must not skip.
+    pub fn execute(self, machine: &Machine) -> storage::Result<Option<Applied>> {
+        let mut applied = None;
+        for CommittedEntry { entry, callbacks } in self.entries {
+            let (index, term) = (LogIndex(entry.index), Term(entry.term));
+            if entry.get_entry_type() != EntryType::EntryNormal {
+                return Err(storage::Error::corrupt("Raft entry", format!("a membership change at {index}")));
+            }
+            let (responses, now_ms) = {
+                let mut dataset = machine.dataset().write();
+                let responses = machine.apply(&mut dataset, index, term, &entry.data, !callbacks.is_empty())?;
+                (responses, dataset.now_ms())
+            };
+            if !callbacks.is_empty() && responses.len() != callbacks.len() {
+                let detail = format!("{} answers to {} requests at {index}", responses.len(), callbacks.len());
+                return Err(storage::Error::corrupt("Raft entry", detail));
+            }
+            for (mut response, callback) in responses.into_iter().zip(callbacks) {
+                bind_resp_term(&mut response, term);
+                callback(Ok(response));
+            }
+            applied = Some(Applied { index, now_ms });
+        }
+        Ok(applied)
+    }
+}
+
+/// Notes in a response the term that it was executed in, so that whoever passes it on can tell a deposed leader's answer.
+pub fn bind_resp_term(response: &mut RaftCmdResponse, term: Term) {
+    response.header.get_or_insert_with(ResponseHeader::default).term = term.get();
+}
+
+/// What the apply worker is told.
+pub(super) enum ApplyMessage {
+    Task(ApplyTask),
+    /// The checkpoint thread has finished.
+    CheckpointDone(CheckpointDone),
+    /// Start a checkpoint now; answer with the index that is durable then.
+    Checkpoint(Box<dyn FnOnce(LogIndex) + Send>),
+    /// Answer when everything before is executed and no checkpoint is under way.
+    Quiesce(Sender<()>),
+    /// Open the memory again from the kv engine, then answer.
+    Reopen(Sender<storage::Result<()>>),
+    Stop,
+}
+
+/// Opens the Region's memory from the kv engine.
+pub type OpenDataset = Arc<dyn Fn() -> storage::Result<Dataset> + Send + Sync>;
+
+/// The worker's state; [`ApplyWorker::run`] is its thread.
+pub(super) struct ApplyWorker {
+    pub(super) machine: Machine,
+    pub(super) open: OpenDataset,
+    pub(super) inbox: Receiver<ApplyMessage>,
+    pub(super) store: Arc<Inbox>,
+    pub(super) checkpoints: Sender<CheckpointJob>,
+    pub(super) options: StoreOptions,
+    /// Since when a checkpoint is under way.
+    pub(super) checkpointing: bool,
+    pub(super) last_checkpoint: Instant,
+    pub(super) waiting: Waiting,
+    /// False when the memory holds every record of the kv engine.
+    pub(super) loading: bool,
+}
+
+/// Who waits for the checkpoint under way, or for a next one.
+#[derive(Default)]
+pub(super) struct Waiting {
+    quiesce: Vec<Sender<()>>,
+    checkpoint: Vec<Box<dyn FnOnce(LogIndex) + Send>>,
+    /// Those who asked while one was under way: they wait for a newer one.
+    next_checkpoint: Vec<Box<dyn FnOnce(LogIndex) + Send>>,
+}
+
+impl ApplyWorker {
+    pub(super) fn run(mut self) {
+        loop {
+            let message = match self.inbox.try_recv() {
+                Ok(message) => Some(message),
+                Err(_) if self.upkeep() => continue,
+                Err(_) => match self.inbox.recv_timeout(IDLE) {
+                    Ok(message) => Some(message),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                },
+            };
+            match message {
+                Some(ApplyMessage::Stop) => return,
+                Some(message) => self.handle(message),
+                None => {}
+            }
+            self.maybe_checkpoint();
+        }
+    }
+
+    fn dataset(&self) -> &RwLock<Dataset> {
+        self.machine.dataset()
+    }
+
+    fn handle(&mut self, message: ApplyMessage) {
+        match message {
+            ApplyMessage::Task(task) => match task.execute(&self.machine) {
+                Ok(Some(Applied { index, now_ms })) => self.store.push(StoreMessage::Applied { index, now_ms }),
+                Ok(None) => {}
+                Err(error) => fatal("cannot apply a committed entry", &error),
+            },
+            ApplyMessage::CheckpointDone(done) => self.on_checkpoint_done(done),
+            ApplyMessage::Checkpoint(callback) if self.checkpointing => self.waiting.next_checkpoint.push(callback),
+            ApplyMessage::Checkpoint(callback) => {
+                self.waiting.checkpoint.push(callback);
+                self.start_checkpoint();
+            }
+            ApplyMessage::Quiesce(done) => {
+                self.waiting.quiesce.push(done);
+                self.answer_quiesce();
+            }
+            ApplyMessage::Reopen(done) => {
+                let result = (self.open)().map(|dataset| *self.dataset().write() = dataset);
+                self.loading = true;
+                // The store thread waits for this answer; if it is gone the Store is stopping.
+                let _ = done.send(result);
+            }
+            ApplyMessage::Stop => {}
+        }
+    }
+
+    /// One slice of background work; false when there is none to do.
+    fn upkeep(&mut self) -> bool {
+        let mut busy = false;
+        let mut dataset = self.dataset().write();
+        match dataset.promote(UPKEEP_BUDGET) {
+            Ok(promoted) => busy |= promoted > 0,
+            Err(error) => fatal("cannot read the kv engine", &error),
+        }
+        if self.loading {
+            match dataset.load_next(UPKEEP_BUDGET) {
+                Ok(more) => busy |= more,
+                Err(error) => fatal("cannot read the kv engine", &error),
+            }
+        }
+        busy |= dataset.drop_cold(UPKEEP_BUDGET) > 0;
+        drop(dataset);
+        self.loading = self.loading && busy;
+        busy
+    }
+
+    fn maybe_checkpoint(&mut self) {
+        if self.checkpointing {
+            return;
+        }
+        let (bytes, records) = {
+            let dataset = self.dataset().read();
+            (dataset.write_set_bytes(), dataset.write_set_records())
+        };
+        let aged = records > 0 && self.last_checkpoint.elapsed() >= self.options.checkpoint_interval;
+        if bytes >= self.options.checkpoint_bytes || aged {
+            self.start_checkpoint();
+        }
+    }
+
+    fn start_checkpoint(&mut self) {
+        let frozen = self.dataset().write().freeze();
+        match frozen {
+            Some(checkpoint) => {
+                self.checkpointing = true;
+                if self.checkpoints.send(CheckpointJob(checkpoint)).is_err() {
+                    tracing::debug!("the checkpoint thread has stopped");
+                }
+            }
+            None => self.answer_checkpoint(),
+        }
+    }
+
+    fn on_checkpoint_done(&mut self, done: CheckpointDone) {
+        let index = {
+            let mut dataset = self.dataset().write();
+            dataset.checkpoint_done(done);
+            dataset.checkpoint_index()
+        };
+        self.checkpointing = false;
+        self.last_checkpoint = Instant::now();
+        self.store.push(StoreMessage::Checkpointed(index));
+        self.answer_checkpoint();
+        self.waiting.checkpoint = std::mem::take(&mut self.waiting.next_checkpoint);
+        if !self.waiting.checkpoint.is_empty() {
+            self.start_checkpoint();
+        }
+        self.answer_quiesce();
+    }
+
+    fn answer_checkpoint(&mut self) {
+        let index = self.dataset().read().checkpoint_index();
+        for callback in self.waiting.checkpoint.drain(..) {
+            callback(index);
+        }
+    }
+
+    fn answer_quiesce(&mut self) {
+        if self.checkpointing {
+            return;
+        }
+        for done in self.waiting.quiesce.drain(..) {
+            // The store thread waits for this answer; if it is gone the Store is stopping.
+            let _ = done.send(());
+        }
+    }
+}

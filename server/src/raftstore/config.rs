@@ -1,0 +1,72 @@
+//! Timing and limits of a Peer.
+
+use storage::ids::{LogIndex, PeerId, RegionId, StoreId};
+
+use super::lease::LEASE_MARGIN_PERCENT;
+
+/// Bytes of one coalesced entry: what waits beyond it goes into the next. Keeps an apply under the exclusive lock short.
+pub const MAX_ENTRY_BYTES: usize = 256 << 10;
+
+/// Bytes of entries in one append message.
+const MAX_APPEND_BYTES: u64 = 1 << 20;
+
+/// Append messages to one follower that may be unanswered.
+const MAX_INFLIGHT_APPENDS: usize = 256;
+
+/// Bytes of entries that a leader appends before a quorum has them; beyond it proposals are dropped and held.
+const MAX_UNCOMMITTED_BYTES: u64 = 256 << 20;
+
+/// Bytes of committed entries that one Ready hands to the apply worker.
+const MAX_COMMITTED_BYTES: u64 = 4 << 20;
+
+/// What a Peer is told when it is made.
+#[derive(Clone, Debug)]
+pub struct PeerConfig {
+    /// The Region.
+    pub region: RegionId,
+    /// This Peer.
+    pub peer: PeerId,
+    /// The Store that it lives on.
+    pub store: StoreId,
+    /// Length of one tick; `tick` is called at most once in this time, never in a burst.
+    pub tick_ms: u64,
+    /// Ticks between heartbeats.
+    pub heartbeat_ticks: usize,
+    /// Shortest election time-out in ticks; each Peer draws one from this up to twice this.
+    pub election_ticks: usize,
+    /// Seed of the election time-outs.
+    pub seed: u64,
+    /// Bytes of log kept behind the checkpoint for followers that are behind.
+    pub log_retention_bytes: u64,
+}
+
+impl PeerConfig {
+    /// The shortest time for which a voter that heard from the leader stays loyal, in nanoseconds. The first tick may
+    /// follow at once, so one tick of the time-out does not count.
+    pub fn loyalty_ns(&self) -> u64 {
+        (self.election_ticks as u64 - 1) * self.tick_ms * 1_000_000
+    }
+
+    /// How long a lease lasts from the moment when the heartbeat was sent, in nanoseconds.
+    pub fn lease_ns(&self) -> u64 {
+        self.loyalty_ns() / 100 * LEASE_MARGIN_PERCENT
+    }
+
+    /// The `raft` crate's own configuration.
+    pub(super) fn raft(&self, applied: LogIndex) -> raft::Config {
+        raft::Config {
+            id: self.peer.get(),
+            election_tick: self.election_ticks,
+            heartbeat_tick: self.heartbeat_ticks,
+            applied: applied.get(),
+            max_size_per_msg: MAX_APPEND_BYTES,
+            max_inflight_msgs: MAX_INFLIGHT_APPENDS,
+            check_quorum: true,
+            pre_vote: true,
+            read_only_option: raft::ReadOnlyOption::Safe,
+            max_uncommitted_size: MAX_UNCOMMITTED_BYTES,
+            max_committed_size_per_ready: MAX_COMMITTED_BYTES,
+            ..raft::Config::default()
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! A Region's replica on this Store: its fields, its inputs, and what follows every one of them. The verbs are in the
+//! neighbouring files: `propose`, `read`, `ready`, `compact`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use raft::eraftpb::MessageType;
+use raft::{RawNode, StateRole};
+use storage::ids::{LogIndex, PeerId, StoreId, Term};
+use storage::peer_storage::PeerStorage;
+use storage::proto::command::RaftMessage;
+use storage::proto::convert;
+use storage::proto::store as pb;
+use storage::snapshot::ReceivedSnapshot;
+
+use super::apply::Callback;
+use super::clock::Now;
+use super::config::PeerConfig;
+use super::error::Error;
+use super::lease::{Echoes, Lease};
+use super::logger::raft_logger;
+use super::read::Reads;
+use super::status::{PeerProgress, Role, Status};
+
+/// The context that the `raft` crate gives to the votes of a transfer of leadership.
+const CAMPAIGN_TRANSFER: &[u8] = b"CampaignTransfer";
+
+/// Election time-outs for which proposals of a lost leadership may still turn out to be committed.
+const STALE_AFTER_ELECTIONS: u64 = 2;
+
+/// Entries that this Peer appended as a leader and that are not yet committed.
+pub(super) struct Pending {
+    pub(super) index: LogIndex,
+    pub(super) term: Term,
+    pub(super) callbacks: Vec<Callback>,
+}
+
+/// What [`Peer::step`] did with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Given to Raft.
+    Stepped,
+    /// Dropped, with the reason for a log line.
+    Ignored(&'static str),
+}
+
+/// The role, term and leader that were seen last, to notice a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    role: StateRole,
+    term: u64,
+    leader: u64,
+}
+
+/// A Region's replica on this Store.
+///
+/// Invariants, asserted where they could break:
+/// - `applied <= commit <= last_index` (and the rest of DESIGN.md section 4, in `PeerStorage`);
+/// - `pending` is ordered by index, and every index in it was appended by this Peer in the term noted with it;
+/// - the lease is published only while this Peer leads, has applied the first entry of its term, and has not started a
+///   transfer in it.
+pub struct Peer {
+    pub(super) config: PeerConfig,
+    pub(super) raw: RawNode<PeerStorage>,
+    pub(super) pending: VecDeque<Pending>,
+    pub(super) reads: Reads,
+    /// The Region's logical time as stamped last.
+    pub(super) last_now_ms: u64,
+    pub(super) applied: LogIndex,
+    /// Set by the driver when the disk is nearly full: writes are refused.
+    pub(super) disk_full: bool,
+    pub(super) stopped: bool,
+    seen: Seen,
+    lease: Arc<Lease>,
+    echoes: Echoes,
+    /// Newest stamp of the present leader, with its term.
+    heard: Option<(u64, u64, u64)>,
+    /// Index of the first entry of the term that this Peer leads.
+    term_start: Option<LogIndex>,
+    transfer_in_term: bool,
+    elections: u64,
+    votes_refused_until_ns: u64,
+    stale_deadline_ns: Option<u64>,
+}
+
+impl Peer {
+    /// A Peer over an opened `storage`, whose applied index is that of the checkpoint. The only voter of a Region
+    /// campaigns at once.
+    pub fn new(config: PeerConfig, storage: PeerStorage, lease: Arc<Lease>, now: Now) -> raft::Result<Self> {
+        let applied = storage.applied();
+        let raw = RawNode::new(&config.raft(applied), storage, &raft_logger())?;
+        let seen = Seen { role: raw.raft.state, term: raw.raft.term, leader: raw.raft.leader_id };
+        let mut peer = Self {
+            votes_refused_until_ns: now.monotonic_ns + config.loyalty_ns(),
+            raw,
+            pending: VecDeque::new(),
+            reads: Reads::default(),
+            last_now_ms: 0,
+            applied,
+            disk_full: false,
+            stopped: false,
+            seen,
+            lease,
+            echoes: Echoes::default(),
+            heard: None,
+            term_start: None,
+            transfer_in_term: false,
+            elections: 0,
+            stale_deadline_ns: None,
+            config,
+        };
+        peer.draw_election_timeout();
+        if peer.voters() == [peer.config.peer.get()] {
+            peer.raw.campaign()?;
+            peer.observe(now);
+        }
+        Ok(peer)
+    }
+
+    /// Raft's log and state.
+    pub fn storage(&self) -> &PeerStorage {
+        self.raw.store()
+    }
+
+    /// True while this Peer leads in its present term.
+    pub fn is_leader(&self) -> bool {
+        self.raw.raft.state == StateRole::Leader
+    }
+
+    /// The current term.
+    pub fn term(&self) -> Term {
+        Term(self.raw.raft.term)
+    }
+
+    /// The Store of the leader that this Peer knows.
+    pub fn leader_store(&self) -> Option<StoreId> {
+        self.store_of(self.raw.raft.leader_id)
+    }
+
+    /// Last index handed to and executed by the apply worker.
+    pub fn applied(&self) -> LogIndex {
+        self.applied
+    }
+
+    /// The lease of this Peer at `now_ns`.
+    pub fn lease(&self) -> &Arc<Lease> {
+        &self.lease
+    }
+
+    /// Tells whether writes must be refused because the disk is nearly full.
+    pub fn set_disk_full(&mut self, full: bool) {
+        self.disk_full = full;
+    }
+
+    /// Refuses everything from now on, and tells everybody who waits.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+        self.lease.set(0);
+        for callback in self.pending.drain(..).flat_map(|pending| pending.callbacks) {
+            callback(Err(Error::StaleCommand));
+        }
+        self.reads.fail_all(&Error::Stopped);
+    }
+
+    /// One tick of Raft's logical clock. Called at most once per `tick_ms`: after a pause ticks are not made up for, or a
+    /// follower would campaign while messages of a healthy leader wait in its inbox.
+    pub fn tick(&mut self, now: Now) {
+        self.raw.tick();
+        self.observe(now);
+        if self.stale_deadline_ns.is_some_and(|deadline| now.monotonic_ns >= deadline) {
+            self.stale_deadline_ns = None;
+            for callback in self.pending.drain(..).flat_map(|pending| pending.callbacks) {
+                callback(Err(Error::StaleCommand));
+            }
+        }
+        self.retry_reads();
+        self.publish_lease(now);
+    }
+
+    /// Takes a message from another Store. A `MsgSnapshot` comes with the file that was received before it.
+    pub fn step(&mut self, message: RaftMessage, file: Option<ReceivedSnapshot>, now: Now) -> Step {
+        if message.region_id != self.config.region.get() {
+            return Step::Ignored("for another Region");
+        }
+        if message.to_peer.as_ref().map(|peer| peer.id) != Some(self.config.peer.get()) {
+            return Step::Ignored("for another Peer");
+        }
+        let Some(inner) = message.message else { return Step::Ignored("without content") };
+        let Ok(inner) = convert::message_to_raft(inner) else { return Step::Ignored("of an unknown kind") };
+        let (from, term, kind) = (inner.from, inner.term, inner.get_msg_type());
+        if raft::raw_node::is_local_msg(kind) {
+            return Step::Ignored("of a local kind");
+        }
+        if self.store_of(from).is_none() {
+            return Step::Ignored("from a Peer that is not a member");
+        }
+        if !self.may_vote(&inner, now) {
+            return Step::Ignored("a vote too soon after a restart");
+        }
+        if kind == MessageType::MsgTransferLeader {
+            self.suspend_lease();
+        }
+        if kind == MessageType::MsgSnapshot {
+            let Some(file) = file else { return Step::Ignored("a snapshot without its file") };
+            self.raw.mut_store().receive(file);
+        }
+        if self.raw.step(inner).is_err() {
+            return Step::Ignored("refused by Raft");
+        }
+        self.observe(now);
+        self.note_probe(from, term, kind, message.probe_ns);
+        if message.probe_echo_ns > 0 && self.is_leader() && term == self.raw.raft.term {
+            self.echoes.record(PeerId(from), message.probe_echo_ns);
+            self.publish_lease(now);
+        }
+        Step::Stepped
+    }
+
+    /// Asks another voter to take over. The lease ends for the rest of this term: the target may be told to campaign at
+    /// any later moment, and voters will follow it.
+    pub fn transfer_leader(&mut self, to: PeerId, now: Now) {
+        self.suspend_lease();
+        self.raw.transfer_leader(to.get());
+        self.observe(now);
+    }
+
+    /// The same by Store; unknown Stores are ignored.
+    pub fn transfer_leader_to(&mut self, to: StoreId, now: Now) {
+        if let Some(peer) = self.peer_on(to) {
+            self.transfer_leader(peer, now);
+        }
+    }
+
+    /// The last message to this Store could not be delivered.
+    pub fn report_unreachable(&mut self, store: StoreId) {
+        if let Some(peer) = self.peer_on(store) {
+            self.raw.report_unreachable(peer.get());
+        }
+    }
+
+    /// A snapshot to this Store arrived whole, or did not.
+    pub fn report_snapshot(&mut self, store: StoreId, ok: bool) {
+        if let Some(peer) = self.peer_on(store) {
+            let status = if ok { raft::SnapshotStatus::Finish } else { raft::SnapshotStatus::Failure };
+            self.raw.report_snapshot(peer.get(), status);
+        }
+    }
+
+    /// The apply worker has executed everything up to `index`; `now_ms` is the Region's logical time there.
+    pub fn on_applied(&mut self, index: LogIndex, now_ms: u64, now: Now) {
+        assert!(index >= self.applied, "applied went back from {} to {index}", self.applied);
+        assert!(index.get() <= self.raw.raft.raft_log.committed, "applied {index} is not committed");
+        if index == self.applied {
+            return;
+        }
+        self.applied = index;
+        self.last_now_ms = self.last_now_ms.max(now_ms);
+        self.raw.advance_apply_to(index.get());
+        self.raw.mut_store().set_applied(index);
+        self.reads.on_applied(index);
+        self.publish_lease(now);
+    }
+
+    /// A copy of what operators ask for.
+    pub fn status(&self) -> Status {
+        let raft = &self.raw.raft;
+        let storage = self.raw.store();
+        let role = match raft.state {
+            StateRole::Leader => Role::Leader,
+            StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
+            StateRole::Follower if !raft.promotable() => Role::Learner,
+            StateRole::Follower => Role::Follower,
+        };
+        Status {
+            role,
+            term: Term(raft.term),
+            leader: self.leader_store(),
+            first_index: storage.first_log_index(),
+            last_index: LogIndex(raft.raft_log.last_index()),
+            commit_index: LogIndex(raft.raft_log.committed),
+            applied_index: self.applied,
+            checkpoint_index: storage.checkpoint_index(),
+            log_bytes: storage.log_bytes(),
+            peers: self.progress(),
+            voters: self.voters().len(),
+        }
+    }
+
+    fn progress(&self) -> Vec<PeerProgress> {
+        if !self.is_leader() {
+            return Vec::new();
+        }
+        let tracker = self.raw.raft.prs();
+        let voters = self.voters();
+        let mut peers: Vec<PeerProgress> = tracker
+            .iter()
+            .filter_map(|(&id, progress)| {
+                Some(PeerProgress {
+                    peer: PeerId(id),
+                    store: self.store_of(id)?,
+                    matched: LogIndex(progress.matched),
+                    active: id == self.config.peer.get() || progress.recent_active,
+                    voter: voters.contains(&id),
+                    snapshot: progress.state == raft::ProgressState::Snapshot,
+                })
+            })
+            .collect();
+        peers.sort_unstable_by_key(|progress| progress.peer);
+        peers
+    }
+
+    /// What must follow every call into Raft: notices a change of role, term or leader.
+    pub(super) fn observe(&mut self, now: Now) {
+        let raft = &self.raw.raft;
+        let seen = Seen { role: raft.state, term: raft.term, leader: raft.leader_id };
+        if seen == self.seen {
+            self.keep_election_timeout();
+            return;
+        }
+        let before = std::mem::replace(&mut self.seen, seen);
+        if matches!(seen.role, StateRole::PreCandidate | StateRole::Candidate) {
+            self.elections += 1;
+        }
+        self.draw_election_timeout();
+        let led = before.role == StateRole::Leader && before.term == seen.term;
+        if seen.role == StateRole::Leader && !led {
+            // Raft has just appended the empty entry that opens the term, and nothing else yet.
+            self.term_start = Some(LogIndex(self.raw.raft.raft_log.last_index()));
+            self.echoes.clear();
+            self.transfer_in_term = false;
+            self.lease.set(0);
+        } else if seen.role != StateRole::Leader && before.role == StateRole::Leader {
+            self.term_start = None;
+            self.lease.set(0);
+            let patience_ns = STALE_AFTER_ELECTIONS * 2 * self.config.loyalty_ns();
+            self.stale_deadline_ns = Some(now.monotonic_ns + patience_ns);
+        }
+        self.reads.on_leader_change();
+    }
+
+    /// A voter that has restarted may have promised loyalty to a leader that it no longer knows: it votes for nobody until
+    /// such a promise must have ended, unless the leader itself ended it by a transfer.
+    fn may_vote(&self, message: &raft::eraftpb::Message, now: Now) -> bool {
+        let votes = [MessageType::MsgRequestVote, MessageType::MsgRequestPreVote];
+        !votes.contains(&message.get_msg_type())
+            || now.monotonic_ns >= self.votes_refused_until_ns
+            || &message.context[..] == CAMPAIGN_TRANSFER
+    }
+
+    fn note_probe(&mut self, from: u64, term: u64, kind: MessageType, probe_ns: u64) {
+        let leads = [MessageType::MsgAppend, MessageType::MsgHeartbeat, MessageType::MsgSnapshot];
+        let raft = &self.raw.raft;
+        if probe_ns == 0 || !leads.contains(&kind) || term != raft.term || raft.leader_id != from {
+            return;
+        }
+        self.heard = Some(match self.heard {
+            Some((t, f, newest)) if (t, f) == (term, from) => (t, f, newest.max(probe_ns)),
+            _ => (term, from, probe_ns),
+        });
+    }
+
+    /// The stamps of an outgoing message: (probe, echo).
+    pub(super) fn stamps(&self, message: &raft::eraftpb::Message, now: Now) -> (u64, u64) {
+        match message.get_msg_type() {
+            MessageType::MsgAppend | MessageType::MsgHeartbeat => (now.monotonic_ns, 0),
+            MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse => match self.heard {
+                Some((term, from, newest)) if (term, from) == (message.term, message.to) => (0, newest),
+                _ => (0, 0),
+            },
+            _ => (0, 0),
+        }
+    }
+
+    fn suspend_lease(&mut self) {
+        if self.is_leader() {
+            self.transfer_in_term = true;
+            self.lease.set(0);
+        }
+    }
+
+    /// Publishes the lease as it stands after whatever has just happened.
+    pub(super) fn publish_lease(&mut self, now: Now) {
+        let ready = self.term_start.is_some_and(|start| self.applied >= start);
+        if !self.is_leader() || !ready || self.transfer_in_term || self.stopped {
+            self.lease.set(0);
+            return;
+        }
+        let conf = self.raw.raft.prs().conf().to_conf_state();
+        if conf.voters_outgoing.is_empty() && conf.voters == [self.config.peer.get()] {
+            self.lease.set(u64::MAX);
+            return;
+        }
+        let me = self.config.peer;
+        let incoming = self.echoes.quorum_ns(&conf.voters, me, now.monotonic_ns).unwrap_or(0);
+        let outgoing = self.echoes.quorum_ns(&conf.voters_outgoing, me, now.monotonic_ns).unwrap_or(u64::MAX);
+        match incoming.min(outgoing) {
+            0 => self.lease.set(0),
+            heard_ns => self.lease.set(heard_ns + self.config.lease_ns()),
+        }
+    }
+
+    /// The election time-out, in ticks, that this Peer uses in its present term and attempt: drawn from the seed rather
+    /// than from the thread's randomness, so that a simulation repeats.
+    fn election_timeout(&self) -> usize {
+        let mut mixed = self.config.seed ^ self.config.peer.get().rotate_left(32);
+        for part in [self.raw.raft.term, self.elections] {
+            mixed = mix(mixed ^ part);
+        }
+        self.config.election_ticks + (mixed % self.config.election_ticks as u64) as usize
+    }
+
+    fn draw_election_timeout(&mut self) {
+        let ticks = self.election_timeout();
+        self.raw.raft.set_randomized_election_timeout(ticks);
+    }
+
+    /// Raft draws its own time-out whenever it resets; ours replaces it.
+    fn keep_election_timeout(&mut self) {
+        let ticks = self.election_timeout();
+        if self.raw.raft.randomized_election_timeout() != ticks {
+            self.raw.raft.set_randomized_election_timeout(ticks);
+        }
+    }
+
+    pub(super) fn voters(&self) -> Vec<u64> {
+        self.raw.raft.prs().conf().to_conf_state().voters
+    }
+
+    fn peers(&self) -> &[pb::Peer] {
+        &self.raw.store().region().peers
+    }
+
+    pub(super) fn store_of(&self, peer: u64) -> Option<StoreId> {
+        self.peers().iter().find(|candidate| candidate.id == peer).map(|peer| StoreId(peer.store_id))
+    }
+
+    fn peer_on(&self, store: StoreId) -> Option<PeerId> {
+        self.peers().iter().find(|candidate| candidate.store_id == store.get()).map(|peer| PeerId(peer.id))
+    }
+}
+
+/// The finaliser of splitmix64: spreads every bit of its input over the whole output.
+pub(super) fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}

@@ -1,0 +1,156 @@
+//! From a client's batch to a Raft entry.
+
+use prost::Message;
+use storage::ids::{LogIndex, StoreId};
+use storage::proto::command::{DeleteExpired, ExpiredKey, RaftCmdRequest, Request, RequestHeader};
+use storage::proto::store as pb;
+
+use super::apply::Callback;
+use super::clock::Now;
+use super::config::MAX_ENTRY_BYTES;
+use super::error::{Error, Result};
+use super::peer::{Peer, Pending, mix};
+
+/// Bytes of an entry besides its requests: more than the header ever takes.
+const HEADER_BYTES: usize = 128;
+
+/// One connection's batch, waiting to be proposed.
+pub struct Proposal {
+    /// For which Region, epoch and term it was made; 0 and absent fields are not checked.
+    pub header: RequestHeader,
+    /// The commands.
+    pub request: Request,
+    /// Told the outcome, exactly once.
+    pub callback: Callback,
+}
+
+/// What the store thread does on behalf of the Region itself.
+pub enum Work {
+    /// Remove keys whose time has come.
+    DeleteExpired(Vec<ExpiredKey>),
+}
+
+/// Requests that become one entry.
+#[derive(Default)]
+struct Coalesced {
+    requests: Vec<Request>,
+    callbacks: Vec<Callback>,
+    bytes: usize,
+}
+
+impl Peer {
+    /// Proposes everything that waits, as few entries as [`MAX_ENTRY_BYTES`] allows. Each proposal is checked first, and
+    /// refused through its own callback.
+    pub fn propose_raft_command(&mut self, proposals: Vec<Proposal>, now: Now) {
+        let mut coalesced = Coalesced::default();
+        for Proposal { header, request, callback } in proposals {
+            if let Err(error) = self.check_proposal(&header) {
+                callback(Err(error));
+                continue;
+            }
+            let bytes = request.commands.len();
+            if !coalesced.requests.is_empty() && coalesced.bytes + bytes > MAX_ENTRY_BYTES {
+                self.propose_entry(std::mem::take(&mut coalesced), None, now);
+            }
+            coalesced.bytes += bytes;
+            coalesced.requests.push(request);
+            coalesced.callbacks.push(callback);
+        }
+        if !coalesced.requests.is_empty() {
+            self.propose_entry(coalesced, None, now);
+        }
+    }
+
+    /// Proposes the Region's own work. Dropped silently when this Peer does not lead: whoever leads finds the same work.
+    pub fn propose_work(&mut self, work: Work, now: Now) {
+        if self.check_proposal(&RequestHeader::default()).is_err() {
+            return;
+        }
+        let Work::DeleteExpired(keys) = work;
+        self.propose_entry(Coalesced::default(), Some(DeleteExpired { keys }), now);
+    }
+
+    /// Whether a request may be proposed here and now. Nothing has been appended when this refuses.
+    fn check_proposal(&self, header: &RequestHeader) -> Result<()> {
+        if self.stopped {
+            return Err(Error::Stopped);
+        }
+        if header.region_id != 0 && header.region_id != self.config.region.get() {
+            return Err(Error::RegionNotFound);
+        }
+        if !self.is_leader() {
+            return Err(Error::NotLeader { leader: self.other_leader() });
+        }
+        if header.epoch.is_some() && header.epoch != self.raw.store().region().epoch {
+            return Err(Error::EpochNotMatch);
+        }
+        if header.term != 0 && header.term != self.raw.raft.term {
+            return Err(Error::NotLeader { leader: None });
+        }
+        if self.disk_full {
+            return Err(Error::Full);
+        }
+        Ok(())
+    }
+
+    /// The leader that this Peer knows, unless it is itself.
+    fn other_leader(&self) -> Option<StoreId> {
+        self.leader_store().filter(|&store| store != self.config.store)
+    }
+
+    fn propose_entry(&mut self, coalesced: Coalesced, delete_expired: Option<DeleteExpired>, now: Now) {
+        let index = LogIndex(self.raw.raft.raft_log.last_index()).next();
+        let data = RaftCmdRequest {
+            header: Some(self.stamp(index, now)),
+            requests: coalesced.requests,
+            delete_expired,
+        };
+        let mut encoded = Vec::with_capacity(HEADER_BYTES + data.encoded_len());
+        let outcome = match data.encode(&mut encoded) {
+            Ok(()) => self.raw.propose(Vec::new(), encoded).map_err(|_| Error::ProposalDropped),
+            // Encoding into a Vec fails only when the message does not fit the address space.
+            Err(_) => Err(Error::Busy),
+        };
+        if let Err(error) = outcome {
+            for callback in coalesced.callbacks {
+                callback(Err(error.clone()));
+            }
+            return;
+        }
+        assert_eq!(self.raw.raft.raft_log.last_index(), index.get(), "Raft accepted a proposal without appending it");
+        if !coalesced.callbacks.is_empty() {
+            self.pending.push_back(Pending { index, term: self.term(), callbacks: coalesced.callbacks });
+        }
+    }
+
+    /// The header of an entry: everything that its execution may know of the moment and of chance.
+    fn stamp(&mut self, index: LogIndex, now: Now) -> RequestHeader {
+        self.last_now_ms = self.last_now_ms.max(now.wall_ms);
+        RequestHeader {
+            region_id: self.config.region.get(),
+            peer: Some(pb::Peer { id: self.config.peer.get(), store_id: self.config.store.get() }),
+            epoch: self.raw.store().region().epoch,
+            term: self.raw.raft.term,
+            now_ms: self.last_now_ms,
+            seed: mix(mix(self.config.seed ^ index.get()) ^ self.raw.raft.term),
+        }
+    }
+
+    /// The callbacks that were proposed with the entry at (`index`, `term`). Whatever was proposed at or before `index` in
+    /// another term has lost its place in the log: its outcome is unknown to this Peer.
+    pub(super) fn take_callbacks(&mut self, index: LogIndex, term: storage::ids::Term) -> Vec<Callback> {
+        while let Some(front) = self.pending.front() {
+            if front.index > index {
+                break;
+            }
+            let Some(front) = self.pending.pop_front() else { break };
+            if (front.index, front.term) == (index, term) {
+                return front.callbacks;
+            }
+            for callback in front.callbacks {
+                callback(Err(Error::StaleCommand));
+            }
+        }
+        Vec::new()
+    }
+}

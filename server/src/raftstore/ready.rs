@@ -1,0 +1,120 @@
+//! What Raft has decided: to be persisted, sent and applied, in an order that matters.
+
+use raft::eraftpb::{Entry, Message};
+use raft::prelude::MessageType;
+use storage::ids::{LogIndex, Term};
+use storage::proto::command::RaftMessage;
+use storage::proto::convert;
+use storage::proto::store as pb;
+use storage::snapshot::SnapshotSource;
+
+use super::apply::{ApplyTask, CommittedEntry};
+use super::clock::Now;
+use super::peer::Peer;
+
+/// Where a Peer's output goes. The store thread and the simulated world are its two implementations.
+pub trait Outbox {
+    /// Sends a message to another Store, or loses it: Raft tolerates both.
+    fn send(&mut self, message: RaftMessage);
+    /// Streams a snapshot, then delivers its `MsgSnapshot`; the driver reports the end by `Peer::report_snapshot`.
+    fn send_snapshot(&mut self, message: RaftMessage, source: SnapshotSource);
+    /// Hands committed entries to the apply worker without waiting for it.
+    fn apply(&mut self, task: ApplyTask);
+    /// Returns when everything handed to the apply worker is executed and no checkpoint is under way: a snapshot is about
+    /// to replace the kv engine's records.
+    fn quiesce(&mut self);
+    /// The kv engine now holds a snapshot: the Region's memory opens again from it.
+    fn reopen(&mut self) -> storage::Result<()>;
+}
+
+impl Peer {
+    /// Handles one Ready; false if there was none.
+    ///
+    /// An error is fatal: what Raft believes to be on the disk may not be there, and nothing may be sent any more.
+    pub fn handle_raft_ready(&mut self, now: Now, out: &mut dyn Outbox) -> storage::Result<bool> {
+        if !self.raw.has_ready() {
+            return Ok(false);
+        }
+        let mut ready = self.raw.ready();
+        // A leader's messages may leave before its own fsync: its vote for an entry is counted only after
+        // `advance_append` (Raft thesis, section 10.2.1). Raft keeps everybody else's in `persisted_messages`.
+        for message in ready.take_messages() {
+            self.send(message, now, out);
+        }
+        self.on_read_states(ready.take_read_states());
+        // These were persisted by an earlier Ready and committed since: they need not wait for this one's fsync.
+        self.hand_over(ready.take_committed_entries(), out);
+        let installs = !ready.snapshot().is_empty();
+        if installs {
+            out.quiesce();
+        }
+        let snapshot_index = LogIndex(ready.snapshot().get_metadata().index);
+        let persisted = ready.take_persisted_messages();
+        self.raw.mut_store().save_ready_state(&mut ready)?;
+        if installs {
+            out.reopen()?;
+        }
+        // Only now: an acknowledgement or a vote must not leave before what it promises is on the disk.
+        for message in persisted {
+            self.send(message, now, out);
+        }
+        let mut light = self.raw.advance_append(ready);
+        if let Some(commit) = light.commit_index() {
+            self.raw.mut_store().set_commit(LogIndex(commit));
+        }
+        for message in light.take_messages() {
+            self.send(message, now, out);
+        }
+        self.hand_over(light.take_committed_entries(), out);
+        if installs {
+            self.installed(snapshot_index, now);
+        }
+        self.observe(now);
+        Ok(true)
+    }
+
+    fn installed(&mut self, index: LogIndex, now: Now) {
+        self.applied = index.max(self.applied);
+        self.raw.advance_apply_to(index.get());
+        self.reads.on_applied(self.applied);
+        self.publish_lease(now);
+    }
+
+    fn send(&mut self, message: Message, now: Now, out: &mut dyn Outbox) {
+        let Some(to_store) = self.store_of(message.to) else { return };
+        let (probe_ns, probe_echo_ns) = self.stamps(&message, now);
+        let snapshot = message.get_msg_type() == MessageType::MsgSnapshot;
+        let envelope = RaftMessage {
+            region_id: self.config.region.get(),
+            from_peer: Some(pb::Peer { id: self.config.peer.get(), store_id: self.config.store.get() }),
+            to_peer: Some(pb::Peer { id: message.to, store_id: to_store.get() }),
+            epoch: self.raw.store().region().epoch,
+            message: Some(convert::message_from_raft(message)),
+            probe_ns,
+            probe_echo_ns,
+        };
+        if !snapshot {
+            out.send(envelope);
+            return;
+        }
+        match self.raw.store().snapshot_source() {
+            Some(source) => out.send_snapshot(envelope, source),
+            // Replaced since Raft read its metadata: Raft asks again after the failure.
+            None => self.report_snapshot(to_store, false),
+        }
+    }
+
+    fn hand_over(&mut self, entries: Vec<Entry>, out: &mut dyn Outbox) {
+        if entries.is_empty() {
+            return;
+        }
+        let entries = entries
+            .into_iter()
+            .map(|entry| {
+                let callbacks = self.take_callbacks(LogIndex(entry.index), Term(entry.term));
+                CommittedEntry { entry, callbacks }
+            })
+            .collect();
+        out.apply(ApplyTask { entries });
+    }
+}

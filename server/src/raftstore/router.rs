@@ -1,0 +1,108 @@
+//! The handle that connections, the transport and admin commands have on the store thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::Sender;
+use parking_lot::RwLock;
+use storage::ids::{LogIndex, StoreId};
+use storage::proto::command::{RaftMessage, Request, RequestHeader};
+use storage::snapshot::ReceivedSnapshot;
+use tokio::sync::watch;
+
+use super::apply::{ApplyMessage, Callback, ReadCallback};
+use super::clock::wall_ms;
+use super::error::Error;
+use super::inbox::{Inbox, StoreMessage};
+use super::lease::Lease;
+use super::propose::Proposal;
+use super::status::Status;
+
+/// A cheap handle to the store thread. Clones share it.
+#[derive(Clone)]
+pub struct RaftRouter {
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) apply: Sender<ApplyMessage>,
+    pub(super) lease: Arc<Lease>,
+    pub(super) status: Arc<RwLock<Status>>,
+    pub(super) leader: watch::Receiver<Option<StoreId>>,
+    /// The Region's logical time as applied last.
+    pub(super) applied_ms: Arc<AtomicU64>,
+}
+
+impl RaftRouter {
+    /// Proposes a connection's batch. The callback is told the outcome exactly once; it may run on this thread.
+    pub fn propose(&self, request: Request, callback: Callback) {
+        self.propose_with(RequestHeader::default(), request, callback);
+    }
+
+    /// The same, bound to the Region, epoch and term in `header`.
+    pub fn propose_with(&self, header: RequestHeader, request: Request, callback: Callback) {
+        if let Err((refused, error)) = self.inbox.propose(Proposal { header, request, callback }) {
+            (refused.callback)(Err(error));
+        }
+    }
+
+    /// Calls back when local memory reflects everything that was acknowledged anywhere before this call.
+    pub fn read_index(&self, callback: ReadCallback) {
+        self.inbox.push(StoreMessage::Read(callback));
+    }
+
+    /// The leader's lease. Check [`Lease::is_valid`] after a read and before answering it.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// The Store of the leader, if one is known.
+    pub fn leader(&self) -> Option<StoreId> {
+        *self.leader.borrow()
+    }
+
+    /// Follows changes of [`RaftRouter::leader`].
+    pub fn subscribe_leader(&self) -> watch::Receiver<Option<StoreId>> {
+        self.leader.clone()
+    }
+
+    /// What the store thread published last, at most one tick old.
+    pub fn status(&self) -> Status {
+        self.status.read().clone()
+    }
+
+    /// The Region's logical time for reads: the wall clock, or the greatest time applied if the clock is behind it.
+    pub fn now_ms(&self) -> u64 {
+        wall_ms().max(self.applied_ms.load(Ordering::Relaxed))
+    }
+
+    /// A message from another Store.
+    pub fn step(&self, message: RaftMessage) {
+        self.inbox.push(StoreMessage::Step(Box::new(message), None));
+    }
+
+    /// A `MsgSnapshot` whose chunks have all arrived in `file`.
+    pub fn step_snapshot(&self, message: RaftMessage, file: ReceivedSnapshot) {
+        self.inbox.push(StoreMessage::Step(Box::new(message), Some(file)));
+    }
+
+    /// The last message to this Store could not be delivered.
+    pub fn report_unreachable(&self, store: StoreId) {
+        self.inbox.push(StoreMessage::Unreachable(store));
+    }
+
+    /// A snapshot to this Store arrived whole, or did not.
+    pub fn report_snapshot(&self, to: StoreId, ok: bool) {
+        self.inbox.push(StoreMessage::SnapshotSent { to, ok });
+    }
+
+    /// Asks the Peer on `to` to take over leadership.
+    pub fn transfer_leader(&self, to: StoreId) {
+        self.inbox.push(StoreMessage::Transfer(to));
+    }
+
+    /// Makes everything applied so far durable in the kv engine; calls back with the index that is.
+    pub fn checkpoint(&self, callback: Box<dyn FnOnce(Result<LogIndex, Error>) + Send>) {
+        let callback: Box<dyn FnOnce(LogIndex) + Send> = Box::new(move |index| callback(Ok(index)));
+        if self.apply.send(ApplyMessage::Checkpoint(callback)).is_err() {
+            tracing::debug!("a checkpoint was asked for while the Store stops");
+        }
+    }
+}

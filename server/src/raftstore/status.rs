@@ -1,0 +1,73 @@
+//! What INFO, ROLE and WAIT are told of the Raft core: a copy, published by the store thread.
+
+use storage::ids::{LogIndex, PeerId, StoreId, Term};
+
+/// The role of this Store's Peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Follows a leader, or waits for one.
+    #[default]
+    Follower,
+    /// Asks for votes.
+    Candidate,
+    /// Leads.
+    Leader,
+    /// Receives the log without a vote.
+    Learner,
+}
+
+impl Role {
+    /// The role as INFO prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Follower => "follower",
+            Self::Candidate => "candidate",
+            Self::Leader => "leader",
+            Self::Learner => "learner",
+        }
+    }
+}
+
+/// How far a Peer's log is, as the leader knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerProgress {
+    /// The Peer.
+    pub peer: PeerId,
+    /// Its Store.
+    pub store: StoreId,
+    /// The last index that it has durably.
+    pub matched: LogIndex,
+    /// It has answered within the last election time-out.
+    pub active: bool,
+    /// It may vote.
+    pub voter: bool,
+    /// A snapshot is on its way to it.
+    pub snapshot: bool,
+}
+
+/// The state of the Region's Peer on this Store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Role of this Peer.
+    pub role: Role,
+    /// Current term.
+    pub term: Term,
+    /// The Store of the leader, if one is known.
+    pub leader: Option<StoreId>,
+    /// First index of the log that is still there.
+    pub first_index: LogIndex,
+    /// Last index of the log.
+    pub last_index: LogIndex,
+    /// Last committed index.
+    pub commit_index: LogIndex,
+    /// Last applied index.
+    pub applied_index: LogIndex,
+    /// The applied index that the kv engine holds durably.
+    pub checkpoint_index: LogIndex,
+    /// Bytes of the log.
+    pub log_bytes: u64,
+    /// Progress of every Peer; only the leader knows it.
+    pub peers: Vec<PeerProgress>,
+    /// Number of voters of the Region.
+    pub voters: usize,
+}

@@ -1,0 +1,365 @@
+//! The store thread: drains the inbox, drives the Peer, and lets what it decides happen. No async here: the disk blocks
+//! this thread, and that is how everything that arrives meanwhile shares the next fsync.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, bounded, unbounded};
+use parking_lot::RwLock;
+use storage::engine::Engines;
+use storage::ids::StoreId;
+use storage::peer_storage::PeerStorage;
+use storage::proto::command::RaftMessage;
+use storage::snapshot::SnapshotSource;
+use tokio::sync::watch;
+
+use super::apply::{ApplyMessage, ApplyTask, ApplyWorker, OpenDataset, Waiting};
+use super::clock::Now;
+use super::config::PeerConfig;
+use super::error::Error;
+use super::inbox::{Inbox, StoreMessage};
+use super::lease::Lease;
+use super::peer::{Peer, Step};
+use super::propose::{Proposal, Work};
+use super::ready::Outbox;
+use super::router::RaftRouter;
+use super::checkpoint;
+use crate::machine::Machine;
+
+/// Keys of one DeleteExpired entry.
+const MAX_EXPIRED_KEYS: usize = 2048;
+
+/// How often the leader looks for keys whose time has come.
+const EXPIRE_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How often free space on the disk is looked at.
+const DISK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Free bytes below which writes are refused: the log, a checkpoint and a compaction must still find room.
+const DISK_RESERVE_BYTES: u64 = 128 << 20;
+
+/// How the store thread and its workers run.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Data directory, whose file system is watched for free space.
+    pub dir: PathBuf,
+    /// Bytes of the write set at which a checkpoint starts.
+    pub checkpoint_bytes: usize,
+    /// Age of the write set at which a checkpoint starts.
+    pub checkpoint_interval: Duration,
+    /// `Some` makes the raft engine durable in the background this often (`appendfsync everysec`).
+    pub sync_interval: Option<Duration>,
+    /// Whether the leader removes expired keys on its own; shared with DEBUG SET-ACTIVE-EXPIRE.
+    pub active_expire: Arc<AtomicBool>,
+}
+
+/// What the store thread needs of the network. Never blocks.
+pub trait StoreTransport: Send + Sync + 'static {
+    /// Sends, or drops.
+    fn send(&self, to: StoreId, message: RaftMessage);
+    /// Streams a snapshot; its end is reported by [`RaftRouter::report_snapshot`].
+    fn send_snapshot(&self, to: StoreId, message: RaftMessage, source: SnapshotSource);
+}
+
+/// The running Raft core of this process.
+pub struct Store {
+    router: RaftRouter,
+    thread: Option<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Says why and stops the process: after a failed write or apply, serving on would break a promise already made.
+pub(super) fn fatal(what: &str, error: &storage::Error) -> ! {
+    tracing::error!("{what}: {error}. The Store stops: acknowledged writes are safe in the log of a majority. Check the disk, then start it again");
+    eprintln!("tinykv-server: fatal: {what}: {error}");
+    std::process::abort();
+}
+
+impl Store {
+    /// Starts the store thread, the apply worker and the checkpoint thread.
+    pub fn start(
+        config: PeerConfig,
+        options: StoreOptions,
+        storage: PeerStorage,
+        engines: Engines,
+        machine: Machine,
+        open: OpenDataset,
+        transport: Arc<dyn StoreTransport>,
+    ) -> anyhow::Result<Self> {
+        let lease = Arc::new(Lease::default());
+        let peer = Peer::new(config.clone(), storage, lease.clone(), Now::read())?;
+        let inbox = Arc::new(Inbox::default());
+        let (apply, apply_inbox) = unbounded();
+        let (checkpoints, checkpoint_jobs) = unbounded();
+        let (leader_tx, leader) = watch::channel(None);
+        let status = Arc::new(RwLock::new(peer.status()));
+        let applied_ms = Arc::new(AtomicU64::new(machine.dataset().read().now_ms()));
+        let router =
+            RaftRouter { inbox: inbox.clone(), apply: apply.clone(), lease, status, leader, applied_ms };
+        let worker = ApplyWorker {
+            machine: machine.clone(),
+            open,
+            inbox: apply_inbox,
+            store: inbox,
+            checkpoints,
+            options: options.clone(),
+            checkpointing: false,
+            last_checkpoint: Instant::now(),
+            waiting: Waiting::default(),
+            loading: true,
+        };
+        let kv = engines.kv.clone();
+        let to_apply = apply.clone();
+        let workers = vec![
+            spawn("apply", move || worker.run())?,
+            spawn("checkpoint", move || checkpoint::run(checkpoint_jobs, kv, to_apply))?,
+        ];
+        let mut driver = Driver {
+            tick: Duration::from_millis(config.tick_ms),
+            peer,
+            options,
+            router: router.clone(),
+            leader_tx,
+            machine,
+            engines,
+            output: Output { store: config.store, transport, apply },
+        };
+        let thread = Some(spawn("store", move || driver.run())?);
+        Ok(Self { router, thread, workers })
+    }
+
+    /// The handle that everybody else uses.
+    pub fn router(&self) -> &RaftRouter {
+        &self.router
+    }
+
+    /// Stops the threads after what was handed to them; whoever waits is told. The caller takes a last checkpoint before.
+    pub fn stop(mut self) {
+        self.router.inbox.push(StoreMessage::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store thread panicked");
+        }
+        // The worker may have stopped already; then there is nobody to tell.
+        let _ = self.router.apply.send(ApplyMessage::Stop);
+        for worker in self.workers.drain(..) {
+            if worker.join().is_err() {
+                tracing::error!("a worker thread panicked");
+            }
+        }
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_string()).spawn(run)
+}
+
+/// The Peer's output in production.
+struct Output {
+    store: StoreId,
+    transport: Arc<dyn StoreTransport>,
+    apply: Sender<ApplyMessage>,
+}
+
+impl Output {
+    fn to(&self, message: &RaftMessage) -> Option<StoreId> {
+        message.to_peer.as_ref().map(|peer| StoreId(peer.store_id)).filter(|to| *to != self.store)
+    }
+
+    fn tell(&self, message: ApplyMessage) {
+        if self.apply.send(message).is_err() {
+            tracing::debug!("the apply worker has stopped");
+        }
+    }
+}
+
+impl Outbox for Output {
+    fn send(&mut self, message: RaftMessage) {
+        if let Some(to) = self.to(&message) {
+            self.transport.send(to, message);
+        }
+    }
+
+    fn send_snapshot(&mut self, message: RaftMessage, source: SnapshotSource) {
+        if let Some(to) = self.to(&message) {
+            self.transport.send_snapshot(to, message, source);
+        }
+    }
+
+    fn apply(&mut self, task: ApplyTask) {
+        self.tell(ApplyMessage::Task(task));
+    }
+
+    fn quiesce(&mut self) {
+        let (done, wait) = bounded(1);
+        self.tell(ApplyMessage::Quiesce(done));
+        // An error means that the worker has stopped, and with it everything that could touch the engine.
+        let _ = wait.recv();
+    }
+
+    fn reopen(&mut self) -> storage::Result<()> {
+        let (done, wait) = bounded(1);
+        self.tell(ApplyMessage::Reopen(done));
+        wait.recv().unwrap_or(Ok(()))
+    }
+}
+
+/// The store thread's state.
+struct Driver {
+    tick: Duration,
+    peer: Peer,
+    options: StoreOptions,
+    router: RaftRouter,
+    leader_tx: watch::Sender<Option<StoreId>>,
+    machine: Machine,
+    engines: Engines,
+    output: Output,
+}
+
+/// When the periodic duties are due next.
+struct Timers {
+    tick: Instant,
+    expire: Instant,
+    disk: Instant,
+    sync: Instant,
+}
+
+impl Driver {
+    fn run(&mut self) {
+        let start = Instant::now();
+        let mut timers = Timers { tick: start + self.tick, expire: start, disk: start, sync: start };
+        let mut messages = Vec::new();
+        loop {
+            let wait = timers.tick.saturating_duration_since(Instant::now());
+            self.router.inbox.take(&mut messages, wait);
+            let now = Now::read();
+            if !self.dispatch(&mut messages, now) {
+                self.stop();
+                return;
+            }
+            self.on_time(&mut timers, now);
+            self.peer.flush_reads();
+            loop {
+                match self.peer.handle_raft_ready(Now::read(), &mut self.output) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => fatal("cannot persist the Raft log", &error),
+                }
+            }
+            self.publish_leader();
+        }
+    }
+
+    /// Hands every message to the Peer; false to stop.
+    fn dispatch(&mut self, messages: &mut Vec<StoreMessage>, now: Now) -> bool {
+        let mut proposals: Vec<Proposal> = Vec::new();
+        for message in messages.drain(..) {
+            match message {
+                StoreMessage::Propose(proposal) => proposals.push(proposal),
+                StoreMessage::Read(callback) => self.peer.read_index(callback),
+                StoreMessage::Step(message, file) => {
+                    if let Step::Ignored(why) = self.peer.step(*message, file, now) {
+                        tracing::debug!("ignored a Raft message {why}");
+                    }
+                }
+                StoreMessage::Unreachable(store) => self.peer.report_unreachable(store),
+                StoreMessage::SnapshotSent { to, ok } => self.peer.report_snapshot(to, ok),
+                StoreMessage::Applied { index, now_ms } => {
+                    self.router.applied_ms.store(now_ms, Ordering::Relaxed);
+                    self.peer.on_applied(index, now_ms, now);
+                }
+                StoreMessage::Checkpointed(index) => {
+                    if let Err(error) = self.peer.on_checkpoint(index) {
+                        fatal("cannot compact the Raft log", &error);
+                    }
+                }
+                StoreMessage::Transfer(to) => self.peer.transfer_leader_to(to, now),
+                StoreMessage::Stop => return false,
+            }
+        }
+        self.peer.propose_raft_command(proposals, now);
+        true
+    }
+
+    fn on_time(&mut self, timers: &mut Timers, now: Now) {
+        let instant = Instant::now();
+        if instant >= timers.tick {
+            // Not `+=`: ticks missed in a pause are not made up for.
+            timers.tick = instant + self.tick;
+            self.peer.tick(now);
+            *self.router.status.write() = self.peer.status();
+        }
+        if instant >= timers.expire {
+            timers.expire = instant + EXPIRE_INTERVAL;
+            self.propose_expired(now);
+        }
+        if instant >= timers.disk {
+            timers.disk = instant + DISK_INTERVAL;
+            self.watch_disk();
+        }
+        if let Some(interval) = self.options.sync_interval
+            && instant >= timers.sync
+        {
+            timers.sync = instant + interval;
+            let raft = self.engines.raft.clone();
+            // Off this thread, as Redis does for everysec: the disk must not stall the log's appends.
+            if let Err(error) = spawn("sync", move || {
+                if let Err(error) = raft.sync() {
+                    fatal("fsync of the Raft log failed", &error);
+                }
+            }) {
+                tracing::error!("cannot start the thread that syncs the log: {error}");
+            }
+        }
+    }
+
+    fn propose_expired(&mut self, now: Now) {
+        if !self.peer.is_leader() || !self.options.active_expire.load(Ordering::Relaxed) {
+            return;
+        }
+        // The apply worker may hold the lock for long; what has expired is invisible anyway and can wait.
+        let Some(dataset) = self.machine.dataset().try_read() else { return };
+        let now_ms = now.wall_ms.max(dataset.now_ms());
+        let keys = dataset.expired(now_ms, MAX_EXPIRED_KEYS);
+        drop(dataset);
+        if !keys.is_empty() {
+            self.peer.propose_work(Work::DeleteExpired(keys), now);
+        }
+    }
+
+    fn watch_disk(&mut self) {
+        let free = rustix::fs::statvfs(&self.options.dir).map(|disk| disk.f_bavail * disk.f_frsize);
+        let full = matches!(free, Ok(free) if free < DISK_RESERVE_BYTES);
+        if full {
+            tracing::warn!(free_bytes = free.unwrap_or(0), "the disk is nearly full: writes are refused until there is room");
+        }
+        self.peer.set_disk_full(full);
+    }
+
+    fn publish_leader(&mut self) {
+        let leader = self.peer.leader_store();
+        if *self.leader_tx.borrow() != leader {
+            match leader {
+                Some(store) => tracing::info!(%store, term = %self.peer.term(), "leader elected"),
+                None => tracing::info!(term = %self.peer.term(), "no leader"),
+            }
+            *self.router.status.write() = self.peer.status();
+            self.leader_tx.send_replace(leader);
+        }
+    }
+
+    fn stop(&mut self) {
+        self.peer.stop();
+        for message in self.router.inbox.close() {
+            match message {
+                StoreMessage::Propose(proposal) => (proposal.callback)(Err(Error::Stopped)),
+                StoreMessage::Read(callback) => callback(Err(Error::Stopped)),
+                _ => {}
+            }
+        }
+    }
+}

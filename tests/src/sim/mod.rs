@@ -1,0 +1,26 @@
+//! The simulated world: several Stores, their network, clocks and disks, in one thread and from one seed.
+//!
+//! It drives the same `Peer`, `PeerStorage`, `Machine` and `Dataset` as the server does. Time is a number; messages are
+//! delayed, lost, repeated and reordered; a crash drops what was not synced; a pause stops a Store while its clock goes
+//! on. The same seed gives the same run, whatever the machine.
+//!
+//! Two uses: directed tests (`tests/sim_scenarios.rs`) call the verbs of [`World`] and read like English; the swarm
+//! ([`swarm`]) mixes faults and load at random and then asks checkers that know nothing of the load:
+//!
+//! - every index of the log holds one entry, whoever applies it ([`World::assert_one_history`], checked on every apply);
+//! - replicas at the same applied index have the same digest;
+//! - the history of every register is linearizable ([`linearizable`]);
+//! - after healing, a write succeeds and every replica catches up.
+//!
+//! [`Sabotage`] breaks one rule on purpose: tests prove that some seed then fails.
+
+pub mod linearizable;
+
+mod client;
+mod network;
+mod node;
+pub mod swarm;
+mod world;
+
+pub use client::{Client, Outcome};
+pub use world::{Options, Sabotage, World};

@@ -1,0 +1,213 @@
+//! One Store of the simulated world: its disk, its clock, and what runs on it until it crashes.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use server::machine::Machine;
+use server::raftstore::clock::Now;
+use server::raftstore::{ApplyTask, Lease, Outbox, Peer, PeerConfig};
+use storage::dataset::{Checkpoint, Dataset, DatasetOptions};
+use storage::engine::memory::MemoryEngine;
+use storage::engine::{Engine, Engines};
+use storage::ids::{FIRST_REGION, LogIndex, PeerId, StoreId};
+use storage::peer_storage::{PeerStorage, PeerStorageOptions};
+use storage::proto::command::RaftMessage;
+use storage::snapshot::SnapshotSource;
+
+use super::client::Outcome;
+use super::world::{Sabotage, TICK_MS};
+
+/// The seed of every hash table: one per cluster.
+pub(super) const HASH_SEED: [u8; 16] = *b"simulated world!";
+
+/// Outcomes of operations that callbacks have reported and the world has not yet noted.
+pub(super) type Outcomes = Arc<Mutex<Vec<(u64, Outcome)>>>;
+
+/// A clock of its own speed and its own idea of the date.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    offset_ns: u64,
+    drift_ppm: i64,
+    pub(super) wall_offset_ms: i64,
+}
+
+impl Clock {
+    fn new(rng: &mut ChaCha8Rng) -> Self {
+        Self {
+            offset_ns: rng.random_range(1_000_000_000..1_000_000_000_000),
+            drift_ppm: rng.random_range(-500..500),
+            wall_offset_ms: rng.random_range(-5_000..5_000),
+        }
+    }
+
+    /// What this Store's clocks show at the world's `time_ns`.
+    pub(super) fn now(&self, time_ns: u64) -> Now {
+        let drift = (time_ns as i64) / 1_000_000 * self.drift_ppm;
+        let wall = 1_700_000_000_000 + (time_ns / 1_000_000) as i64 + self.wall_offset_ms;
+        Now { monotonic_ns: (self.offset_ns + time_ns).saturating_add_signed(drift), wall_ms: wall as u64 }
+    }
+}
+
+/// What an apply changed, for the checker of the one history.
+pub(super) struct AppliedEntry {
+    pub(super) index: u64,
+    pub(super) term: u64,
+    pub(super) data: bytes::Bytes,
+}
+
+/// What runs on a Store between its start and its crash.
+pub(super) struct Running {
+    pub(super) peer: Peer,
+    pub(super) machine: Machine,
+    pub(super) lease: Arc<Lease>,
+    pub(super) tasks: VecDeque<ApplyTask>,
+    pub(super) checkpoint: Option<Checkpoint>,
+}
+
+/// One Store.
+pub(super) struct Node {
+    pub(super) store: StoreId,
+    pub(super) kv: Arc<MemoryEngine>,
+    pub(super) raft: Arc<MemoryEngine>,
+    pub(super) clock: Clock,
+    pub(super) running: Option<Running>,
+    /// Counts starts: events of an earlier one are void.
+    pub(super) incarnation: u64,
+    pub(super) paused_until_ns: u64,
+    seed: u64,
+    members: Vec<StoreId>,
+    log_retention_bytes: u64,
+}
+
+impl Node {
+    pub(super) fn new(store: StoreId, members: Vec<StoreId>, retention: u64, rng: &mut ChaCha8Rng) -> Self {
+        Self {
+            store,
+            kv: Arc::new(MemoryEngine::new()),
+            raft: Arc::new(MemoryEngine::new()),
+            clock: Clock::new(rng),
+            running: None,
+            incarnation: 0,
+            paused_until_ns: 0,
+            seed: rng.random(),
+            members,
+            log_retention_bytes: retention,
+        }
+    }
+
+    pub(super) fn now(&self, time_ns: u64) -> Now {
+        self.clock.now(time_ns)
+    }
+
+    fn engines(&self, sabotage: Sabotage) -> Engines {
+        let raft: Arc<dyn Engine> = match sabotage {
+            Sabotage::SkipFsync => Arc::new(super::world::NeverSynced(self.raft.clone())),
+            _ => self.raft.clone(),
+        };
+        Engines { kv: self.kv.clone(), raft }
+    }
+
+    /// Starts on whatever the disk holds.
+    pub(super) fn start(&mut self, time_ns: u64, snapshots: &Path, sabotage: Sabotage) {
+        assert!(self.running.is_none(), "{} runs already", self.store);
+        self.incarnation += 1;
+        let engines = self.engines(sabotage);
+        let peers: Vec<(StoreId, PeerId)> = self.members.iter().map(|store| (*store, PeerId(store.get()))).collect();
+        PeerStorage::bootstrap(&engines, &bootstrap_region(&peers), self.store, [7; 16]).expect("bootstrap");
+        let options = PeerStorageOptions::new(snapshots.join(self.store.to_string()));
+        let storage = PeerStorage::open(engines, FIRST_REGION, options).expect("the disk holds a consistent state");
+        let dataset = open_dataset(&self.kv).expect("the kv engine holds a consistent state");
+        let machine = Machine::new(Arc::new(RwLock::new(dataset)));
+        let lease = Arc::new(Lease::default());
+        let config = PeerConfig {
+            region: FIRST_REGION,
+            peer: PeerId(self.store.get()),
+            store: self.store,
+            tick_ms: TICK_MS,
+            heartbeat_ticks: 2,
+            election_ticks: 12,
+            seed: self.seed.wrapping_add(self.incarnation),
+            log_retention_bytes: self.log_retention_bytes,
+        };
+        let peer = Peer::new(config, storage, lease.clone(), self.now(time_ns)).expect("raft accepts its state");
+        self.running = Some(Running { peer, machine, lease, tasks: VecDeque::new(), checkpoint: None });
+    }
+
+    /// Stops at once; what was not synced is lost.
+    pub(super) fn crash(&mut self) {
+        self.running = None;
+        self.kv.crash();
+        self.raft.crash();
+        self.paused_until_ns = 0;
+    }
+
+    pub(super) fn applied(&self) -> LogIndex {
+        self.running.as_ref().map_or(LogIndex(0), |running| running.peer.applied())
+    }
+}
+
+/// The Region that every Store is bootstrapped with.
+fn bootstrap_region(peers: &[(StoreId, PeerId)]) -> storage::proto::store::Region {
+    use storage::proto::store::{Peer, Region, RegionEpoch};
+    Region {
+        id: FIRST_REGION.get(),
+        start_slot: 0,
+        end_slot: storage::ids::SLOT_COUNT.into(),
+        epoch: Some(RegionEpoch { conf_ver: 1, version: 1 }),
+        peers: peers.iter().map(|(store, peer)| Peer { id: peer.get(), store_id: store.get() }).collect(),
+        hash_seed: HASH_SEED.to_vec().into(),
+    }
+}
+
+fn open_dataset(kv: &Arc<MemoryEngine>) -> storage::Result<Dataset> {
+    let options = DatasetOptions { maxmemory_bytes: 0, hash_seed: HASH_SEED };
+    Dataset::open(FIRST_REGION, kv.clone(), options)
+}
+
+/// Collects what a Peer decides; the world sends and applies it when their time has come.
+pub(super) struct Collected<'a> {
+    pub(super) messages: Vec<RaftMessage>,
+    pub(super) snapshots: Vec<(RaftMessage, SnapshotSource)>,
+    pub(super) tasks: &'a mut VecDeque<ApplyTask>,
+    pub(super) checkpoint: &'a mut Option<Checkpoint>,
+    pub(super) machine: &'a Machine,
+    pub(super) kv: &'a Arc<MemoryEngine>,
+    pub(super) applied: Vec<AppliedEntry>,
+}
+
+impl Outbox for Collected<'_> {
+    fn send(&mut self, message: RaftMessage) {
+        self.messages.push(message);
+    }
+
+    fn send_snapshot(&mut self, message: RaftMessage, source: SnapshotSource) {
+        self.snapshots.push((message, source));
+    }
+
+    fn apply(&mut self, task: ApplyTask) {
+        self.tasks.push_back(task);
+    }
+
+    fn quiesce(&mut self) {
+        for task in self.tasks.drain(..) {
+            self.applied.extend(entries_of(&task));
+            task.execute(self.machine).expect("apply");
+        }
+        *self.checkpoint = None;
+    }
+
+    fn reopen(&mut self) -> storage::Result<()> {
+        *self.machine.dataset().write() = open_dataset(self.kv)?;
+        Ok(())
+    }
+}
+
+/// The entries of a task as the checker of the one history compares them.
+pub(super) fn entries_of(task: &ApplyTask) -> Vec<AppliedEntry> {
+    let entries = task.entries.iter().map(|committed| &committed.entry);
+    entries.map(|entry| AppliedEntry { index: entry.index, term: entry.term, data: entry.data.clone() }).collect()
+}

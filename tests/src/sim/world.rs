@@ -1,0 +1,621 @@
+//! The world's clock and events, and the verbs that tests use.
+
+use std::collections::{BTreeMap, BinaryHeap};
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use server::raftstore::{Error, Step};
+use storage::engine::memory::MemoryEngine;
+use storage::engine::{Durability, Engine, Reader, Scan, SortedRecords, WriteBatch};
+use storage::ids::{DbIndex, LogIndex, StoreId, Term};
+use storage::proto::command::{RaftMessage, RequestHeader};
+use storage::snapshot::{ReceivedSnapshot, SnapshotReceiver, SnapshotSource};
+
+use super::client::{Client, History, Outcome, decode, key_name, request};
+use super::network::{Network, Weather};
+use super::node::{AppliedEntry, Collected, Node, Outcomes, Running, entries_of};
+
+/// Length of a tick.
+pub(super) const TICK_MS: u64 = 25;
+
+/// Of 1000 applied tasks, after so many a checkpoint starts.
+const CHECKPOINT_PERMILLE: u32 = 60;
+
+/// One rule broken on purpose, to prove that the checkers notice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Nothing is broken.
+    #[default]
+    None,
+    /// The Raft log is never synced.
+    SkipFsync,
+    /// Reads are answered by whoever believes to lead, without a look at the lease.
+    IgnoreLease,
+    /// Reads are answered by any replica as it stands.
+    SkipReadIndex,
+}
+
+/// What kind of world.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Everything random comes from here.
+    pub seed: u64,
+    /// Stores, all voters.
+    pub stores: u64,
+    /// The network.
+    pub weather: Weather,
+    /// Bytes of log that are kept for followers that are behind.
+    pub log_retention_bytes: u64,
+    /// The broken rule.
+    pub sabotage: Sabotage,
+}
+
+impl Options {
+    /// Three Stores, fair weather.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, stores: 3, weather: Weather::FAIR, log_retention_bytes: 1 << 20, sabotage: Sabotage::None }
+    }
+}
+
+/// Something that will happen.
+enum Happening {
+    Tick,
+    Apply,
+    Checkpoint,
+    Deliver(Box<RaftMessage>),
+    DeliverSnapshot(Box<RaftMessage>, SnapshotSource, StoreId),
+}
+
+struct Event {
+    store: StoreId,
+    /// The Store's incarnation that this is meant for; messages are for any.
+    incarnation: Option<u64>,
+    happening: Happening,
+}
+
+/// Several Stores, their network, clocks and disks.
+pub struct World {
+    pub(super) options: Options,
+    pub(super) rng: ChaCha8Rng,
+    pub(super) time_ns: u64,
+    sequence: u64,
+    order: BinaryHeap<Reverse<(u64, u64)>>,
+    events: BTreeMap<u64, Event>,
+    pub(super) nodes: BTreeMap<StoreId, Node>,
+    pub(super) network: Network,
+    pub(super) history: History,
+    outcomes: Outcomes,
+    /// The one history: what is committed at each index.
+    committed: BTreeMap<u64, (u64, Bytes)>,
+    snapshots: tempfile::TempDir,
+}
+
+impl World {
+    /// A world whose Stores have just started.
+    pub fn new(options: Options) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+        let members: Vec<StoreId> = (1..=options.stores).map(StoreId).collect();
+        let nodes = members
+            .iter()
+            .map(|&store| (store, Node::new(store, members.clone(), options.log_retention_bytes, &mut rng)))
+            .collect();
+        let mut world = Self {
+            options,
+            rng,
+            time_ns: 0,
+            sequence: 0,
+            order: BinaryHeap::new(),
+            events: BTreeMap::new(),
+            nodes,
+            network: Network::new(options.weather),
+            history: History::default(),
+            outcomes: Outcomes::default(),
+            committed: BTreeMap::new(),
+            snapshots: tempfile::tempdir().expect("a temporary directory"),
+        };
+        for store in members {
+            world.restart(store.get());
+        }
+        world
+    }
+
+    // Verbs of tests.
+
+    /// Lets `ms` milliseconds pass.
+    pub fn run_ms(&mut self, ms: u64) {
+        let end = self.time_ns + ms * 1_000_000;
+        while self.step_until(end) {}
+        self.time_ns = end;
+    }
+
+    /// Lets time pass until `condition` holds; panics after `ms` milliseconds.
+    pub fn run_until(&mut self, ms: u64, what: &str, condition: impl Fn(&Self) -> bool) {
+        let end = self.time_ns + ms * 1_000_000;
+        while !condition(self) {
+            assert!(self.step_until(end), "not within {ms} ms (seed {}): {what}", self.options.seed);
+        }
+    }
+
+    /// The Store that leads in the highest term, if it runs.
+    pub fn leader(&self) -> Option<u64> {
+        let leaders = self.nodes.values().filter_map(|node| {
+            let running = node.running.as_ref()?;
+            running.peer.is_leader().then(|| (running.peer.term(), node.store.get()))
+        });
+        leaders.max().map(|(_, store)| store)
+    }
+
+    /// Waits for a leader that has applied the first entry of its term.
+    pub fn elect(&mut self) -> u64 {
+        self.run_until(10_000, "a leader with a lease", |world| {
+            world.leader().is_some_and(|leader| world.has_lease(leader))
+        });
+        self.leader().expect("just elected")
+    }
+
+    /// True if this Store may answer reads on its own now.
+    pub fn has_lease(&self, store: u64) -> bool {
+        let node = &self.nodes[&StoreId(store)];
+        let now_ns = node.now(self.time_ns).monotonic_ns;
+        node.running.as_ref().is_some_and(|running| running.lease.is_valid_at(now_ns))
+    }
+
+    /// kill -9 and a power cut at once.
+    pub fn crash(&mut self, store: u64) {
+        self.node(store).crash();
+        self.note_outcomes();
+    }
+
+    /// Starts a Store on what its disk holds.
+    pub fn restart(&mut self, store: u64) {
+        let (time_ns, sabotage) = (self.time_ns, self.options.sabotage);
+        let path = self.snapshots.path().to_path_buf();
+        self.node(store).start(time_ns, &path, sabotage);
+        self.settle(StoreId(store));
+        self.schedule_own(StoreId(store), TICK_MS * 1_000_000, Happening::Tick);
+    }
+
+    /// True while this Store runs.
+    pub fn is_up(&self, store: u64) -> bool {
+        self.nodes[&StoreId(store)].running.is_some()
+    }
+
+    /// SIGSTOP for `ms` milliseconds: nothing of this Store happens, but its clocks go on.
+    pub fn pause(&mut self, store: u64, ms: u64) {
+        let until = self.time_ns + ms * 1_000_000;
+        self.node(store).paused_until_ns = until;
+    }
+
+    /// Sets this Store's wall clock off by so much more.
+    pub fn jump_clock(&mut self, store: u64, ms: i64) {
+        self.node(store).clock.wall_offset_ms += ms;
+    }
+
+    /// Messages from the first to the second are lost.
+    pub fn cut(&mut self, from: u64, to: u64) {
+        self.network.cut(StoreId(from), StoreId(to));
+    }
+
+    /// Cuts this Store off from all others, both ways.
+    pub fn isolate(&mut self, store: u64) {
+        for other in 1..=self.options.stores {
+            self.cut(store, other);
+            self.cut(other, store);
+        }
+    }
+
+    /// Repairs every cut.
+    pub fn heal(&mut self) {
+        self.network.heal();
+    }
+
+    /// Asks the leader `store` to hand over to `to`.
+    pub fn transfer(&mut self, store: u64, to: u64) {
+        let now = self.nodes[&StoreId(store)].now(self.time_ns);
+        if let Some(running) = self.node(store).running.as_mut() {
+            running.peer.transfer_leader_to(StoreId(to), now);
+        }
+        self.settle(StoreId(store));
+    }
+
+    /// Starts a checkpoint on this Store and finishes it.
+    pub fn checkpoint(&mut self, store: u64) {
+        self.freeze(StoreId(store));
+        self.finish_checkpoint(StoreId(store));
+    }
+
+    /// Asks `store` for an operation, without waiting; the id finds its outcome.
+    pub fn invoke(&mut self, store: u64, key: u8, action: Client) -> u64 {
+        let id = self.history.invoke(key, action, self.time_ns);
+        match action {
+            Client::Read => self.invoke_read(StoreId(store), id, key),
+            Client::Write(_) | Client::Increment => self.invoke_write(StoreId(store), id, key, action),
+        }
+        self.settle(StoreId(store));
+        id
+    }
+
+    /// Writes and waits for OK.
+    pub fn write(&mut self, store: u64, key: u8, value: u64) {
+        let acknowledged = self.history.acknowledged;
+        let id = self.invoke(store, key, Client::Write(value));
+        self.run_until(5_000, "an answer to a write", |world| !world.history.is_open(id));
+        assert_eq!(self.history.acknowledged, acknowledged + 1, "the write was not acknowledged");
+    }
+
+    /// Reads and waits; `None` when the Store refused to answer.
+    pub fn read(&mut self, store: u64, key: u8) -> Option<Option<u64>> {
+        let before = self.history.events(key).len();
+        let id = self.invoke(store, key, Client::Read);
+        self.run_until(5_000, "an answer to a read", |world| !world.history.is_open(id));
+        let events = self.history.events(key);
+        (events.len() > before).then(|| match events.last().map(|event| event.op) {
+            Some(super::linearizable::Op::Read(value)) => value,
+            other => panic!("the read is not the last event: {other:?}"),
+        })
+    }
+
+    /// The value that this Store's memory holds, right or wrong.
+    pub fn peek(&self, store: u64, key: u8) -> Option<u64> {
+        let running = self.nodes[&StoreId(store)].running.as_ref().expect("a running Store");
+        lookup(running, key)
+    }
+
+    /// The index up to which this Store has applied.
+    pub fn applied(&self, store: u64) -> LogIndex {
+        self.nodes[&StoreId(store)].applied()
+    }
+
+    /// The first index that this Store's log still holds.
+    pub fn first_log_index(&self, store: u64) -> LogIndex {
+        let running = self.nodes[&StoreId(store)].running.as_ref().expect("a running Store");
+        running.peer.storage().first_log_index()
+    }
+
+    /// The term of this Store's Peer.
+    pub fn term(&self, store: u64) -> Term {
+        self.nodes[&StoreId(store)].running.as_ref().expect("a running Store").peer.term()
+    }
+
+    /// Everything works again; waits until every Store runs and has applied all that any has, then compares digests.
+    pub fn converge(&mut self) {
+        self.heal();
+        self.network.weather = Weather::FAIR;
+        for store in 1..=self.options.stores {
+            self.node(store).paused_until_ns = 0;
+            if !self.is_up(store) {
+                self.restart(store);
+            }
+        }
+        let leader = self.elect();
+        self.write(leader, u8::MAX, self.sequence);
+        self.run_until(10_000, "all Stores at the same applied index", |world| {
+            let mut applied = world.nodes.values().map(Node::applied);
+            let first = applied.next();
+            applied.all(|other| Some(other) == first)
+        });
+        self.assert_equal_digests();
+    }
+
+    /// Panics unless every register's history is linearizable. Operations still open count as unknown.
+    pub fn assert_linearizable(&mut self) {
+        self.history.settle_open(self.time_ns);
+        let wrong = self.history.contradictions();
+        if let Some(&key) = wrong.first() {
+            let mut events = self.history.events(key).to_vec();
+            events.sort_by_key(|event| event.invoked);
+            let list: Vec<String> = events.iter().map(|event| format!("{event:?}")).collect();
+            panic!("seed {}: register {key} is not linearizable:\n{}", self.options.seed, list.join("\n"));
+        }
+    }
+
+    /// Number of operations that were answered.
+    pub fn acknowledged(&self) -> u64 {
+        self.history.acknowledged
+    }
+
+    // What happens.
+
+    fn node(&mut self, store: u64) -> &mut Node {
+        self.nodes.get_mut(&StoreId(store)).expect("a Store of this world")
+    }
+
+    fn schedule(&mut self, event: Event, after_ns: u64) {
+        self.sequence += 1;
+        self.order.push(Reverse((self.time_ns + after_ns, self.sequence)));
+        self.events.insert(self.sequence, event);
+    }
+
+    fn schedule_own(&mut self, store: StoreId, after_ns: u64, happening: Happening) {
+        let incarnation = Some(self.nodes[&store].incarnation);
+        self.schedule(Event { store, incarnation, happening }, after_ns);
+    }
+
+    /// Lets the next thing happen; false if nothing happens before `end_ns`.
+    pub(super) fn step_until(&mut self, end_ns: u64) -> bool {
+        let Some(&Reverse((at, sequence))) = self.order.peek() else { return false };
+        if at > end_ns {
+            return false;
+        }
+        self.order.pop();
+        let event = self.events.remove(&sequence).expect("every time has its event");
+        self.time_ns = at;
+        let node = &self.nodes[&event.store];
+        let void = event.incarnation.is_some_and(|incarnation| incarnation != node.incarnation);
+        if void || node.running.is_none() {
+            return true;
+        }
+        if node.paused_until_ns > self.time_ns {
+            // It waits in a buffer until the process goes on.
+            let after_ns = node.paused_until_ns - self.time_ns;
+            self.schedule(event, after_ns);
+            return true;
+        }
+        self.happen(event);
+        true
+    }
+
+    fn happen(&mut self, Event { store, happening, .. }: Event) {
+        match happening {
+            Happening::Tick => {
+                let now = self.nodes[&store].now(self.time_ns);
+                if let Some(running) = self.node(store.get()).running.as_mut() {
+                    running.peer.tick(now);
+                }
+                let late_ns = self.rng.random_range(0..2_000_000);
+                self.schedule_own(store, TICK_MS * 1_000_000 + late_ns, Happening::Tick);
+            }
+            Happening::Apply => self.apply_one(store),
+            Happening::Checkpoint => self.finish_checkpoint(store),
+            Happening::Deliver(message) => self.deliver(store, *message, None),
+            Happening::DeliverSnapshot(message, source, from) => self.deliver_snapshot(store, *message, source, from),
+        }
+        self.settle(store);
+    }
+
+    fn deliver(&mut self, store: StoreId, message: RaftMessage, file: Option<ReceivedSnapshot>) {
+        let now = self.nodes[&store].now(self.time_ns);
+        if let Some(running) = self.node(store.get()).running.as_mut() {
+            let step = running.peer.step(message, file, now);
+            assert_ne!(step, Step::Ignored("for another Peer"), "the network delivers to the right Store");
+        }
+    }
+
+    /// Receives the chunks into a file, as the transport does, then steps the message and reports to the sender.
+    fn deliver_snapshot(&mut self, store: StoreId, message: RaftMessage, source: SnapshotSource, from: StoreId) {
+        let ok = !self.network.is_cut(from, store);
+        if ok {
+            let path = self.snapshots.path().join(store.to_string());
+            let mut receiver = SnapshotReceiver::create(&path, source.metadata()).expect("a snapshot file");
+            let mut source = source;
+            while let Some(chunk) = source.next_chunk().expect("a chunk") {
+                receiver.receive(chunk).expect("a whole chunk");
+            }
+            let file = receiver.finish().expect("a whole snapshot");
+            self.deliver(store, message, Some(file));
+        }
+        if let Some(running) = self.node(from.get()).running.as_mut() {
+            running.peer.report_snapshot(store, ok);
+            self.settle(from);
+        }
+    }
+
+    fn apply_one(&mut self, store: StoreId) {
+        let now = self.nodes[&store].now(self.time_ns);
+        let Some(running) = self.node(store.get()).running.as_mut() else { return };
+        let Some(task) = running.tasks.pop_front() else { return };
+        let entries = entries_of(&task);
+        let applied = task.execute(&running.machine).expect("apply").expect("a task has entries");
+        running.peer.on_applied(applied.index, applied.now_ms, now);
+        let more = !running.tasks.is_empty();
+        self.assert_one_history(entries);
+        if more {
+            self.schedule_apply(store);
+        }
+        if self.rng.random_ratio(CHECKPOINT_PERMILLE, 1000) {
+            self.freeze(store);
+            let after_ns = self.rng.random_range(0..50_000_000);
+            self.schedule_own(store, after_ns, Happening::Checkpoint);
+        }
+    }
+
+    fn schedule_apply(&mut self, store: StoreId) {
+        let after_ns = self.rng.random_range(0..500_000);
+        self.schedule_own(store, after_ns, Happening::Apply);
+    }
+
+    fn freeze(&mut self, store: StoreId) {
+        let Some(running) = self.node(store.get()).running.as_mut() else { return };
+        if running.checkpoint.is_none() {
+            running.checkpoint = running.machine.dataset().write().freeze();
+        }
+    }
+
+    fn finish_checkpoint(&mut self, store: StoreId) {
+        let node = self.node(store.get());
+        let Some(running) = node.running.as_mut() else { return };
+        let Some(checkpoint) = running.checkpoint.take() else { return };
+        let done = checkpoint.run(node.kv.as_ref()).expect("a checkpoint");
+        let mut dataset = running.machine.dataset().write();
+        dataset.checkpoint_done(done);
+        let index = dataset.checkpoint_index();
+        drop(dataset);
+        running.peer.on_checkpoint(index).expect("compaction");
+    }
+
+    fn invoke_write(&mut self, store: StoreId, id: u64, key: u8, action: Client) {
+        let now = self.nodes[&store].now(self.time_ns);
+        let outcomes = self.outcomes.clone();
+        let Some(running) = self.node(store.get()).running.as_mut() else {
+            self.history.settle(id, Outcome::Refused, self.time_ns);
+            return;
+        };
+        let callback = Box::new(move |result: Result<_, Error>| {
+            let outcome = match result {
+                Ok(response) => decode(&response),
+                Err(Error::StaleCommand) => Outcome::Unknown,
+                Err(_) => Outcome::Refused,
+            };
+            outcomes.lock().push((id, outcome));
+        });
+        let proposal = server::raftstore::Proposal {
+            header: RequestHeader::default(),
+            request: request(key, action),
+            callback,
+        };
+        running.peer.propose_raft_command(vec![proposal], now);
+    }
+
+    fn invoke_read(&mut self, store: StoreId, id: u64, key: u8) {
+        let sabotage = self.options.sabotage;
+        let now_ns = self.nodes[&store].now(self.time_ns).monotonic_ns;
+        let outcomes = self.outcomes.clone();
+        let Some(running) = self.node(store.get()).running.as_mut() else {
+            self.history.settle(id, Outcome::Refused, self.time_ns);
+            return;
+        };
+        let value = lookup(running, key);
+        let leads = sabotage == Sabotage::IgnoreLease && running.peer.is_leader();
+        if running.lease.is_valid_at(now_ns) || leads || sabotage == Sabotage::SkipReadIndex {
+            outcomes.lock().push((id, Outcome::Value(value)));
+            return;
+        }
+        let machine = running.machine.clone();
+        running.peer.read_index(Box::new(move |result: Result<(), Error>| {
+            let outcome = match result {
+                Ok(()) => Outcome::Value(lookup_in(&machine, key)),
+                Err(_) => Outcome::Refused,
+            };
+            outcomes.lock().push((id, outcome));
+        }));
+    }
+
+    /// What follows everything that happens on a Store: its Ready is handled, its messages leave.
+    fn settle(&mut self, store: StoreId) {
+        let now = self.nodes[&store].now(self.time_ns);
+        let node = self.nodes.get_mut(&store).expect("a Store of this world");
+        let Some(Running { peer, machine, tasks, checkpoint, .. }) = node.running.as_mut() else { return };
+        let idle = tasks.is_empty();
+        let mut collected = Collected {
+            messages: Vec::new(),
+            snapshots: Vec::new(),
+            tasks,
+            checkpoint,
+            machine,
+            kv: &node.kv,
+            applied: Vec::new(),
+        };
+        peer.flush_reads();
+        while peer.handle_raft_ready(now, &mut collected).expect("the disk works") {}
+        let Collected { messages, snapshots, tasks, applied, .. } = collected;
+        let starts = idle && !tasks.is_empty();
+        self.assert_one_history(applied);
+        if starts {
+            self.schedule_apply(store);
+        }
+        for message in messages {
+            self.post(store, message);
+        }
+        for (message, source) in snapshots {
+            let to = StoreId(message.to_peer.as_ref().expect("an addressee").store_id);
+            let after_ns = self.rng.random_range(1_000_000..30_000_000);
+            let happening = Happening::DeliverSnapshot(Box::new(message), source, store);
+            self.schedule(Event { store: to, incarnation: None, happening }, after_ns);
+        }
+        self.note_outcomes();
+    }
+
+    fn post(&mut self, from: StoreId, message: RaftMessage) {
+        let to = StoreId(message.to_peer.as_ref().expect("an addressee").store_id);
+        for after_ns in self.network.delays_ns(from, to, &mut self.rng) {
+            let happening = Happening::Deliver(Box::new(message.clone()));
+            self.schedule(Event { store: to, incarnation: None, happening }, after_ns);
+        }
+    }
+
+    fn note_outcomes(&mut self) {
+        let outcomes = std::mem::take(&mut *self.outcomes.lock());
+        for (id, outcome) in outcomes {
+            if self.history.is_open(id) {
+                self.history.settle(id, outcome, self.time_ns);
+            }
+        }
+    }
+
+    // Checkers.
+
+    /// Every index holds one entry, whoever applies it and whenever.
+    fn assert_one_history(&mut self, entries: Vec<AppliedEntry>) {
+        for AppliedEntry { index, term, data } in entries {
+            let (known_term, known) = self.committed.entry(index).or_insert_with(|| (term, data.clone()));
+            assert!(
+                *known_term == term && *known == data,
+                "seed {}: index {index} was committed in term {known_term} and, with another entry, in term {term}",
+                self.options.seed
+            );
+        }
+    }
+
+    fn assert_equal_digests(&self) {
+        let digests: Vec<(StoreId, u64)> = self
+            .nodes
+            .values()
+            .filter_map(|node| {
+                let running = node.running.as_ref()?;
+                Some((node.store, running.machine.dataset().read().digest().expect("a digest")))
+            })
+            .collect();
+        let equal = digests.windows(2).all(|pair| pair[0].1 == pair[1].1);
+        assert!(equal, "seed {}: replicas differ: {digests:?}", self.options.seed);
+    }
+}
+
+fn lookup(running: &Running, key: u8) -> Option<u64> {
+    lookup_in(&running.machine, key)
+}
+
+fn lookup_in(machine: &server::machine::Machine, key: u8) -> Option<u64> {
+    let dataset = machine.dataset().read();
+    let view = dataset.view(DbIndex(0), dataset.now_ms());
+    let object = view.lookup(key_name(key).as_bytes()).expect("the engine works")?;
+    let text = object.string().expect("a string");
+    Some(std::str::from_utf8(&text).expect("digits").parse().expect("a number"))
+}
+
+/// A disk that says it has synced, and has not.
+pub(super) struct NeverSynced(pub(super) Arc<MemoryEngine>);
+
+impl Reader for NeverSynced {
+    fn get(&self, key: &[u8]) -> storage::Result<Option<Bytes>> {
+        self.0.get(key)
+    }
+
+    fn scan(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
+        self.0.scan(start, end)
+    }
+}
+
+impl Engine for NeverSynced {
+    fn write(&self, batch: WriteBatch, _: Durability) -> storage::Result<()> {
+        self.0.write(batch, Durability::Buffered)
+    }
+
+    fn sync(&self) -> storage::Result<()> {
+        Ok(())
+    }
+
+    fn ingest(&self, records: SortedRecords<'_>) -> storage::Result<()> {
+        self.0.ingest(records)
+    }
+
+    fn view(&self) -> Arc<dyn Reader> {
+        self.0.view()
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.0.disk_bytes()
+    }
+}

@@ -1,0 +1,266 @@
+//! Directed scenarios in the simulated world. Each is a rule of Raft or a bug that somebody had, told in verbs.
+
+use tests::sim::{Client, Options, World};
+
+/// Longer than any election.
+const LONG_MS: u64 = 3_000;
+
+fn world() -> World {
+    World::new(Options::new(1))
+}
+
+/// Any Store but this one.
+fn other_than(store: u64) -> u64 {
+    store % 3 + 1
+}
+
+#[test]
+fn a_leader_is_elected_and_only_one() {
+    let mut world = world();
+    let leader = world.elect();
+    world.run_ms(LONG_MS);
+    assert_eq!(world.leader(), Some(leader), "nobody disturbs a healthy leader");
+}
+
+#[test]
+fn what_was_written_is_read() {
+    let mut world = world();
+    let leader = world.elect();
+    world.write(leader, 1, 42);
+    assert_eq!(world.read(leader, 1), Some(Some(42)));
+    assert_eq!(world.read(leader, 2), Some(None));
+    world.converge();
+    world.assert_linearizable();
+}
+
+#[test]
+fn a_follower_reads_linearizably_by_read_index() {
+    let mut world = world();
+    let leader = world.elect();
+    let follower = other_than(leader);
+    world.cut(leader, follower);
+    world.write(leader, 1, 7);
+    assert_eq!(world.peek(follower, 1), None, "the follower has not heard of it");
+    world.heal();
+    assert_eq!(world.read(follower, 1), Some(Some(7)));
+}
+
+#[test]
+fn acknowledged_writes_survive_the_crash_of_all() {
+    let mut world = world();
+    let leader = world.elect();
+    for value in 0..20 {
+        world.write(leader, (value % 4) as u8, value);
+    }
+    for store in 1..=3 {
+        world.crash(store);
+    }
+    for store in 1..=3 {
+        world.restart(store);
+    }
+    let leader = world.elect();
+    for key in 0..4u8 {
+        assert_eq!(world.read(leader, key), Some(Some(16 + u64::from(key))));
+    }
+    world.converge();
+}
+
+#[test]
+fn acknowledged_writes_survive_the_loss_of_the_leader() {
+    let mut world = world();
+    let leader = world.elect();
+    world.write(leader, 1, 5);
+    world.crash(leader);
+    let next = world.elect();
+    assert_ne!(next, leader);
+    assert_eq!(world.read(next, 1), Some(Some(5)));
+    world.restart(leader);
+    world.converge();
+    assert_eq!(world.peek(leader, 1), Some(5));
+}
+
+#[test]
+fn a_minority_acknowledges_nothing() {
+    let mut world = world();
+    let leader = world.elect();
+    world.isolate(leader);
+    let acknowledged = world.acknowledged();
+    world.invoke(leader, 1, Client::Write(1));
+    world.invoke(leader, 1, Client::Increment);
+    world.run_ms(LONG_MS);
+    assert_eq!(world.acknowledged(), acknowledged);
+    world.converge();
+    world.assert_linearizable();
+}
+
+#[test]
+fn the_stale_tail_of_a_deposed_leader_is_replaced() {
+    let mut world = world();
+    let old = world.elect();
+    world.write(old, 1, 1);
+    world.isolate(old);
+    for value in 100..110 {
+        world.invoke(old, 1, Client::Write(value));
+    }
+    world.run_until(LONG_MS, "another leader", |world| world.leader().is_some_and(|leader| leader != old));
+    let new = world.elect();
+    world.write(new, 1, 2);
+    world.write(new, 2, 3);
+    // The deposed leader restarts with its longer, uncommitted tail still on its disk.
+    world.crash(old);
+    world.heal();
+    world.restart(old);
+    world.converge();
+    assert_eq!(world.peek(old, 1), Some(2));
+    assert_eq!(world.peek(old, 2), Some(3));
+    world.assert_linearizable();
+}
+
+#[test]
+fn a_leader_cut_off_loses_its_lease_before_another_leads() {
+    let mut world = world();
+    let old = world.elect();
+    world.write(old, 1, 1);
+    world.isolate(old);
+    world.run_until(LONG_MS, "another leader", |world| world.leader().is_some_and(|leader| leader != old));
+    assert!(!world.has_lease(old));
+    let new = world.elect();
+    world.write(new, 1, 2);
+    assert_eq!(world.read(old, 1), None, "refused, not answered from old memory");
+    world.assert_linearizable();
+}
+
+#[test]
+fn a_leader_paused_beyond_its_lease_does_not_answer_from_it() {
+    let mut world = world();
+    let old = world.elect();
+    world.write(old, 1, 1);
+    world.pause(old, 2_000);
+    world.run_until(LONG_MS, "another leader", |world| world.leader().is_some_and(|leader| leader != old));
+    let new = world.elect();
+    world.write(new, 1, 2);
+    assert!(!world.has_lease(old), "its clock went on while it was paused");
+    world.invoke(old, 1, Client::Read);
+    world.run_ms(LONG_MS);
+    world.converge();
+    world.assert_linearizable();
+}
+
+#[test]
+fn a_voter_that_restarts_does_not_help_to_break_a_lease() {
+    // It has promised loyalty to the leader and forgets it in the restart.
+    for seed in 0..20 {
+        let mut world = World::new(Options::new(seed));
+        let leader = world.elect();
+        let voter = other_than(leader);
+        let rival = other_than(voter);
+        assert_ne!(rival, leader);
+        world.cut(leader, rival);
+        world.run_ms(250);
+        world.crash(voter);
+        world.restart(voter);
+        world.cut(leader, voter);
+        world.run_until(LONG_MS, "a rival or the end of the lease", |world| {
+            world.leader() != Some(leader) || !world.has_lease(leader)
+        });
+        assert!(!world.has_lease(leader), "seed {seed}: two Stores could answer reads");
+    }
+}
+
+#[test]
+fn leadership_moves_on_request_and_the_lease_with_it() {
+    let mut world = world();
+    let leader = world.elect();
+    let target = other_than(leader);
+    world.write(leader, 1, 1);
+    world.transfer(leader, target);
+    assert!(!world.has_lease(leader), "the target may campaign at any moment");
+    world.run_until(LONG_MS, "the target to lead", |world| world.leader() == Some(target));
+    let now = world.elect();
+    world.write(now, 1, 2);
+    assert_eq!(world.read(now, 1), Some(Some(2)));
+    world.assert_linearizable();
+}
+
+#[test]
+fn the_log_is_compacted_behind_a_checkpoint_and_replayed_from_it() {
+    let mut world = World::new(Options { stores: 1, ..Options::new(3) });
+    let only = world.elect();
+    for value in 0..50 {
+        world.write(only, (value % 5) as u8, value);
+    }
+    world.checkpoint(only);
+    assert!(world.first_log_index(only).get() > 50, "compacted");
+    world.write(only, 1, 1_000);
+    world.crash(only);
+    world.restart(only);
+    world.elect();
+    assert_eq!(world.read(only, 1), Some(Some(1_000)), "from the log after the checkpoint");
+    assert_eq!(world.read(only, 2), Some(Some(47)), "from the checkpoint");
+}
+
+#[test]
+fn a_follower_that_fell_behind_the_log_catches_up_by_snapshot() {
+    let mut world = World::new(Options { log_retention_bytes: 0, ..Options::new(4) });
+    let leader = world.elect();
+    let follower = other_than(leader);
+    world.crash(follower);
+    for value in 0..40 {
+        world.write(leader, (value % 5) as u8, value);
+    }
+    world.checkpoint(leader);
+    let compacted = world.first_log_index(leader);
+    assert!(compacted > world.applied(follower), "the follower needs entries that are gone");
+    world.restart(follower);
+    world.run_until(LONG_MS, "the follower to catch up", |world| world.applied(follower) >= compacted);
+    world.converge();
+    assert_eq!(world.peek(follower, 4), Some(39));
+}
+
+#[test]
+fn a_follower_that_crashes_after_a_snapshot_goes_on_from_it() {
+    let mut world = World::new(Options { log_retention_bytes: 0, ..Options::new(5) });
+    let leader = world.elect();
+    let follower = other_than(leader);
+    world.crash(follower);
+    for value in 0..40 {
+        world.write(leader, (value % 5) as u8, value);
+    }
+    world.checkpoint(leader);
+    let compacted = world.first_log_index(leader);
+    world.restart(follower);
+    world.run_until(LONG_MS, "the follower to catch up", |world| world.applied(follower) >= compacted);
+    world.crash(follower);
+    world.restart(follower);
+    world.write(leader, 1, 77);
+    world.converge();
+    assert_eq!(world.peek(follower, 1), Some(77));
+    assert_eq!(world.peek(follower, 4), Some(39));
+}
+
+#[test]
+fn a_one_way_cut_does_not_stop_the_cluster() {
+    let mut world = world();
+    let leader = world.elect();
+    let deaf = other_than(leader);
+    world.cut(leader, deaf);
+    world.run_ms(LONG_MS);
+    let leader = world.elect();
+    world.write(leader, 1, 9);
+    world.converge();
+    world.assert_linearizable();
+}
+
+#[test]
+fn a_clock_that_jumps_changes_no_history() {
+    let mut world = world();
+    let leader = world.elect();
+    world.write(leader, 1, 1);
+    world.jump_clock(leader, -3_600_000);
+    world.write(leader, 1, 2);
+    world.jump_clock(leader, 7_200_000);
+    world.write(leader, 1, 3);
+    assert_eq!(world.read(leader, 1), Some(Some(3)));
+    world.converge();
+    world.assert_linearizable();
+}
