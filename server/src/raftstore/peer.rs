@@ -9,7 +9,6 @@ use raft::{RawNode, StateRole};
 use storage::ids::{LogIndex, PeerId, StoreId, Term};
 use storage::peer_storage::PeerStorage;
 use storage::proto::command::RaftMessage;
-use storage::proto::convert;
 use storage::proto::store as pb;
 use storage::snapshot::ReceivedSnapshot;
 
@@ -186,7 +185,7 @@ impl Peer {
             return Step::Ignored("for another Peer");
         }
         let Some(inner) = message.message else { return Step::Ignored("without content") };
-        let Ok(inner) = convert::message_to_raft(inner) else { return Step::Ignored("of an unknown kind") };
+        let Ok(inner) = raft::eraftpb::Message::try_from(inner) else { return Step::Ignored("of an unknown kind") };
         let (from, term, kind) = (inner.from, inner.term, inner.get_msg_type());
         if raft::raw_node::is_local_msg(kind) {
             return Step::Ignored("of a local kind");

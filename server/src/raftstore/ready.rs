@@ -4,7 +4,6 @@ use raft::eraftpb::{Entry, Message};
 use raft::prelude::MessageType;
 use storage::ids::{LogIndex, Term};
 use storage::proto::command::RaftMessage;
-use storage::proto::convert;
 use storage::proto::store as pb;
 use storage::snapshot::SnapshotSource;
 
@@ -89,7 +88,7 @@ impl Peer {
             from_peer: Some(pb::Peer { id: self.config.peer.get(), store_id: self.config.store.get() }),
             to_peer: Some(pb::Peer { id: message.to, store_id: to_store.get() }),
             epoch: self.raw.store().region().epoch,
-            message: Some(convert::message_from_raft(message)),
+            message: Some(message.into()),
             probe_ns,
             probe_echo_ns,
         };

@@ -87,8 +87,8 @@ impl Node {
     pub(super) fn new(store: StoreId, members: Vec<StoreId>, retention: u64, rng: &mut ChaCha8Rng) -> Self {
         Self {
             store,
-            kv: Arc::new(MemoryEngine::new()),
-            raft: Arc::new(MemoryEngine::new()),
+            kv: MemoryEngine::new(),
+            raft: MemoryEngine::new(),
             clock: Clock::new(rng),
             running: None,
             incarnation: 0,
@@ -138,10 +138,11 @@ impl Node {
     }
 
     /// Stops at once; what was not synced is lost.
-    pub(super) fn crash(&mut self) {
+    pub(super) fn crash(&mut self, rng: &mut ChaCha8Rng) {
         self.running = None;
-        self.kv.crash();
-        self.raft.crash();
+        // Of what was not synced, anything up to a random point may have reached the disk.
+        self.kv = self.kv.power_cut(Some(rng.random()));
+        self.raft = self.raft.power_cut(Some(rng.random()));
         self.paused_until_ns = 0;
     }
 

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use server::raftstore::{Error, Step};
 use storage::engine::memory::MemoryEngine;
 use storage::engine::{Durability, Engine, Reader, Scan, SortedRecords, WriteBatch};
-use storage::ids::{DbIndex, LogIndex, StoreId, Term};
+use storage::ids::{DbIndex, FIRST_REGION, LogIndex, StoreId, Term};
 use storage::proto::command::{RaftMessage, RequestHeader};
 use storage::snapshot::{ReceivedSnapshot, SnapshotReceiver, SnapshotSource};
 
@@ -165,7 +165,7 @@ impl World {
 
     /// kill -9 and a power cut at once.
     pub fn crash(&mut self, store: u64) {
-        self.node(store).crash();
+        self.nodes.get_mut(&StoreId(store)).expect("a Store of this world").crash(&mut self.rng);
         self.note_outcomes();
     }
 
@@ -389,10 +389,10 @@ impl World {
         let ok = !self.network.is_cut(from, store);
         if ok {
             let path = self.snapshots.path().join(store.to_string());
-            let mut receiver = SnapshotReceiver::create(&path, source.metadata()).expect("a snapshot file");
+            let mut receiver = SnapshotReceiver::create(&path, FIRST_REGION, source.index(), source.term()).expect("a snapshot file");
             let mut source = source;
             while let Some(chunk) = source.next_chunk().expect("a chunk") {
-                receiver.receive(chunk).expect("a whole chunk");
+                receiver.accept(&chunk).expect("a whole chunk");
             }
             let file = receiver.finish().expect("a whole snapshot");
             self.deliver(store, message, Some(file));
