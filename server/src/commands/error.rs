@@ -1,0 +1,69 @@
+//! What a command answers when it refuses: Redis's exact texts, each in one place.
+
+use std::borrow::Cow;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// A deterministic error reply: the whole text with its code.
+    #[error("{0}")]
+    Reply(Cow<'static, str>),
+    /// The engine failed: never a reply, the process stops.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+}
+
+/// What every handler answers; the reply itself is in the writer.
+pub type CommandResult<T = ()> = Result<T, CommandError>;
+
+impl CommandError {
+    /// An error reply with a text made for the occasion.
+    pub fn reply(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::Reply(text.into())
+    }
+
+    /// The arity of `name` (lower case, `container|subcommand` for subcommands) was violated.
+    pub fn arity(name: &str) -> Self {
+        Self::reply(format!("ERR wrong number of arguments for '{name}' command"))
+    }
+
+    /// `command` was given an expiry that is not positive or too far away.
+    pub fn invalid_expire(command: &str) -> Self {
+        Self::reply(format!("ERR invalid expire time in '{command}' command"))
+    }
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        impl CommandError {
+            $($(#[$doc])* pub const $name: Self = Self::Reply(Cow::Borrowed($text));)*
+        }
+    };
+}
+
+texts! {
+    /// The key holds another type.
+    WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value";
+    /// An option that does not exist, or options that exclude each other.
+    SYNTAX = "ERR syntax error";
+    /// Not an integer of 64 bits in canonical form.
+    NOT_INTEGER = "ERR value is not an integer or out of range";
+    /// Not a floating-point number.
+    NOT_FLOAT = "ERR value is not a valid float";
+    /// A sum that does not fit 64 bits.
+    OVERFLOW = "ERR increment or decrement would overflow";
+    /// A sum that is no longer a number.
+    NAN_OR_INFINITY = "ERR increment would produce NaN or Infinity";
+    /// The key does not exist where it must.
+    NO_SUCH_KEY = "ERR no such key";
+    /// A string would grow beyond what a bulk string may be.
+    STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+    /// A negative offset where none is allowed.
+    OFFSET_OUT_OF_RANGE = "ERR offset is out of range";
+    /// An integer that is not a cursor.
+    INVALID_CURSOR = "ERR invalid cursor";
+    /// SELECT, MOVE, COPY or SWAPDB beyond the last database.
+    DB_OUT_OF_RANGE = "ERR DB index is out of range";
+    /// Source and destination are the same.
+    SAME_OBJECT = "ERR source and destination objects are the same";
+}

@@ -1,0 +1,20 @@
+//! Data commands: one file or folder a family, each with its table first. What a handler may touch is in [`context`], what
+//! it may answer in [`error`], what is known of it in [`spec`].
+//!
+//! A handler parses all its arguments, makes one call into the types, and writes the reply, in this order: an error must
+//! not leave a change behind.
+
+pub mod args;
+pub mod context;
+pub mod error;
+pub mod glob;
+pub mod long_double;
+pub mod number;
+pub mod spec;
+
+pub mod string;
+
+use spec::DataCommand;
+
+/// The tables of all families.
+pub static FAMILIES: &[&[DataCommand]] = &[string::COMMANDS];

@@ -1,0 +1,276 @@
+//! What is known of a command besides what it does: one row of a family's table.
+
+use resp::Writer;
+
+use super::args::Args;
+use super::context::{ReadContext, WriteContext};
+use super::error::CommandResult;
+
+/// Properties of a command, as COMMAND INFO shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    bits: u32,
+}
+
+macro_rules! flags {
+    ($($(#[$doc:meta])* $name:ident = $bit:literal, $text:literal;)*) => {
+        impl Flags {
+            $($(#[$doc])* pub const $name: Self = Self { bits: 1 << $bit };)*
+
+            /// The names of those that are set, in Redis's order.
+            pub fn names(self) -> impl Iterator<Item = &'static str> {
+                let all: &'static [(Flags, &'static str)] = &[$((Self::$name, $text)),*];
+                all.iter().filter(move |(flag, _)| self.has(*flag)).map(|(_, name)| *name)
+            }
+        }
+    };
+}
+
+flags! {
+    /// May change keys.
+    WRITE = 0, "write";
+    /// Changes nothing.
+    READONLY = 1, "readonly";
+    /// May need more memory: refused when there is none.
+    DENYOOM = 2, "denyoom";
+    /// For operators.
+    ADMIN = 3, "admin";
+    /// Publish and subscribe.
+    PUBSUB = 4, "pubsub";
+    /// Not allowed in scripts.
+    NOSCRIPT = 5, "noscript";
+    /// May block.
+    BLOCKING = 6, "blocking";
+    /// Allowed while the data set is loading.
+    LOADING = 7, "loading";
+    /// Allowed on a stale replica.
+    STALE = 8, "stale";
+    /// Not in MONITOR.
+    SKIP_MONITOR = 9, "skip_monitor";
+    /// Not in the slow log.
+    SKIP_SLOWLOG = 10, "skip_slowlog";
+    /// Constant or logarithmic time.
+    FAST = 11, "fast";
+    /// Allowed before authentication.
+    NO_AUTH = 12, "no_auth";
+    /// Not allowed in MULTI.
+    NO_MULTI = 13, "no_multi";
+    /// Its keys are found by looking at its arguments.
+    MOVABLEKEYS = 14, "movablekeys";
+}
+
+impl Flags {
+    /// None.
+    pub const NONE: Self = Self { bits: 0 };
+
+    /// Both.
+    pub const fn with(self, other: Self) -> Self {
+        Self { bits: self.bits | other.bits }
+    }
+
+    /// True if all of `other` are set.
+    pub const fn has(self, other: Self) -> bool {
+        self.bits & other.bits == other.bits
+    }
+}
+
+/// Where a command's keys are: first, last (negative: from the end) and step, as COMMAND INFO shows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// Position of the first key; 0: no keys.
+    pub first: i32,
+    /// Position of the last key; -1 is the last argument.
+    pub last: i32,
+    /// Distance between keys.
+    pub step: i32,
+}
+
+impl Keys {
+    /// No keys.
+    pub const NONE: Self = Self { first: 0, last: 0, step: 0 };
+    /// The first argument.
+    pub const FIRST: Self = Self { first: 1, last: 1, step: 1 };
+    /// The first argument of a subcommand.
+    pub const SECOND: Self = Self { first: 2, last: 2, step: 1 };
+    /// The first two arguments.
+    pub const TWO: Self = Self { first: 1, last: 2, step: 1 };
+    /// Every argument.
+    pub const ALL: Self = Self { first: 1, last: -1, step: 1 };
+    /// Every other argument, beginning with the first.
+    pub const PAIRS: Self = Self { first: 1, last: -1, step: 2 };
+
+    /// The positions of the keys among `argc` arguments.
+    pub fn positions(self, argc: usize) -> impl Iterator<Item = usize> {
+        let last = if self.last < 0 { argc as i64 + i64::from(self.last) } else { i64::from(self.last) };
+        let last = if self.first == 0 { -1 } else { last.min(argc as i64 - 1) };
+        (i64::from(self.first)..=last).step_by(self.step.max(1) as usize).map(|position| position as usize)
+    }
+}
+
+/// The groups of Redis's documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Strings.
+    String,
+    /// Keys of any type.
+    Generic,
+    /// The connection.
+    Connection,
+    /// The server.
+    Server,
+    /// The cluster.
+    Cluster,
+}
+
+impl Group {
+    /// As COMMAND DOCS prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Generic => "generic",
+            Self::Connection => "connection",
+            Self::Server => "server",
+            Self::Cluster => "cluster",
+        }
+    }
+}
+
+/// A command without its handler.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// Lower case; for a subcommand `container|subcommand`.
+    pub name: &'static str,
+    /// Number of arguments with the name; negative: at least so many.
+    pub arity: i32,
+    /// Properties.
+    pub flags: Flags,
+    /// Positions of keys.
+    pub keys: Keys,
+    /// Group in the documentation.
+    pub group: Group,
+}
+
+impl Spec {
+    /// True if a request of `argc` arguments, the name included, has a right number.
+    pub fn accepts(&self, argc: usize) -> bool {
+        let arity = self.arity.unsigned_abs() as usize;
+        if self.arity >= 0 { argc == arity } else { argc >= arity }
+    }
+
+    /// The part of the name after `|`, or the whole.
+    pub fn last_name(&self) -> &'static str {
+        self.name.rsplit('|').next().unwrap_or(self.name)
+    }
+}
+
+/// A row of a family's table: a command and what runs it. `H` is the kind of handler, which says what it may touch.
+#[derive(Clone, Copy, Debug)]
+pub struct Command<H: 'static> {
+    /// What is known of it.
+    pub spec: Spec,
+    /// What runs it.
+    pub handler: H,
+    /// For a container such as OBJECT: its subcommands; the handler is not called.
+    pub subcommands: &'static [Command<H>],
+}
+
+impl<H: Copy> Command<H> {
+    /// A row.
+    pub const fn new(name: &'static str, arity: i32, group: Group, handler: H) -> Self {
+        let spec = Spec { name, arity, flags: Flags::NONE, keys: Keys::NONE, group };
+        Self { spec, handler, subcommands: &[] }
+    }
+
+    /// Adds flags.
+    pub const fn flags(mut self, flags: Flags) -> Self {
+        self.spec.flags = self.spec.flags.with(flags);
+        self
+    }
+
+    /// Names the positions of keys.
+    pub const fn keys(mut self, keys: Keys) -> Self {
+        self.spec.keys = keys;
+        self
+    }
+
+    /// Adds [`Flags::FAST`].
+    pub const fn fast(self) -> Self {
+        self.flags(Flags::FAST)
+    }
+
+    /// Adds [`Flags::DENYOOM`].
+    pub const fn deny_oom(self) -> Self {
+        self.flags(Flags::DENYOOM)
+    }
+
+    /// Makes it a container.
+    pub const fn subcommands(mut self, subcommands: &'static [Command<H>]) -> Self {
+        self.subcommands = subcommands;
+        self
+    }
+
+    /// The subcommand of this name, whatever its case.
+    pub fn subcommand(&self, name: &[u8]) -> Option<&'static Command<H>> {
+        self.subcommands.iter().find(|sub| sub.spec.last_name().as_bytes().eq_ignore_ascii_case(name))
+    }
+}
+
+/// A handler that changes nothing.
+pub type ReadFn = fn(&ReadContext<'_>, &mut Args<'_>, &mut Writer<'_>) -> CommandResult;
+
+/// A handler that may change keys.
+pub type WriteFn = fn(&mut WriteContext<'_, '_>, &mut Args<'_>, &mut Writer<'_>) -> CommandResult;
+
+/// Handlers of data commands: what may run inside an entry.
+#[derive(Clone, Copy, Debug)]
+pub enum DataHandler {
+    /// Runs under the shared lock.
+    Read(ReadFn),
+    /// Runs at apply.
+    Write(WriteFn),
+    /// A container: only its subcommands run.
+    Container,
+}
+
+/// A data command.
+pub type DataCommand = Command<DataHandler>;
+
+impl DataCommand {
+    /// A command that reads.
+    pub const fn read(name: &'static str, arity: i32, group: Group, keys: Keys, handler: ReadFn) -> Self {
+        Self::new(name, arity, group, DataHandler::Read(handler)).flags(Flags::READONLY).keys(keys)
+    }
+
+    /// A command that may write.
+    pub const fn write(name: &'static str, arity: i32, group: Group, keys: Keys, handler: WriteFn) -> Self {
+        Self::new(name, arity, group, DataHandler::Write(handler)).flags(Flags::WRITE).keys(keys)
+    }
+
+    /// A container of subcommands.
+    pub const fn container(name: &'static str, group: Group, subcommands: &'static [DataCommand]) -> Self {
+        Self::new(name, -2, group, DataHandler::Container).subcommands(subcommands)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_of_keys() {
+        let positions = |keys: Keys, argc| keys.positions(argc).collect::<Vec<_>>();
+        assert_eq!(positions(Keys::NONE, 3), Vec::<usize>::new());
+        assert_eq!(positions(Keys::FIRST, 3), [1]);
+        assert_eq!(positions(Keys::TWO, 3), [1, 2]);
+        assert_eq!(positions(Keys::ALL, 4), [1, 2, 3]);
+        assert_eq!(positions(Keys::PAIRS, 5), [1, 3]);
+        assert_eq!(positions(Keys::FIRST, 1), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn names_of_flags() {
+        let flags = Flags::READONLY.with(Flags::FAST);
+        assert_eq!(flags.names().collect::<Vec<_>>(), ["readonly", "fast"]);
+        assert!(flags.has(Flags::FAST) && !flags.has(Flags::WRITE));
+    }
+}

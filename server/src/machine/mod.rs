@@ -1,0 +1,155 @@
+//! The state machine of the Raft core: executes the commands of committed entries on the Region's memory.
+//!
+//! Deterministic: everything that an execution may know of the moment and of chance is in the entry's header. An error of
+//! this module is fatal, because a replica that cannot execute an entry must not skip it; an error of a command is its
+//! reply, the same on every replica.
+
+pub mod batch;
+
+mod table;
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::RwLock;
+use prost::Message;
+use resp::{Protocol, Writer};
+use storage::dataset::{Dataset, Txn};
+use storage::ids::{DB_COUNT, DbIndex, LogIndex, Term};
+use storage::proto::command::{DeleteExpired, RaftCmdRequest, RaftCmdResponse, Request};
+
+use crate::commands::args::Args;
+use crate::commands::context::{ReadContext, WriteContext};
+use crate::commands::error::CommandError;
+use crate::commands::spec::{DataCommand, DataHandler};
+
+pub use table::{Lookup, Table, data_commands};
+
+/// Executes entries on a Region's memory. Clones share it.
+#[derive(Clone)]
+pub struct Machine {
+    dataset: Arc<RwLock<Dataset>>,
+}
+
+impl Machine {
+    /// A machine over the Region's memory.
+    pub fn new(dataset: Arc<RwLock<Dataset>>) -> Self {
+        Self { dataset }
+    }
+
+    /// The Region's memory: readers share the lock, only the apply worker writes.
+    pub fn dataset(&self) -> &Arc<RwLock<Dataset>> {
+        &self.dataset
+    }
+
+    /// Executes the entry at `index`. With `answer`, returns one response for each of its requests; a replica that nobody
+    /// waits at leaves out what only answers.
+    pub fn apply(
+        &self,
+        dataset: &mut Dataset,
+        index: LogIndex,
+        term: Term,
+        data: &Bytes,
+        answer: bool,
+    ) -> storage::Result<Vec<RaftCmdResponse>> {
+        if data.is_empty() {
+            // The entry that opens a term.
+            let now_ms = dataset.now_ms();
+            dataset.begin(index, term, now_ms, 0);
+            return Ok(Vec::new());
+        }
+        let entry = RaftCmdRequest::decode(data.clone())
+            .map_err(|error| storage::Error::corrupt("Raft entry", error.to_string()))?;
+        let header = entry.header.unwrap_or_default();
+        let mut txn = dataset.begin(index, term, header.now_ms, header.seed);
+        if let Some(expired) = entry.delete_expired {
+            delete_expired(&mut txn, &expired)?;
+        }
+        let mut scratch = BytesMut::new();
+        let mut responses = Vec::with_capacity(if answer { entry.requests.len() } else { 0 });
+        for request in &entry.requests {
+            execute(&mut txn, request, answer, &mut scratch)?;
+            if answer {
+                let replies = scratch.split().freeze();
+                responses.push(RaftCmdResponse { header: None, replies, db: request.db });
+            } else {
+                scratch.clear();
+            }
+        }
+        Ok(responses)
+    }
+}
+
+/// Executes one connection's batch.
+fn execute(txn: &mut Txn<'_>, request: &Request, answer: bool, replies: &mut BytesMut) -> storage::Result<()> {
+    txn.select(database(request.db)?);
+    let protocol = protocol(request.protocol);
+    for args in batch::iter(&request.commands) {
+        let args = args?;
+        let Lookup::Found { command, args_from } = data_commands().find(&args) else {
+            let name = String::from_utf8_lossy(args.first().copied().unwrap_or_default()).into_owned();
+            return Err(storage::Error::corrupt("batch of commands", format!("{name} is not a data command")));
+        };
+        let mut out = Writer::new(replies, protocol);
+        let mark = out.mark();
+        let mut cursor = if args_from == 2 { Args::of_subcommand(&args) } else { Args::new(&args) };
+        let result = match command.handler {
+            DataHandler::Read(_) if !answer => Ok(()),
+            DataHandler::Read(handler) => handler(&ReadContext::new(txn.view(), txn.random()), &mut cursor, &mut out),
+            DataHandler::Write(handler) => handler(&mut WriteContext { txn: &mut *txn }, &mut cursor, &mut out),
+            DataHandler::Container => Err(CommandError::SYNTAX),
+        };
+        if let Err(error) = result {
+            out.truncate(mark);
+            write_error(error, &mut out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs a command that only reads, on a connection's thread under the shared lock.
+pub fn run_read(
+    command: &DataCommand,
+    context: &ReadContext<'_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> storage::Result<()> {
+    let mark = out.mark();
+    let result = match command.handler {
+        DataHandler::Read(handler) => handler(context, args, out),
+        DataHandler::Write(_) | DataHandler::Container => Err(CommandError::SYNTAX),
+    };
+    result.or_else(|error| {
+        out.truncate(mark);
+        write_error(error, out)
+    })
+}
+
+fn write_error(error: CommandError, out: &mut Writer<'_>) -> storage::Result<()> {
+    match error {
+        CommandError::Reply(text) => {
+            out.error(&text);
+            Ok(())
+        }
+        CommandError::Storage(error) => Err(error),
+    }
+}
+
+/// Removes keys whose time has come, unless they were given another time or removed since this was proposed.
+fn delete_expired(txn: &mut Txn<'_>, expired: &DeleteExpired) -> storage::Result<()> {
+    for key in &expired.keys {
+        txn.select(database(key.db)?);
+        txn.expire_if_due(&key.key, key.expire_at_ms)?;
+    }
+    Ok(())
+}
+
+fn database(db: u32) -> storage::Result<DbIndex> {
+    let known = u8::try_from(db).ok().filter(|db| *db < DB_COUNT).map(DbIndex);
+    known.ok_or_else(|| storage::Error::corrupt("Raft entry", format!("database {db} does not exist")))
+}
+
+/// The protocol by its number.
+pub fn protocol(number: u32) -> Protocol {
+    if number == 3 { Protocol::Resp3 } else { Protocol::Resp2 }
+}
