@@ -15,7 +15,7 @@ impl Peer {
         } else {
             index.min(self.needed_by_all())
         };
-        if to >= self.raw.store().first_log_index() {
+        if to >= self.raw.store().first_index() {
             self.raw.mut_store().compact(to)?;
         }
         Ok(())

@@ -86,7 +86,7 @@ impl Peer {
     /// A Peer over an opened `storage`, whose applied index is that of the checkpoint. The only voter of a Region
     /// campaigns at once.
     pub fn new(config: PeerConfig, storage: PeerStorage, lease: Arc<Lease>, now: Now) -> raft::Result<Self> {
-        let applied = storage.applied();
+        let applied = storage.applied_index();
         let raw = RawNode::new(&config.raft(applied), storage, &raft_logger())?;
         let seen = Seen { role: raw.raft.state, term: raw.raft.term, leader: raw.raft.leader_id };
         let mut peer = Self {
@@ -274,7 +274,7 @@ impl Peer {
             role,
             term: Term(raft.term),
             leader: self.leader_store(),
-            first_index: storage.first_log_index(),
+            first_index: storage.first_index(),
             last_index: LogIndex(raft.raft_log.last_index()),
             commit_index: LogIndex(raft.raft_log.committed),
             applied_index: self.applied,

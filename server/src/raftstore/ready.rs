@@ -58,15 +58,17 @@ impl Peer {
             self.send(message, now, out);
         }
         let mut light = self.raw.advance_append(ready);
-        if let Some(commit) = light.commit_index() {
-            self.raw.mut_store().set_commit(LogIndex(commit));
-        }
         for message in light.take_messages() {
             self.send(message, now, out);
         }
         self.hand_over(light.take_committed_entries(), out);
         if installs {
             self.installed(snapshot_index, now);
+        }
+        if let Some(task) = self.raw.mut_store().snapshot_needed() {
+            // A view of the last checkpoint: its cost does not depend on the size of the data.
+            let source = task.run()?;
+            self.raw.mut_store().set_snapshot(source);
         }
         self.observe(now);
         Ok(true)
@@ -82,7 +84,8 @@ impl Peer {
     fn send(&mut self, message: Message, now: Now, out: &mut dyn Outbox) {
         let Some(to_store) = self.store_of(message.to) else { return };
         let (probe_ns, probe_echo_ns) = self.stamps(&message, now);
-        let snapshot = message.get_msg_type() == MessageType::MsgSnapshot;
+        let snapshot = (message.get_msg_type() == MessageType::MsgSnapshot)
+            .then(|| LogIndex(message.get_snapshot().get_metadata().index));
         let envelope = RaftMessage {
             region_id: self.config.region.get(),
             from_peer: Some(pb::Peer { id: self.config.peer.get(), store_id: self.config.store.get() }),
@@ -92,11 +95,11 @@ impl Peer {
             probe_ns,
             probe_echo_ns,
         };
-        if !snapshot {
+        let Some(index) = snapshot else {
             out.send(envelope);
             return;
-        }
-        match self.raw.store().snapshot_source() {
+        };
+        match self.raw.store().snapshot_source(index) {
             Some(source) => out.send_snapshot(envelope, source),
             // Replaced since Raft read its metadata: Raft asks again after the failure.
             None => self.report_snapshot(to_store, false),

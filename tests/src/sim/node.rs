@@ -12,10 +12,11 @@ use server::raftstore::clock::Now;
 use server::raftstore::{ApplyTask, Lease, Outbox, Peer, PeerConfig};
 use storage::dataset::{Checkpoint, Dataset, DatasetOptions};
 use storage::engine::memory::MemoryEngine;
-use storage::engine::{Engine, Engines};
+use storage::engine::{Durability, Engine, Engines};
 use storage::ids::{FIRST_REGION, LogIndex, PeerId, StoreId};
 use storage::peer_storage::{PeerStorage, PeerStorageOptions};
 use storage::proto::command::RaftMessage;
+use storage::proto::store::StoreIdent;
 use storage::snapshot::SnapshotSource;
 
 use super::client::Outcome;
@@ -23,6 +24,9 @@ use super::world::{Sabotage, TICK_MS};
 
 /// The seed of every hash table: one per cluster.
 pub(super) const HASH_SEED: [u8; 16] = *b"simulated world!";
+
+/// The id of the simulated cluster.
+const CLUSTER_ID: [u8; 16] = [7; 16];
 
 /// Outcomes of operations that callbacks have reported and the world has not yet noted.
 pub(super) type Outcomes = Arc<Mutex<Vec<(u64, Outcome)>>>;
@@ -117,8 +121,14 @@ impl Node {
         self.incarnation += 1;
         let engines = self.engines(sabotage);
         let peers: Vec<(StoreId, PeerId)> = self.members.iter().map(|store| (*store, PeerId(store.get()))).collect();
-        PeerStorage::bootstrap(&engines, &bootstrap_region(&peers), self.store, [7; 16]).expect("bootstrap");
-        let options = PeerStorageOptions::new(snapshots.join(self.store.to_string()));
+        let ident =
+            StoreIdent { format: 0, cluster_id: CLUSTER_ID.to_vec().into(), store_id: self.store.get() };
+        PeerStorage::bootstrap(&engines, &ident, &bootstrap_region(&peers)).expect("bootstrap");
+        let options = PeerStorageOptions {
+            durability: Durability::Synced,
+            log_cache_bytes: 64 << 10,
+            snapshot_dir: snapshots.join(self.store.to_string()),
+        };
         let storage = PeerStorage::open(engines, FIRST_REGION, options).expect("the disk holds a consistent state");
         let dataset = open_dataset(&self.kv).expect("the kv engine holds a consistent state");
         let machine = Machine::new(Arc::new(RwLock::new(dataset)));

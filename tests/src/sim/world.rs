@@ -272,7 +272,7 @@ impl World {
     /// The first index that this Store's log still holds.
     pub fn first_log_index(&self, store: u64) -> LogIndex {
         let running = self.nodes[&StoreId(store)].running.as_ref().expect("a running Store");
-        running.peer.storage().first_log_index()
+        running.peer.storage().first_index()
     }
 
     /// The term of this Store's Peer.
@@ -609,6 +609,10 @@ impl Engine for NeverSynced {
 
     fn ingest(&self, records: SortedRecords<'_>) -> storage::Result<()> {
         self.0.ingest(records)
+    }
+
+    fn forget(&self, start: &[u8], end: &[u8]) {
+        self.0.forget(start, end);
     }
 
     fn view(&self) -> Arc<dyn Reader> {
