@@ -1,0 +1,37 @@
+//! The leader's end of forwarding: runs what another Store's connection sent, or says who leads.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use storage::proto::command::{RaftCmdResponse, Request};
+
+use super::routing::read_here;
+use super::segment::reads_only;
+use super::shared::Shared;
+use crate::transport::{ForwardError, ForwardReply};
+
+/// Runs a forwarded request. Does not block; `reply` is called when it is done, or at once with a refusal. A request is
+/// never forwarded a second time.
+pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
+    match reads_only(&request) {
+        Err(reason) => reply(Err(ForwardError::Refused { reason })),
+        Ok(false) => shared.router.propose(
+            request,
+            Box::new(move |result| reply(result.map_err(ForwardError::from))),
+        ),
+        Ok(true) if shared.router.leader() != Some(shared.store) => {
+            reply(Err(ForwardError::NotLeader { leader: shared.router.leader() }));
+        }
+        Ok(true) => {
+            let shared = Arc::clone(shared);
+            tokio::spawn(async move {
+                let replies = read_here(&shared, &request).await;
+                reply(replies.map(|replies| respond(replies, request.db)).map_err(ForwardError::from));
+            });
+        }
+    }
+}
+
+fn respond(replies: Bytes, db: u32) -> RaftCmdResponse {
+    RaftCmdResponse { header: None, replies, db }
+}

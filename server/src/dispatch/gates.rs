@@ -1,0 +1,65 @@
+//! The chain of checks before every command. Their order is observable, and is Redis's (`processCommand`): a command that
+//! does not exist is told so before a password is asked for, and a wrong number of arguments before that.
+
+use super::registry::{Entry, Found, Registry};
+use crate::commands::error::{CommandError, CommandResult};
+use crate::commands::spec::Flags;
+use crate::session::Session;
+
+/// Longest part of a client's own words that an error repeats.
+const MAX_QUOTED: usize = 128;
+
+/// The command that these arguments ask for, if this session may run it now, and the position of its first argument.
+pub fn pass<'r>(registry: &'r Registry, session: &Session, args: &[&[u8]]) -> CommandResult<(&'r Entry, usize)> {
+    let (entry, first) = exists(registry, args)?;
+    arity(entry, args)?;
+    authenticated(entry, session)?;
+    Ok((entry, first))
+}
+
+fn exists<'r>(registry: &'r Registry, args: &[&[u8]]) -> CommandResult<(&'r Entry, usize)> {
+    match registry.find(args) {
+        Found::Command(entry, first) => Ok((entry, first)),
+        Found::Unknown => Err(unknown_command(args)),
+        Found::UnknownSubcommand(container) => {
+            Err(unknown_subcommand(container.spec.name, args.get(1).copied().unwrap_or_default()))
+        }
+    }
+}
+
+fn arity(entry: &Entry, args: &[&[u8]]) -> CommandResult {
+    // A container alone is a command without its subcommand, whatever its arity says.
+    let container = !entry.subcommands.is_empty();
+    if entry.spec.accepts(args.len()) && !container { Ok(()) } else { Err(CommandError::arity(entry.spec.name)) }
+}
+
+fn authenticated(entry: &Entry, session: &Session) -> CommandResult {
+    if session.authenticated || entry.spec.flags.has(Flags::NO_AUTH) {
+        Ok(())
+    } else {
+        Err(CommandError::reply("NOAUTH Authentication required."))
+    }
+}
+
+fn quote(text: &[u8], limit: usize) -> String {
+    String::from_utf8_lossy(&text[..text.len().min(limit)]).into_owned()
+}
+
+fn unknown_command(args: &[&[u8]]) -> CommandError {
+    let mut beginning = String::new();
+    for arg in args.iter().skip(1) {
+        if beginning.len() >= MAX_QUOTED {
+            break;
+        }
+        let room = MAX_QUOTED - beginning.len();
+        beginning.push_str(&format!("'{}' ", quote(arg, room)));
+    }
+    let name = quote(args.first().copied().unwrap_or_default(), MAX_QUOTED);
+    CommandError::reply(format!("ERR unknown command '{name}', with args beginning with: {beginning}"))
+}
+
+/// The refusal of a subcommand that `container` (lower case) does not have.
+pub fn unknown_subcommand(container: &str, name: &[u8]) -> CommandError {
+    let (name, container) = (quote(name, MAX_QUOTED), container.to_ascii_uppercase());
+    CommandError::reply(format!("ERR unknown subcommand '{name}'. Try {container} HELP."))
+}

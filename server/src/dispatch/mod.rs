@@ -1,0 +1,25 @@
+//! From a request to the place where it runs.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`registry`] | every command by name |
+//! | [`gates`] | the ordered chain of checks before every command |
+//! | [`segment`] | consecutive data commands of a pipeline, run or sent as one |
+//! | [`routing`] | where a segment runs: here under the lease, through the log, or at the leader; holding in elections |
+//! | [`outcome`] | the only place where an error of the Raft core or of forwarding becomes a reply |
+//! | [`forwarded`] | the other end: segments that another Store forwards |
+//! | [`shared`] | what every connection and admin command sees |
+//! | [`stats`] | counters for INFO |
+
+pub mod forwarded;
+pub mod gates;
+pub mod handlers;
+pub mod outcome;
+pub mod registry;
+pub mod routing;
+pub mod segment;
+pub mod shared;
+pub mod stats;
+
+pub use handlers::{AdminCall, AdminCommand, AdminFuture, AdminHandler, SessionCommand, SessionHandler};
+pub use shared::Shared;

@@ -1,0 +1,91 @@
+//! Where a segment runs: here, through the log, or at the leader. During an election it is held for a bounded time.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use storage::proto::command::Request;
+use tokio::sync::oneshot;
+
+use super::outcome::{Failure, Refusal};
+use super::segment::{Segment, run_reads};
+use super::shared::Shared;
+use crate::raftstore;
+
+/// Between two tries when the leader is known and still refuses: it has not finished its election, or hands over.
+const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Runs a segment, wherever it can: the encoded replies, one for each command, in order.
+pub async fn run(shared: &Shared, segment: &Segment) -> Result<Bytes, Failure> {
+    let hold = Duration::from_millis(shared.config.load().election_hold_ms);
+    let deadline = Instant::now() + hold;
+    let mut leaders = shared.router.subscribe_leader();
+    loop {
+        let leader = *leaders.borrow_and_update();
+        let failure = match leader {
+            Some(store) if store == shared.store => match run_here(shared, segment).await {
+                Ok(replies) => return Ok(replies),
+                Err(error) => Failure::from(error),
+            },
+            Some(store) => match run_there(shared, store, &segment.request).await {
+                Ok(replies) => return Ok(replies),
+                Err(failure) => failure,
+            },
+            None => Failure::TryAgain { leader: None },
+        };
+        match failure {
+            Failure::TryAgain { .. } => {}
+            // A read changes nothing: it may be asked for again.
+            Failure::Unknown if segment.reads_only => {}
+            Failure::Unknown | Failure::Refused(_) => return Err(failure),
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Failure::Refused(Refusal::NoLeader(hold)));
+        }
+        let wait = if leader.is_some() { left.min(RETRY_INTERVAL) } else { left };
+        // Either a new leader is announced, or it is time to try again.
+        let _ = tokio::time::timeout(wait, leaders.changed()).await;
+    }
+}
+
+async fn run_here(shared: &Shared, segment: &Segment) -> Result<Bytes, raftstore::Error> {
+    if segment.reads_only { read_here(shared, &segment.request).await } else { propose(shared, &segment.request).await }
+}
+
+/// Reads on this Store's memory, linearizably: under the lease, or behind a ReadIndex barrier.
+pub async fn read_here(shared: &Shared, request: &Request) -> Result<Bytes, raftstore::Error> {
+    if shared.router.lease().is_valid() {
+        let replies = run_reads(shared, request).unwrap_or_else(|error| shared.fatal(&error));
+        // The lease is looked at again: this thread may have been stopped for any time since.
+        if shared.router.lease().is_valid() {
+            return Ok(replies);
+        }
+    }
+    let (done, wait) = oneshot::channel();
+    shared.router.read_index(Box::new(move |result| {
+        // The connection may be gone by now.
+        let _ = done.send(result);
+    }));
+    wait.await.unwrap_or(Err(raftstore::Error::Stopped))?;
+    Ok(run_reads(shared, request).unwrap_or_else(|error| shared.fatal(&error)))
+}
+
+/// Sends a request through the log of the Region that this Store leads.
+pub async fn propose(shared: &Shared, request: &Request) -> Result<Bytes, raftstore::Error> {
+    let (done, wait) = oneshot::channel();
+    shared.router.propose(
+        request.clone(),
+        Box::new(move |result| {
+            // The connection may be gone by now.
+            let _ = done.send(result.map(|response| response.replies));
+        }),
+    );
+    // A callback that is dropped without being called belongs to a thread that is gone: nobody knows.
+    wait.await.unwrap_or(Err(raftstore::Error::StaleCommand))
+}
+
+async fn run_there(shared: &Shared, leader: storage::ids::StoreId, request: &Request) -> Result<Bytes, Failure> {
+    let Some(transport) = shared.transport() else { return Err(Failure::TryAgain { leader: None }) };
+    let response = transport.forward(leader, request.clone()).await?;
+    Ok(response.replies)
+}

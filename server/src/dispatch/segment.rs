@@ -1,0 +1,98 @@
+//! Consecutive data commands of a pipeline, framed to be run or sent as one.
+
+use bytes::{Bytes, BytesMut};
+use resp::{Protocol, Writer};
+use storage::ids::DbIndex;
+use storage::proto::command::Request;
+
+use super::shared::Shared;
+use crate::commands::args::Args;
+use crate::commands::context::ReadContext;
+use crate::machine::{self, Lookup, batch, data_commands};
+
+/// Bytes of commands beyond which a segment is closed: the next command starts another. One entry, and one exclusive lock,
+/// should not take longer than this many bytes need.
+pub const MAX_SEGMENT_BYTES: usize = 256 << 10;
+
+/// Commands that run under one acquisition of the shared lock.
+pub const READS_PER_LOCK: usize = 64;
+
+/// Commands of one connection in one database, in order.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// As it is proposed or forwarded.
+    pub request: Request,
+    /// How many.
+    pub commands: usize,
+    /// None of them writes.
+    pub reads_only: bool,
+}
+
+/// Gathers a segment.
+pub struct Builder {
+    framed: BytesMut,
+    commands: usize,
+    writes: bool,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self { framed: BytesMut::new(), commands: 0, writes: false }
+    }
+}
+
+impl Builder {
+    /// Adds a command.
+    pub fn push(&mut self, args: &[&[u8]], writes: bool) {
+        batch::push(&mut self.framed, args);
+        self.commands += 1;
+        self.writes |= writes;
+    }
+
+    /// Another command of these arguments would make it too large.
+    pub fn is_full_for(&self, args: &[&[u8]]) -> bool {
+        self.commands > 0 && self.framed.len() + batch::size_bytes(args) > MAX_SEGMENT_BYTES
+    }
+
+    /// The segment.
+    pub fn finish(self, db: DbIndex, protocol: Protocol) -> Segment {
+        let protocol = if protocol == Protocol::Resp3 { 3 } else { 2 };
+        let request = Request { db: db.get().into(), protocol, commands: self.framed.freeze() };
+        Segment { request, commands: self.commands, reads_only: !self.writes }
+    }
+}
+
+/// Whether no command of a request writes. A request of another Store: anything that is not a data command is refused.
+pub fn reads_only(request: &Request) -> Result<bool, String> {
+    let mut reads_only = true;
+    for args in batch::iter(&request.commands) {
+        let args = args.map_err(|error| error.to_string())?;
+        match data_commands().find(&args) {
+            Lookup::Found { command, .. } => reads_only &= matches!(command.handler, crate::commands::spec::DataHandler::Read(_)),
+            _ => return Err(format!("{} is not a data command", String::from_utf8_lossy(args[0]))),
+        }
+    }
+    Ok(reads_only)
+}
+
+/// Runs a segment of reads on the Region's memory, as it stands.
+pub fn run_reads(shared: &Shared, request: &Request) -> storage::Result<Bytes> {
+    let mut replies = BytesMut::new();
+    let mut commands = batch::iter(&request.commands).peekable();
+    let now_ms = shared.router.now_ms();
+    while commands.peek().is_some() {
+        let dataset = shared.machine.dataset().read();
+        for args in commands.by_ref().take(READS_PER_LOCK) {
+            let args = args?;
+            let Lookup::Found { command, args_from } = data_commands().find(&args) else {
+                return Err(storage::Error::corrupt("segment", "an unknown command"));
+            };
+            let view = dataset.view(DbIndex(request.db as u8), now_ms);
+            let context = ReadContext::new(view, shared.random());
+            let mut cursor = if args_from == 2 { Args::of_subcommand(&args) } else { Args::new(&args) };
+            let mut out = Writer::new(&mut replies, machine::protocol(request.protocol));
+            machine::run_read(command, &context, &mut cursor, &mut out)?;
+        }
+    }
+    Ok(replies.freeze())
+}

@@ -1,0 +1,126 @@
+//! What every connection and every admin command of a Store sees.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Instant, SystemTime};
+
+use storage::ids::StoreId;
+use tokio::sync::watch;
+
+use super::registry::Registry;
+use super::stats::Stats;
+use crate::config::Config;
+use crate::machine::Machine;
+use crate::raftstore::RaftRouter;
+use crate::session::ClientRegistry;
+use crate::transport::Transport;
+
+/// How the Store is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Not at all.
+    No,
+    /// With a last checkpoint.
+    Checkpoint,
+    /// At once: the log has everything.
+    Now,
+}
+
+/// Shared by all threads of a Store.
+pub struct Shared {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// This Store.
+    pub store: StoreId,
+    /// The store thread.
+    pub router: RaftRouter,
+    /// The Region's memory and what executes on it.
+    pub machine: Machine,
+    /// Every command.
+    pub registry: Registry,
+    /// Every connection.
+    pub clients: ClientRegistry,
+    /// Counters.
+    pub stats: Stats,
+    /// When this process started.
+    pub started: Instant,
+    /// The same by the wall clock.
+    pub started_at: SystemTime,
+    /// Forty hexadecimal digits, new at every start.
+    pub run_id: String,
+    /// Whether the leader removes expired keys on its own.
+    pub active_expire: Arc<AtomicBool>,
+    /// Unix time in seconds of the last checkpoint that was asked for and done.
+    pub last_save: AtomicU64,
+    /// Tells the process to stop.
+    pub stop: watch::Sender<Stop>,
+    transport: OnceLock<Arc<Transport>>,
+    random: AtomicU64,
+}
+
+/// What [`Shared`] is made of.
+pub struct Parts {
+    /// See [`Shared::config`].
+    pub config: Arc<Config>,
+    /// See [`Shared::store`].
+    pub store: StoreId,
+    /// See [`Shared::router`].
+    pub router: RaftRouter,
+    /// See [`Shared::machine`].
+    pub machine: Machine,
+    /// See [`Shared::registry`].
+    pub registry: Registry,
+    /// See [`Shared::run_id`].
+    pub run_id: String,
+    /// See [`Shared::active_expire`].
+    pub active_expire: Arc<AtomicBool>,
+    /// Seed of randomness that needs no secrecy and no agreement (RANDOMKEY).
+    pub seed: u64,
+}
+
+impl Shared {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        let started_at = SystemTime::now();
+        let seconds = started_at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self {
+            stats: Stats::new(parts.registry.entries().len()),
+            config: parts.config,
+            store: parts.store,
+            router: parts.router,
+            machine: parts.machine,
+            registry: parts.registry,
+            clients: ClientRegistry::default(),
+            started: Instant::now(),
+            started_at,
+            run_id: parts.run_id,
+            active_expire: parts.active_expire,
+            last_save: AtomicU64::new(seconds),
+            stop: watch::Sender::new(Stop::No),
+            transport: OnceLock::new(),
+            random: AtomicU64::new(parts.seed),
+        }
+    }
+
+    /// The links to other Stores; `None` for a single Store, and until they are started.
+    pub fn transport(&self) -> Option<&Arc<Transport>> {
+        self.transport.get()
+    }
+
+    /// Sets the links once they are started; only the first call counts.
+    pub fn set_transport(&self, transport: Arc<Transport>) {
+        if self.transport.set(transport).is_err() {
+            tracing::error!("the transport was started twice");
+        }
+    }
+
+    /// A number for reads that choose at random; two calls differ.
+    pub fn random(&self) -> u64 {
+        self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
+    }
+
+    /// The engine failed under a read: serving on could answer from what is not there.
+    pub fn fatal(&self, error: &storage::Error) -> ! {
+        crate::raftstore::fatal("cannot read the kv engine", error)
+    }
+}

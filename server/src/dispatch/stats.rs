@@ -1,0 +1,152 @@
+//! Counters for INFO. Connections count locally and add once per round.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+
+/// Counters of one command.
+#[derive(Debug, Default)]
+pub struct CommandStats {
+    calls: AtomicU64,
+    usec: AtomicU64,
+    rejected: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// [`CommandStats`] at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommandFigures {
+    /// Executed.
+    pub calls: u64,
+    /// Microseconds that they took; for writes with their replication.
+    pub usec: u64,
+    /// Refused before execution.
+    pub rejected: u64,
+    /// Answered with an error.
+    pub failed: u64,
+}
+
+/// Codes of errors that are counted one by one; further ones are counted as `OTHER`, so that nobody can fill the memory.
+const MAX_ERROR_CODES: usize = 128;
+
+/// Counters of this process since its start, or since CONFIG RESETSTAT.
+#[derive(Debug, Default)]
+pub struct Stats {
+    commands: Vec<CommandStats>,
+    errors: Mutex<BTreeMap<String, u64>>,
+    /// Commands executed.
+    pub commands_processed: AtomicU64,
+    /// Connections accepted.
+    pub connections_received: AtomicU64,
+    /// Connections refused because of maxclients.
+    pub rejected_connections: AtomicU64,
+    /// Bytes read from clients.
+    pub net_input_bytes: AtomicU64,
+    /// Bytes written to clients.
+    pub net_output_bytes: AtomicU64,
+    /// Error replies.
+    pub error_replies: AtomicU64,
+    /// Segments forwarded to the leader.
+    pub forwarded_segments: AtomicU64,
+}
+
+impl Stats {
+    /// Counters for so many commands.
+    pub fn new(commands: usize) -> Self {
+        Self { commands: (0..commands).map(|_| CommandStats::default()).collect(), ..Self::default() }
+    }
+
+    /// Adds executions of the command with this id.
+    pub fn add_calls(&self, id: usize, calls: u64, usec: u64) {
+        if let Some(command) = self.commands.get(id) {
+            command.calls.fetch_add(calls, Ordering::Relaxed);
+            command.usec.fetch_add(usec, Ordering::Relaxed);
+            self.commands_processed.fetch_add(calls, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts an error reply: of an execution, or (`rejected`) instead of one. `reply` is the encoded error.
+    pub fn add_error(&self, id: Option<usize>, rejected: bool, reply: &[u8]) {
+        self.error_replies.fetch_add(1, Ordering::Relaxed);
+        if let Some(command) = id.and_then(|id| self.commands.get(id)) {
+            let counter = if rejected { &command.rejected } else { &command.failed };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        let code = reply.strip_prefix(b"-").unwrap_or(reply);
+        let code = code.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+        let code = String::from_utf8_lossy(code).into_owned();
+        let mut errors = self.errors.lock();
+        let known = errors.contains_key(&code) || errors.len() < MAX_ERROR_CODES;
+        *errors.entry(if known { code } else { "OTHER".to_owned() }).or_default() += 1;
+    }
+
+    /// The figures of the command with this id.
+    pub fn command(&self, id: usize) -> CommandFigures {
+        self.commands.get(id).map_or_else(CommandFigures::default, |command| CommandFigures {
+            calls: command.calls.load(Ordering::Relaxed),
+            usec: command.usec.load(Ordering::Relaxed),
+            rejected: command.rejected.load(Ordering::Relaxed),
+            failed: command.failed.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Error replies by their code.
+    pub fn errors(&self) -> BTreeMap<String, u64> {
+        self.errors.lock().clone()
+    }
+
+    /// CONFIG RESETSTAT.
+    pub fn reset(&self) {
+        for command in &self.commands {
+            for counter in [&command.calls, &command.usec, &command.rejected, &command.failed] {
+                counter.store(0, Ordering::Relaxed);
+            }
+        }
+        self.errors.lock().clear();
+        for counter in [
+            &self.commands_processed,
+            &self.connections_received,
+            &self.rejected_connections,
+            &self.net_input_bytes,
+            &self.net_output_bytes,
+            &self.error_replies,
+            &self.forwarded_segments,
+        ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Executions of one command that a connection has not added yet.
+#[derive(Debug, Default)]
+pub struct Tally {
+    id: usize,
+    calls: u64,
+    usec: u64,
+}
+
+impl Tally {
+    /// Counts executions; adds the earlier ones when the command changes.
+    pub fn count(&mut self, stats: &Stats, id: usize, calls: u64, usec: u64) {
+        if id != self.id {
+            self.flush(stats);
+            self.id = id;
+        }
+        self.calls += calls;
+        self.usec += usec;
+    }
+
+    /// The id of the command that was counted last.
+    pub fn last_command(&self) -> usize {
+        self.id
+    }
+
+    /// Adds what was counted.
+    pub fn flush(&mut self, stats: &Stats) {
+        if self.calls > 0 {
+            stats.add_calls(self.id, self.calls, self.usec);
+            (self.calls, self.usec) = (0, 0);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Accepting connections and giving each to an I/O thread.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use super::connection;
+use crate::config::Settings;
+use crate::dispatch::Shared;
+
+/// Connections that may wait for one I/O thread to begin with them.
+const MAX_HANDOVERS: usize = 1024;
+
+/// The sockets that clients connect to, bound before anything is promised.
+pub struct Listeners {
+    tcp: Vec<std::net::TcpListener>,
+    unix: Option<std::os::unix::net::UnixListener>,
+}
+
+impl Listeners {
+    /// Binds everything that is configured. An address with `-` before it may be missing on this machine.
+    pub fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let mut tcp = Vec::new();
+        if settings.port != 0 {
+            for host in &settings.bind {
+                let (host, optional) = match host.strip_prefix('-') {
+                    Some(host) => (host, true),
+                    None => (host.as_str(), false),
+                };
+                match bind_tcp(host, settings) {
+                    Ok(listener) => tcp.push(listener),
+                    Err(error) if optional && is_unavailable(&error) => {}
+                    Err(error) => {
+                        return Err(error).with_context(|| {
+                            format!("cannot listen on {host}:{}; is another server using the port? Choose another with \
+                                     --port", settings.port)
+                        });
+                    }
+                }
+            }
+        }
+        let unix = (!settings.unixsocket.is_empty()).then(|| bind_unix(settings)).transpose()?;
+        Ok(Self { tcp, unix })
+    }
+
+    /// The TCP addresses.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+}
+
+fn is_unavailable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
+}
+
+fn bind_tcp(host: &str, settings: &Settings) -> io::Result<std::net::TcpListener> {
+    let host = match host {
+        "*" => "0.0.0.0",
+        "::*" => "::",
+        host => host,
+    };
+    let address = (host, settings.port).to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(settings.tcp_backlog as i32)?;
+    Ok(socket.into())
+}
+
+fn bind_unix(settings: &Settings) -> anyhow::Result<std::os::unix::net::UnixListener> {
+    let path = &settings.unixsocket;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot replace the old Unix socket {path}"));
+        }
+        _ => {}
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path).with_context(|| format!("cannot listen on {path}"))?;
+    if settings.unixsocketperm != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(settings.unixsocketperm))?;
+    }
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// A connection on its way to its thread.
+enum Accepted {
+    Tcp(std::net::TcpStream, SocketAddr),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// The threads that serve connections.
+pub struct IoThreads {
+    senders: Vec<mpsc::Sender<Accepted>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl IoThreads {
+    /// Starts them.
+    pub fn start(shared: &Arc<Shared>, count: usize) -> io::Result<Self> {
+        let mut io_threads = Self { senders: Vec::new(), threads: Vec::new() };
+        for number in 0..count.max(1) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (sender, receiver) = mpsc::channel(MAX_HANDOVERS);
+            let shared = Arc::clone(shared);
+            let thread = std::thread::Builder::new().name(format!("io-{number}")).spawn(move || {
+                LocalSet::new().block_on(&runtime, serve_all(shared, receiver));
+            })?;
+            io_threads.senders.push(sender);
+            io_threads.threads.push(thread);
+        }
+        Ok(io_threads)
+    }
+
+    /// Accepts on all listeners until the future is dropped. Runs in any runtime.
+    pub async fn accept(&self, shared: &Arc<Shared>, listeners: Listeners) -> anyhow::Result<()> {
+        let mut accepting = tokio::task::JoinSet::new();
+        for listener in listeners.tcp {
+            let listener = TcpListener::from_std(listener)?;
+            let (shared, senders) = (Arc::clone(shared), self.senders.clone());
+            accepting.spawn(accept_tcp(shared, listener, senders));
+        }
+        if let Some(listener) = listeners.unix {
+            let listener = UnixListener::from_std(listener)?;
+            let (shared, senders) = (Arc::clone(shared), self.senders.clone());
+            accepting.spawn(accept_unix(shared, listener, senders));
+        }
+        while let Some(ended) = accepting.join_next().await {
+            ended?;
+        }
+        Ok(())
+    }
+
+    /// Ends the threads. Connections are closed where they are.
+    pub fn stop(self) {
+        drop(self.senders);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("an I/O thread panicked");
+            }
+        }
+    }
+}
+
+/// One I/O thread: serves what it is given until no more can come, then drops what is left.
+async fn serve_all(shared: Arc<Shared>, mut accepted: mpsc::Receiver<Accepted>) {
+    let mut stop = shared.stop.subscribe();
+    loop {
+        let next = tokio::select! {
+            next = accepted.recv() => next,
+            _ = stop.changed() => None,
+        };
+        let Some(next) = next else { return };
+        if let Err(error) = begin(&shared, next) {
+            tracing::debug!("a connection could not be set up: {error}");
+        }
+    }
+}
+
+fn begin(shared: &Arc<Shared>, accepted: Accepted) -> io::Result<()> {
+    match accepted {
+        Accepted::Tcp(stream, address) => {
+            let stream = TcpStream::from_std(stream)?;
+            stream.set_nodelay(true)?;
+            let seconds = shared.config.load().tcp_keepalive_seconds;
+            if seconds > 0 {
+                let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(seconds));
+                SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+            }
+            let local = stream.local_addr()?;
+            let client = shared.clients.add(
+                address.to_string(),
+                local.to_string(),
+                is_loopback(address.ip()),
+                false,
+            );
+            tokio::task::spawn_local(connection::serve(Arc::clone(shared), client, stream));
+        }
+        Accepted::Unix(stream) => {
+            let stream = UnixStream::from_std(stream)?;
+            let path = shared.config.load().unixsocket.clone();
+            let client = shared.clients.add(format!("{path}:0"), format!("{path}:0"), true, true);
+            tokio::task::spawn_local(connection::serve(Arc::clone(shared), client, stream));
+        }
+    }
+    Ok(())
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback(),
+        IpAddr::V6(address) => address.is_loopback() || address.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
+    }
+}
+
+async fn accept_tcp(shared: Arc<Shared>, listener: TcpListener, senders: Vec<mpsc::Sender<Accepted>>) {
+    let mut turn = 0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                if let Some(stream) = admit(&shared, stream, Some(address.ip())).await
+                    && let Ok(stream) = stream.into_std()
+                {
+                    hand_over(&senders, &mut turn, Accepted::Tcp(stream, address)).await;
+                }
+            }
+            Err(error) => out_of_files(&error).await,
+        }
+    }
+}
+
+async fn accept_unix(shared: Arc<Shared>, listener: UnixListener, senders: Vec<mpsc::Sender<Accepted>>) {
+    let mut turn = 0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                if let Some(stream) = admit(&shared, stream, None).await
+                    && let Ok(stream) = stream.into_std()
+                {
+                    hand_over(&senders, &mut turn, Accepted::Unix(stream)).await;
+                }
+            }
+            Err(error) => out_of_files(&error).await,
+        }
+    }
+}
+
+/// Gives a connection to the next thread.
+async fn hand_over(senders: &[mpsc::Sender<Accepted>], turn: &mut usize, accepted: Accepted) {
+    *turn = (*turn + 1) % senders.len();
+    if senders[*turn].send(accepted).await.is_err() {
+        tracing::debug!("a connection arrived while the Store stops");
+    }
+}
+
+/// Lets a connection in, or tells it why not.
+async fn admit<S: tokio::io::AsyncWrite + Unpin>(shared: &Shared, mut stream: S, from: Option<IpAddr>) -> Option<S> {
+    shared.stats.connections_received.fetch_add(1, Ordering::Relaxed);
+    let config = shared.config.load();
+    let refusal = if shared.clients.len() as u64 >= config.maxclients {
+        Some("-ERR max number of clients reached\r\n")
+    } else if config.protected_mode
+        && config.requirepass.is_empty()
+        && from.is_some_and(|address| !is_loopback(address))
+    {
+        Some(
+            "-DENIED TinyKV is running in protected mode because protected mode is enabled and no password is set. In this \
+             mode connections are only accepted from the loopback interface. To accept others, set a password with \
+             requirepass, or disable protected mode with CONFIG SET protected-mode no from a loopback connection or with \
+             --protected-mode no, if the network is trusted.\r\n",
+        )
+    } else {
+        None
+    };
+    drop(config);
+    let Some(text) = refusal else { return Some(stream) };
+    shared.stats.rejected_connections.fetch_add(1, Ordering::Relaxed);
+    // The client may be gone; it is refused either way.
+    let _ = stream.write_all(text.as_bytes()).await;
+    None
+}
+
+/// accept fails when no file descriptor is left: others must close first.
+async fn out_of_files(error: &io::Error) {
+    tracing::warn!("cannot accept a connection: {error}");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}

@@ -1,0 +1,15 @@
+//! Clients' connections.
+//!
+//! A few threads, each with a runtime of its own that runs on it alone: a connection stays where it was accepted, so
+//! nothing it owns crosses a thread, and no work is stolen. `io-threads` says how many.
+//!
+//! The life of a round ([`connection`]): everything that has arrived is parsed in place; leading reads run at once under the
+//! leader's lease; from the first write on, consecutive data commands travel as one segment; then one write sends all
+//! replies.
+
+pub mod connection;
+pub mod listener;
+mod pipeline;
+mod round;
+
+pub use listener::{IoThreads, Listeners};

@@ -1,0 +1,99 @@
+//! What has arrived on a connection, parsed in place: requests are spans of one buffer.
+
+use bytes::{Buf, BytesMut};
+use resp::{Limits, ProtocolError, Request, RequestParser};
+
+/// Requests that one round takes; the rest of a longer pipeline waits for the next. Bounds the spans kept per connection,
+/// and for how long one connection keeps its thread.
+const MAX_REQUESTS_PER_ROUND: usize = 1024;
+
+/// Room that a read finds at least.
+const READ_BYTES: usize = 16 << 10;
+
+/// Most room that is reserved at once for a large argument, whatever length it announces.
+const MAX_RESERVE_BYTES: usize = 1 << 20;
+
+/// A buffer larger than this is given back when it is empty.
+const KEEP_BYTES: usize = 64 << 10;
+
+/// Received bytes and the requests found in them.
+pub(super) struct Pipeline {
+    buffer: BytesMut,
+    parser: RequestParser,
+    /// Reused: the first `count` are of this round, each with the position where it begins.
+    requests: Vec<(usize, Request)>,
+    count: usize,
+    consumed: usize,
+}
+
+impl Pipeline {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            parser: RequestParser::new(limits),
+            requests: Vec::new(),
+            count: 0,
+            consumed: 0,
+        }
+    }
+
+    pub(super) fn limits_mut(&mut self) -> &mut Limits {
+        self.parser.limits_mut()
+    }
+
+    /// Where to read into.
+    pub(super) fn space(&mut self) -> &mut BytesMut {
+        let needed = self.parser.needed(self.buffer.len()).clamp(READ_BYTES, MAX_RESERVE_BYTES);
+        if self.buffer.capacity() - self.buffer.len() < READ_BYTES.min(needed) {
+            self.buffer.reserve(needed);
+        }
+        &mut self.buffer
+    }
+
+    /// Bytes that wait to be parsed.
+    pub(super) fn pending(&self) -> usize {
+        self.buffer.len() - self.consumed
+    }
+
+    /// Parses up to `most` requests. An error stands after the requests that were found before it.
+    pub(super) fn parse(&mut self, most: usize) -> Result<(), ProtocolError> {
+        debug_assert_eq!((self.count, self.consumed), (0, 0), "the last round is finished");
+        while self.count < most.min(MAX_REQUESTS_PER_ROUND) {
+            if self.count == self.requests.len() {
+                self.requests.push((0, Request::new()));
+            }
+            let (start, request) = &mut self.requests[self.count];
+            *start = self.consumed;
+            match self.parser.parse(&self.buffer[self.consumed..], request)? {
+                Some(bytes) => {
+                    self.consumed += bytes;
+                    self.count += usize::from(!request.is_empty());
+                }
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Requests of this round.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The arguments of a request of this round.
+    pub(super) fn args(&self, nth: usize) -> smallvec::SmallVec<[&[u8]; 8]> {
+        let (start, request) = &self.requests[nth];
+        request.args(&self.buffer[*start..])
+    }
+
+    /// Forgets the requests of this round; true if more bytes wait.
+    pub(super) fn finish(&mut self) -> bool {
+        let parsed = self.count > 0 || self.consumed > 0;
+        self.buffer.advance(self.consumed);
+        (self.count, self.consumed) = (0, 0);
+        if self.buffer.is_empty() && self.buffer.capacity() > KEEP_BYTES {
+            self.buffer = BytesMut::new();
+        }
+        parsed && !self.buffer.is_empty()
+    }
+}

@@ -1,0 +1,262 @@
+//! One round of a connection: the requests of a pipeline, run in order.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use resp::Writer;
+
+use super::pipeline::Pipeline;
+use crate::commands::args::Args;
+use crate::commands::context::ReadContext;
+use crate::commands::error::{CommandError, CommandResult};
+use crate::commands::spec::{DataCommand, DataHandler};
+use crate::dispatch::registry::{Entry, Runs};
+use crate::dispatch::segment::{Builder, READS_PER_LOCK};
+use crate::dispatch::stats::Tally;
+use crate::dispatch::{AdminCall, AdminCommand, SessionCommand, Shared, gates, outcome, routing};
+use crate::machine;
+use crate::session::{ReplyMode, Session};
+
+/// Replies beyond this are sent before the round goes on, so that a slow reader is waited for instead of filling memory.
+pub(super) const FLUSH_BYTES: usize = 256 << 10;
+
+/// A connection's part of a round.
+pub(super) struct Round<'c> {
+    pub(super) shared: &'c Arc<Shared>,
+    pub(super) session: &'c mut Session,
+    pub(super) pipeline: &'c Pipeline,
+    pub(super) out: &'c mut BytesMut,
+    pub(super) tally: &'c mut Tally,
+}
+
+/// Where a request leads.
+enum Next<'r> {
+    Read(&'r Entry, usize),
+    Write,
+    Session(&'r Entry, &'static SessionCommand, usize),
+    Admin(&'r Entry, &'static AdminCommand),
+    Refused(CommandError),
+}
+
+impl Round<'_> {
+    /// Runs requests from `at` on until all are done, the replies should be sent, or the connection closes; answers where
+    /// to go on.
+    pub(super) async fn run(&mut self, mut at: usize) -> usize {
+        while at < self.pipeline.len() && !self.session.closing && self.out.len() < FLUSH_BYTES {
+            let shared = Arc::clone(self.shared);
+            let args = self.pipeline.args(at);
+            let mark = self.out.len();
+            let next = at + 1;
+            match self.gate(&shared, &args) {
+                Next::Read(..) | Next::Write => {
+                    at = match self.run_reads(&shared, at) {
+                        0 => self.run_segment(&shared, at).await,
+                        done => at + done,
+                    };
+                    continue;
+                }
+                Next::Session(entry, command, first) => self.run_session(entry, command, first, &args),
+                Next::Admin(entry, command) => self.run_admin(entry, command, &args).await,
+                Next::Refused(error) => self.refuse(&shared, &args, &error),
+            }
+            self.apply_reply_mode(mark);
+            at = next;
+        }
+        self.tally.flush(&self.shared.stats);
+        at
+    }
+
+    fn gate<'r>(&self, shared: &'r Shared, args: &[&[u8]]) -> Next<'r> {
+        match gates::pass(&shared.registry, self.session, args) {
+            Err(error) => Next::Refused(error),
+            Ok((entry, first)) => match entry.runs {
+                Runs::Data(DataCommand { handler: DataHandler::Write(_), .. }) => Next::Write,
+                Runs::Data(_) => Next::Read(entry, first),
+                Runs::Session(command) => Next::Session(entry, command, first),
+                Runs::Admin(command) => Next::Admin(entry, command),
+            },
+        }
+    }
+
+    /// Runs consecutive reads at once, under the leader's lease; how many. None without a lease, or if it ended meanwhile:
+    /// then their replies are dropped and they take the long way.
+    fn run_reads(&mut self, shared: &Shared, from: usize) -> usize {
+        if !shared.router.lease().is_valid() {
+            return 0;
+        }
+        let (mark, mut done, mut started) = (self.out.len(), 0, Instant::now());
+        let now_ms = shared.router.now_ms();
+        let mut tally = Vec::new();
+        let dataset = shared.machine.dataset().read();
+        while done < READS_PER_LOCK && from + done < self.pipeline.len() && self.out.len() < FLUSH_BYTES {
+            let args = self.pipeline.args(from + done);
+            let Next::Read(entry, first) = self.gate(shared, &args) else { break };
+            let Runs::Data(command) = entry.runs else { break };
+            let before = self.out.len();
+            let context = ReadContext::new(dataset.view(self.session.db, now_ms), shared.random());
+            let mut cursor = if first == 2 { Args::of_subcommand(&args) } else { Args::new(&args) };
+            let mut out = Writer::new(self.out, self.session.protocol);
+            if let Err(error) = machine::run_read(command, &context, &mut cursor, &mut out) {
+                shared.fatal(&error);
+            }
+            if self.out[before..].starts_with(b"-") {
+                shared.stats.add_error(Some(entry.id), false, &self.out[before..]);
+            }
+            self.apply_reply_mode(before);
+            count(&mut tally, entry.id, &mut started);
+            done += 1;
+        }
+        drop(dataset);
+        // Only now: the lease must have held while the memory was read, and this thread may have been stopped for long.
+        if !shared.router.lease().is_valid() {
+            self.out.truncate(mark);
+            return 0;
+        }
+        for (id, calls, usec) in tally {
+            self.tally.count(&shared.stats, id, calls, usec);
+        }
+        done
+    }
+
+    /// Sends consecutive data commands as one segment, wherever it must run; answers where to go on.
+    async fn run_segment(&mut self, shared: &Shared, from: usize) -> usize {
+        let started = Instant::now();
+        let mut builder = Builder::default();
+        let mut ids: Vec<usize> = Vec::new();
+        let mut at = from;
+        while at < self.pipeline.len() {
+            let args = self.pipeline.args(at);
+            let (id, writes) = match gates::pass(&shared.registry, self.session, &args) {
+                Ok((Entry { id, runs: Runs::Data(command), .. }, _)) => {
+                    (*id, matches!(command.handler, DataHandler::Write(_)))
+                }
+                _ => break,
+            };
+            if builder.is_full_for(&args) {
+                break;
+            }
+            builder.push(&args, writes);
+            ids.push(id);
+            at += 1;
+        }
+        let segment = builder.finish(self.session.db, self.session.protocol);
+        let mark = self.out.len();
+        match routing::run(shared, &segment).await {
+            Ok(replies) if self.session.reply == ReplyMode::On => self.out.extend_from_slice(&replies),
+            // Replies to be dropped need not be told apart, but for one to be skipped.
+            Ok(replies) => self.keep_some(&replies, segment.commands),
+            Err(failure) => {
+                outcome::write(&failure, segment.commands, &mut Writer::new(self.out, self.session.protocol));
+                self.apply_reply_mode(mark);
+            }
+        }
+        if self.out[mark..].starts_with(b"-") {
+            shared.stats.add_error(ids.first().copied(), false, &self.out[mark..]);
+        }
+        let usec = started.elapsed().as_micros() as u64 / ids.len().max(1) as u64;
+        for id in ids {
+            self.tally.count(&shared.stats, id, 1, usec);
+        }
+        at
+    }
+
+    /// CLIENT REPLY SKIP before a segment of several commands: the first reply is dropped, the others are sent.
+    fn keep_some(&mut self, replies: &[u8], commands: usize) {
+        match self.session.reply {
+            ReplyMode::Skip | ReplyMode::SkipNext => {
+                let first = if commands == 1 { replies.len() } else { resp::reply_len(replies).unwrap_or(replies.len()) };
+                self.out.extend_from_slice(&replies[first..]);
+                self.session.reply = ReplyMode::On;
+            }
+            ReplyMode::On => self.out.extend_from_slice(replies),
+            ReplyMode::Off => {}
+        }
+    }
+
+    fn run_session(&mut self, entry: &Entry, command: &SessionCommand, first: usize, args: &[&[u8]]) {
+        let started = Instant::now();
+        let mark = self.out.len();
+        let mut cursor = if first == 2 { Args::of_subcommand(args) } else { Args::new(args) };
+        let mut out = Writer::new(self.out, self.session.protocol);
+        let result = (command.handler)(self.session, self.shared, &mut cursor, &mut out);
+        self.finish_command(entry, result, mark, started);
+    }
+
+    async fn run_admin(&mut self, entry: &Entry, command: &AdminCommand, args: &[&[u8]]) {
+        let started = Instant::now();
+        let mark = self.out.len();
+        let call = AdminCall {
+            shared: Arc::clone(self.shared),
+            args: args.iter().map(|arg| arg.to_vec()).collect(),
+            protocol: self.session.protocol,
+            client_id: self.session.client.id,
+            db: self.session.db,
+            is_local: self.session.client.is_local,
+        };
+        let result = (command.handler)(call).await.map(|reply| self.out.extend_from_slice(&reply));
+        self.finish_command(entry, result, mark, started);
+    }
+
+    fn finish_command(&mut self, entry: &Entry, result: CommandResult, mark: usize, started: Instant) {
+        if let Err(error) = result {
+            self.out.truncate(mark);
+            self.write_error(&error);
+            self.shared.stats.add_error(Some(entry.id), false, &self.out[mark..]);
+        }
+        self.tally.count(&self.shared.stats, entry.id, 1, started.elapsed().as_micros() as u64);
+    }
+
+    fn refuse(&mut self, shared: &Shared, args: &[&[u8]], error: &CommandError) {
+        let mark = self.out.len();
+        self.write_error(error);
+        let id = args.first().and_then(|name| shared.registry.by_name(name)).map(|entry| entry.id);
+        shared.stats.add_error(id, true, &self.out[mark..]);
+    }
+
+    fn write_error(&mut self, error: &CommandError) {
+        let mut out = Writer::new(self.out, self.session.protocol);
+        match error {
+            CommandError::Reply(text) => out.error(text),
+            CommandError::Storage(error) => self.shared.fatal(error),
+        }
+    }
+
+    /// Drops the reply since `mark` if the client does not want it.
+    fn apply_reply_mode(&mut self, mark: usize) {
+        match self.session.reply {
+            ReplyMode::On => {}
+            ReplyMode::Off => self.out.truncate(mark),
+            ReplyMode::SkipNext => {
+                // The reply of CLIENT REPLY SKIP itself.
+                self.out.truncate(mark);
+                self.session.reply = ReplyMode::Skip;
+            }
+            ReplyMode::Skip => {
+                self.out.truncate(mark);
+                self.session.reply = ReplyMode::On;
+            }
+        }
+    }
+}
+
+/// Counts a command in a list of runs of equal ones, with the time since the last.
+fn count(tally: &mut Vec<(usize, u64, u64)>, id: usize, started: &mut Instant) {
+    let now = Instant::now();
+    let usec = now.duration_since(*started).as_micros() as u64;
+    *started = now;
+    match tally.last_mut() {
+        Some((last, calls, total)) if *last == id => {
+            *calls += 1;
+            *total += usec;
+        }
+        _ => tally.push((id, 1, usec)),
+    }
+}
+
+/// Adds what a round moved.
+pub(super) fn note_bytes(shared: &Shared, received: usize, sent: usize) {
+    shared.stats.net_input_bytes.fetch_add(received as u64, Ordering::Relaxed);
+    shared.stats.net_output_bytes.fetch_add(sent as u64, Ordering::Relaxed);
+}
