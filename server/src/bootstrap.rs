@@ -13,14 +13,6 @@ use crate::config::Settings;
 /// Files that a Store opens besides its clients' connections: two LSMs, peer links, the log.
 const FILES_OF_ITS_OWN: u64 = 1024;
 
-/// Serves until a signal or SHUTDOWN.
-pub fn run(config: crate::config::Config) -> anyhow::Result<()> {
-    anyhow::bail!(
-        "this build has no server yet (it would keep its data in {})",
-        config.load().dir.display()
-    )
-}
-
 /// Makes every panic stop the process, after its message is in the log.
 ///
 /// A thread that died alone would leave a Store that looks alive and does not apply, or one that answers after a failed

@@ -1,9 +1,19 @@
-//! The TinyKV server.
+//! The TinyKV server: clients' connections, commands, the Raft loop, the links between Stores.
+//!
+//! Dependencies point one way: `server` (the wiring) → `net` → `session`, `dispatch`, `admin` → `machine`, `raftstore`,
+//! `transport` → `commands` → the crate `storage`.
 
+pub mod admin;
 pub mod bootstrap;
 pub mod commands;
 pub mod config;
+pub mod dispatch;
+pub mod identity;
 pub mod logging;
-pub mod transport;
 pub mod machine;
+pub mod net;
 pub mod raftstore;
+pub mod server;
+pub mod session;
+pub mod transport;
+pub mod version;

@@ -48,7 +48,7 @@ fn serve(config: Config) -> ExitCode {
         Ok(file) => file,
         Err(error) => return refuse(&format!("pidfile {}: {error}", settings.pidfile)),
     };
-    match bootstrap::run(config) {
+    match server::server::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("cannot serve: {error:#}");

@@ -6,7 +6,9 @@ use std::time::Instant;
 use tests::sim::{Sabotage, swarm};
 
 fn main() {
-    let mut numbers = std::env::args().skip(1).map(|text| text.parse::<u64>().expect("usage: swarm [FIRST] [COUNT]"));
+    let mut numbers = std::env::args()
+        .skip(1)
+        .map(|text| text.parse::<u64>().expect("usage: swarm [FIRST] [COUNT]"));
     let first = numbers.next().unwrap_or(0);
     let count = numbers.next().unwrap_or(1_000);
     let started = Instant::now();
@@ -16,7 +18,11 @@ fn main() {
         acknowledged += summary.acknowledged;
         simulated_ms += summary.simulated_ms;
         if (done + 1).is_multiple_of(100) {
-            println!("{} seeds, {acknowledged} operations, {:.0} s", done + 1, started.elapsed().as_secs_f64());
+            println!(
+                "{} seeds, {acknowledged} operations, {:.0} s",
+                done + 1,
+                started.elapsed().as_secs_f64()
+            );
         }
     }
     let seconds = started.elapsed().as_secs_f64();

@@ -19,7 +19,11 @@ fn a_leader_is_elected_and_only_one() {
     let mut world = world();
     let leader = world.elect();
     world.run_ms(LONG_MS);
-    assert_eq!(world.leader(), Some(leader), "nobody disturbs a healthy leader");
+    assert_eq!(
+        world.leader(),
+        Some(leader),
+        "nobody disturbs a healthy leader"
+    );
 }
 
 #[test]
@@ -40,7 +44,11 @@ fn a_follower_reads_linearizably_by_read_index() {
     let follower = other_than(leader);
     world.cut(leader, follower);
     world.write(leader, 1, 7);
-    assert_eq!(world.peek(follower, 1), None, "the follower has not heard of it");
+    assert_eq!(
+        world.peek(follower, 1),
+        None,
+        "the follower has not heard of it"
+    );
     world.heal();
     assert_eq!(world.read(follower, 1), Some(Some(7)));
 }
@@ -102,7 +110,9 @@ fn the_stale_tail_of_a_deposed_leader_is_replaced() {
     for value in 100..110 {
         world.invoke(old, 1, Client::Write(value));
     }
-    world.run_until(LONG_MS, "another leader", |world| world.leader().is_some_and(|leader| leader != old));
+    world.run_until(LONG_MS, "another leader", |world| {
+        world.leader().is_some_and(|leader| leader != old)
+    });
     let new = world.elect();
     world.write(new, 1, 2);
     world.write(new, 2, 3);
@@ -122,11 +132,17 @@ fn a_leader_cut_off_loses_its_lease_before_another_leads() {
     let old = world.elect();
     world.write(old, 1, 1);
     world.isolate(old);
-    world.run_until(LONG_MS, "another leader", |world| world.leader().is_some_and(|leader| leader != old));
+    world.run_until(LONG_MS, "another leader", |world| {
+        world.leader().is_some_and(|leader| leader != old)
+    });
     assert!(!world.has_lease(old));
     let new = world.elect();
     world.write(new, 1, 2);
-    assert_eq!(world.read(old, 1), None, "refused, not answered from old memory");
+    assert_eq!(
+        world.read(old, 1),
+        None,
+        "refused, not answered from old memory"
+    );
     world.assert_linearizable();
 }
 
@@ -136,10 +152,15 @@ fn a_leader_paused_beyond_its_lease_does_not_answer_from_it() {
     let old = world.elect();
     world.write(old, 1, 1);
     world.pause(old, 2_000);
-    world.run_until(LONG_MS, "another leader", |world| world.leader().is_some_and(|leader| leader != old));
+    world.run_until(LONG_MS, "another leader", |world| {
+        world.leader().is_some_and(|leader| leader != old)
+    });
     let new = world.elect();
     world.write(new, 1, 2);
-    assert!(!world.has_lease(old), "its clock went on while it was paused");
+    assert!(
+        !world.has_lease(old),
+        "its clock went on while it was paused"
+    );
     world.invoke(old, 1, Client::Read);
     world.run_ms(LONG_MS);
     world.converge();
@@ -163,7 +184,10 @@ fn a_voter_that_restarts_does_not_help_to_break_a_lease() {
         world.run_until(LONG_MS, "a rival or the end of the lease", |world| {
             world.leader() != Some(leader) || !world.has_lease(leader)
         });
-        assert!(!world.has_lease(leader), "seed {seed}: two Stores could answer reads");
+        assert!(
+            !world.has_lease(leader),
+            "seed {seed}: two Stores could answer reads"
+        );
     }
 }
 
@@ -174,8 +198,13 @@ fn leadership_moves_on_request_and_the_lease_with_it() {
     let target = other_than(leader);
     world.write(leader, 1, 1);
     world.transfer(leader, target);
-    assert!(!world.has_lease(leader), "the target may campaign at any moment");
-    world.run_until(LONG_MS, "the target to lead", |world| world.leader() == Some(target));
+    assert!(
+        !world.has_lease(leader),
+        "the target may campaign at any moment"
+    );
+    world.run_until(LONG_MS, "the target to lead", |world| {
+        world.leader() == Some(target)
+    });
     let now = world.elect();
     world.write(now, 1, 2);
     assert_eq!(world.read(now, 1), Some(Some(2)));
@@ -184,7 +213,10 @@ fn leadership_moves_on_request_and_the_lease_with_it() {
 
 #[test]
 fn the_log_is_compacted_behind_a_checkpoint_and_replayed_from_it() {
-    let mut world = World::new(Options { stores: 1, ..Options::new(3) });
+    let mut world = World::new(Options {
+        stores: 1,
+        ..Options::new(3)
+    });
     let only = world.elect();
     for value in 0..50 {
         world.write(only, (value % 5) as u8, value);
@@ -195,13 +227,20 @@ fn the_log_is_compacted_behind_a_checkpoint_and_replayed_from_it() {
     world.crash(only);
     world.restart(only);
     world.elect();
-    assert_eq!(world.read(only, 1), Some(Some(1_000)), "from the log after the checkpoint");
+    assert_eq!(
+        world.read(only, 1),
+        Some(Some(1_000)),
+        "from the log after the checkpoint"
+    );
     assert_eq!(world.read(only, 2), Some(Some(47)), "from the checkpoint");
 }
 
 #[test]
 fn a_follower_that_fell_behind_the_log_catches_up_by_snapshot() {
-    let mut world = World::new(Options { log_retention_bytes: 0, ..Options::new(4) });
+    let mut world = World::new(Options {
+        log_retention_bytes: 0,
+        ..Options::new(4)
+    });
     let leader = world.elect();
     let follower = other_than(leader);
     world.crash(follower);
@@ -210,16 +249,24 @@ fn a_follower_that_fell_behind_the_log_catches_up_by_snapshot() {
     }
     world.checkpoint(leader);
     let compacted = world.first_log_index(leader);
-    assert!(compacted > world.applied(follower), "the follower needs entries that are gone");
+    assert!(
+        compacted > world.applied(follower),
+        "the follower needs entries that are gone"
+    );
     world.restart(follower);
-    world.run_until(LONG_MS, "the follower to catch up", |world| world.applied(follower) >= compacted);
+    world.run_until(LONG_MS, "the follower to catch up", |world| {
+        world.applied(follower) >= compacted
+    });
     world.converge();
     assert_eq!(world.peek(follower, 4), Some(39));
 }
 
 #[test]
 fn a_follower_that_crashes_after_a_snapshot_goes_on_from_it() {
-    let mut world = World::new(Options { log_retention_bytes: 0, ..Options::new(5) });
+    let mut world = World::new(Options {
+        log_retention_bytes: 0,
+        ..Options::new(5)
+    });
     let leader = world.elect();
     let follower = other_than(leader);
     world.crash(follower);
@@ -229,7 +276,9 @@ fn a_follower_that_crashes_after_a_snapshot_goes_on_from_it() {
     world.checkpoint(leader);
     let compacted = world.first_log_index(leader);
     world.restart(follower);
-    world.run_until(LONG_MS, "the follower to catch up", |world| world.applied(follower) >= compacted);
+    world.run_until(LONG_MS, "the follower to catch up", |world| {
+        world.applied(follower) >= compacted
+    });
     world.crash(follower);
     world.restart(follower);
     world.write(leader, 1, 77);

@@ -13,7 +13,9 @@ const SEEDS: u64 = 240;
 const SABOTAGE_SEEDS: u64 = 60;
 
 fn run_seeds(seeds: std::ops::Range<u64>) -> u64 {
-    seeds.map(|seed| swarm::run(seed, Sabotage::None).acknowledged).sum()
+    seeds
+        .map(|seed| swarm::run(seed, Sabotage::None).acknowledged)
+        .sum()
 }
 
 #[test]
@@ -21,9 +23,15 @@ fn no_seed_breaks_a_promise() {
     let half = SEEDS / 2;
     let acknowledged = std::thread::scope(|scope| {
         let other = scope.spawn(|| run_seeds(half..SEEDS));
-        run_seeds(0..half) + other.join().expect("a seed failed; its number is in the message above")
+        run_seeds(0..half)
+            + other
+                .join()
+                .expect("a seed failed; its number is in the message above")
     });
-    assert!(acknowledged > SEEDS * 50, "the load hardly got through: {acknowledged} operations");
+    assert!(
+        acknowledged > SEEDS * 50,
+        "the load hardly got through: {acknowledged} operations"
+    );
 }
 
 /// How many of the seeds fail when a rule is broken.
@@ -32,7 +40,8 @@ fn noticed(sabotage: Sabotage) -> u64 {
     std::panic::set_hook(Box::new(|_| {}));
     let mut failures = 0;
     for seed in 0..SABOTAGE_SEEDS {
-        failures += u64::from(catch_unwind(AssertUnwindSafe(|| swarm::run(seed, sabotage))).is_err());
+        failures +=
+            u64::from(catch_unwind(AssertUnwindSafe(|| swarm::run(seed, sabotage))).is_err());
         if failures > 0 {
             break;
         }

@@ -61,14 +61,20 @@ impl<'a> Args<'a> {
 
     /// Takes the next argument if it is `word`, whatever its case.
     pub fn flag(&mut self, word: &str) -> bool {
-        let found = self.peek().is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+        let found = self
+            .peek()
+            .is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
         self.next += usize::from(found);
         found
     }
 
     /// A syntax error unless everything was taken.
     pub fn finish(&self) -> CommandResult {
-        if self.is_empty() { Ok(()) } else { Err(CommandError::SYNTAX) }
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(CommandError::SYNTAX)
+        }
     }
 }
 

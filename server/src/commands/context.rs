@@ -14,7 +14,10 @@ pub struct ReadContext<'a> {
 impl<'a> ReadContext<'a> {
     /// A read of `view` whose randomness comes from `seed`.
     pub fn new(view: View<'a>, seed: u64) -> Self {
-        Self { view, random: Cell::new(seed) }
+        Self {
+            view,
+            random: Cell::new(seed),
+        }
     }
 
     /// The next number of the seeded sequence.

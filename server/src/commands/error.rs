@@ -24,7 +24,9 @@ impl CommandError {
 
     /// The arity of `name` (lower case, `container|subcommand` for subcommands) was violated.
     pub fn arity(name: &str) -> Self {
-        Self::reply(format!("ERR wrong number of arguments for '{name}' command"))
+        Self::reply(format!(
+            "ERR wrong number of arguments for '{name}' command"
+        ))
     }
 
     /// `command` was given an expiry that is not positive or too far away.

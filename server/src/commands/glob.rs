@@ -14,7 +14,10 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     loop {
         if let Some(b'*') = pattern.get(p) {
             p += 1;
-            resume = Some(Resume { pattern: p, text: t });
+            resume = Some(Resume {
+                pattern: p,
+                text: t,
+            });
             continue;
         }
         if t == text.len() && p == pattern.len() {
@@ -23,7 +26,13 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
         let step = text.get(t).and_then(|&byte| one(pattern, p, byte));
         match (step, &mut resume) {
             (Some(next), _) => (p, t) = (next, t + 1),
-            (None, Some(Resume { pattern, text: from })) if *from < text.len() => {
+            (
+                None,
+                Some(Resume {
+                    pattern,
+                    text: from,
+                }),
+            ) if *from < text.len() => {
                 *from += 1;
                 (p, t) = (*pattern, *from);
             }
@@ -93,7 +102,10 @@ mod tests {
             ("", ""),
             ("a\\", "a\\"),
         ] {
-            assert!(matches(pattern.as_bytes(), text.as_bytes()), "{pattern} should match {text}");
+            assert!(
+                matches(pattern.as_bytes(), text.as_bytes()),
+                "{pattern} should match {text}"
+            );
         }
         for (pattern, text) in [
             ("", "a"),
@@ -106,7 +118,10 @@ mod tests {
             ("abc", "ab"),
             ("ab", "abc"),
         ] {
-            assert!(!matches(pattern.as_bytes(), text.as_bytes()), "{pattern} should not match {text}");
+            assert!(
+                !matches(pattern.as_bytes(), text.as_bytes()),
+                "{pattern} should not match {text}"
+            );
         }
     }
 

@@ -45,25 +45,41 @@ impl LongDouble {
             return Some(Parsed::Infinite);
         }
         let (digits, power) = match unsigned.split_once(['e', 'E']) {
-            Some((digits, power)) => (digits, power.parse::<i64>().ok().filter(|_| is_integer(power))?),
+            Some((digits, power)) => (
+                digits,
+                power.parse::<i64>().ok().filter(|_| is_integer(power))?,
+            ),
             None => (unsigned, 0),
         };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        if whole.len() + fraction.len() == 0 || !(whole.bytes().chain(fraction.bytes())).all(|b| b.is_ascii_digit()) {
+        if whole.len() + fraction.len() == 0
+            || !(whole.bytes().chain(fraction.bytes())).all(|b| b.is_ascii_digit())
+        {
             return None;
         }
         let number: BigUint = format!("{whole}{fraction}").parse().ok()?;
-        let sign = if text.starts_with('-') { Sign::Minus } else { Sign::Plus };
+        let sign = if text.starts_with('-') {
+            Sign::Minus
+        } else {
+            Sign::Plus
+        };
         let power = power.checked_sub(fraction.len() as i64)?;
         // Beyond these the value overflows, or is too small for any of the decimals that are printed.
         if number != BigUint::ZERO && power > 5_000 {
             return None;
         }
         if number == BigUint::ZERO || power < -6_000 - MAX_TEXT_LEN as i64 {
-            return Some(Parsed::Finite(Self { mantissa: BigInt::ZERO, exponent: 0 }));
+            return Some(Parsed::Finite(Self {
+                mantissa: BigInt::ZERO,
+                exponent: 0,
+            }));
         }
         let ten = BigUint::from(10_u32).pow(power.unsigned_abs() as u32);
-        let value = if power >= 0 { Self::round(number * ten, 0, false) } else { Self::divide(&number, &ten) };
+        let value = if power >= 0 {
+            Self::round(number * ten, 0, false)
+        } else {
+            Self::divide(&number, &ten)
+        };
         value.signed(sign).finite().map(Parsed::Finite)
     }
 
@@ -72,7 +88,9 @@ impl LongDouble {
         let exponent = self.exponent.min(other.exponent);
         let at = |value: &Self| value.mantissa.clone() << (value.exponent - exponent) as u64;
         let (sign, magnitude) = (at(self) + at(other)).into_parts();
-        Self::round(magnitude, exponent, false).signed(sign).finite()
+        Self::round(magnitude, exponent, false)
+            .signed(sign)
+            .finite()
     }
 
     /// `numerator / denominator`, rounded.
@@ -89,15 +107,24 @@ impl LongDouble {
     fn round(magnitude: BigUint, exponent: i64, inexact: bool) -> Self {
         let excess = magnitude.bits().saturating_sub(MANTISSA_BITS);
         if excess == 0 {
-            return Self { mantissa: magnitude.into(), exponent };
+            return Self {
+                mantissa: magnitude.into(),
+                exponent,
+            };
         }
         let mut kept = &magnitude >> excess;
         let half = magnitude.bit(excess - 1);
-        let below = inexact || magnitude.trailing_zeros().is_some_and(|zeros| zeros < excess - 1);
+        let below = inexact
+            || magnitude
+                .trailing_zeros()
+                .is_some_and(|zeros| zeros < excess - 1);
         if half && (below || kept.bit(0)) {
             kept += 1_u32;
         }
-        Self { mantissa: kept.into(), exponent: exponent + excess as i64 }
+        Self {
+            mantissa: kept.into(),
+            exponent: exponent + excess as i64,
+        }
     }
 
     fn signed(mut self, sign: Sign) -> Self {
@@ -128,13 +155,19 @@ impl std::fmt::Display for LongDouble {
         } else {
             let shift = self.exponent.unsigned_abs();
             let mut kept = &scaled >> shift;
-            let below = scaled.trailing_zeros().is_some_and(|zeros| zeros < shift - 1);
+            let below = scaled
+                .trailing_zeros()
+                .is_some_and(|zeros| zeros < shift - 1);
             if scaled.bit(shift - 1) && (below || kept.bit(0)) {
                 kept += 1_u32;
             }
             kept
         };
-        let digits = format!("{:0>width$}", rounded.to_string(), width = DECIMALS as usize + 1);
+        let digits = format!(
+            "{:0>width$}",
+            rounded.to_string(),
+            width = DECIMALS as usize + 1
+        );
         let (whole, fraction) = digits.split_at(digits.len() - DECIMALS as usize);
         let fraction = fraction.trim_end_matches('0');
         let zero = whole == "0" && fraction.is_empty();
@@ -142,7 +175,11 @@ impl std::fmt::Display for LongDouble {
             f.write_str("-")?;
         }
         f.write_str(whole)?;
-        if fraction.is_empty() { Ok(()) } else { write!(f, ".{fraction}") }
+        if fraction.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ".{fraction}")
+        }
     }
 }
 
@@ -178,11 +215,17 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_number() {
-        for text in ["", " 1", "1 ", "abc", "1e", "1e+", ".", "--1", "nan", "1.2.3", "1e5000"] {
+        for text in [
+            "", " 1", "1 ", "abc", "1e", "1e+", ".", "--1", "nan", "1.2.3", "1e5000",
+        ] {
             assert_eq!(LongDouble::parse(text.as_bytes()), None, "{text}");
         }
         for text in ["inf", "-INFINITY", "+Inf"] {
-            assert_eq!(LongDouble::parse(text.as_bytes()), Some(Parsed::Infinite), "{text}");
+            assert_eq!(
+                LongDouble::parse(text.as_bytes()),
+                Some(Parsed::Infinite),
+                "{text}"
+            );
         }
         assert_eq!(parse(".5").to_string(), "0.5");
         assert_eq!(parse("5.").to_string(), "5");

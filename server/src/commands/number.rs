@@ -22,7 +22,11 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
         }
         value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
     }
-    if negative { 0_i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
+    if negative {
+        0_i64.checked_sub_unsigned(value)
+    } else {
+        i64::try_from(value).ok()
+    }
 }
 
 /// An unsigned integer as SCAN's cursor is read: digits only.
@@ -48,9 +52,20 @@ mod tests {
         ] {
             assert_eq!(parse_i64(text.as_bytes()), Some(value), "{text}");
         }
-        for text in
-            ["", "-", "-0", "00", "01", "+1", " 1", "1 ", "1.0", "9223372036854775808", "-9223372036854775809", "a"]
-        {
+        for text in [
+            "",
+            "-",
+            "-0",
+            "00",
+            "01",
+            "+1",
+            " 1",
+            "1 ",
+            "1.0",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "a",
+        ] {
             assert_eq!(parse_i64(text.as_bytes()), None, "{text}");
         }
     }

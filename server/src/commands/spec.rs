@@ -65,7 +65,9 @@ impl Flags {
 
     /// Both.
     pub const fn with(self, other: Self) -> Self {
-        Self { bits: self.bits | other.bits }
+        Self {
+            bits: self.bits | other.bits,
+        }
     }
 
     /// True if all of `other` are set.
@@ -87,23 +89,57 @@ pub struct Keys {
 
 impl Keys {
     /// No keys.
-    pub const NONE: Self = Self { first: 0, last: 0, step: 0 };
+    pub const NONE: Self = Self {
+        first: 0,
+        last: 0,
+        step: 0,
+    };
     /// The first argument.
-    pub const FIRST: Self = Self { first: 1, last: 1, step: 1 };
+    pub const FIRST: Self = Self {
+        first: 1,
+        last: 1,
+        step: 1,
+    };
     /// The first argument of a subcommand.
-    pub const SECOND: Self = Self { first: 2, last: 2, step: 1 };
+    pub const SECOND: Self = Self {
+        first: 2,
+        last: 2,
+        step: 1,
+    };
     /// The first two arguments.
-    pub const TWO: Self = Self { first: 1, last: 2, step: 1 };
+    pub const TWO: Self = Self {
+        first: 1,
+        last: 2,
+        step: 1,
+    };
     /// Every argument.
-    pub const ALL: Self = Self { first: 1, last: -1, step: 1 };
+    pub const ALL: Self = Self {
+        first: 1,
+        last: -1,
+        step: 1,
+    };
     /// Every other argument, beginning with the first.
-    pub const PAIRS: Self = Self { first: 1, last: -1, step: 2 };
+    pub const PAIRS: Self = Self {
+        first: 1,
+        last: -1,
+        step: 2,
+    };
 
     /// The positions of the keys among `argc` arguments.
     pub fn positions(self, argc: usize) -> impl Iterator<Item = usize> {
-        let last = if self.last < 0 { argc as i64 + i64::from(self.last) } else { i64::from(self.last) };
-        let last = if self.first == 0 { -1 } else { last.min(argc as i64 - 1) };
-        (i64::from(self.first)..=last).step_by(self.step.max(1) as usize).map(|position| position as usize)
+        let last = if self.last < 0 {
+            argc as i64 + i64::from(self.last)
+        } else {
+            i64::from(self.last)
+        };
+        let last = if self.first == 0 {
+            -1
+        } else {
+            last.min(argc as i64 - 1)
+        };
+        (i64::from(self.first)..=last)
+            .step_by(self.step.max(1) as usize)
+            .map(|position| position as usize)
     }
 }
 
@@ -154,7 +190,11 @@ impl Spec {
     /// True if a request of `argc` arguments, the name included, has a right number.
     pub fn accepts(&self, argc: usize) -> bool {
         let arity = self.arity.unsigned_abs() as usize;
-        if self.arity >= 0 { argc == arity } else { argc >= arity }
+        if self.arity >= 0 {
+            argc == arity
+        } else {
+            argc >= arity
+        }
     }
 
     /// The part of the name after `|`, or the whole.
@@ -177,8 +217,18 @@ pub struct Command<H: 'static> {
 impl<H: Copy> Command<H> {
     /// A row.
     pub const fn new(name: &'static str, arity: i32, group: Group, handler: H) -> Self {
-        let spec = Spec { name, arity, flags: Flags::NONE, keys: Keys::NONE, group };
-        Self { spec, handler, subcommands: &[] }
+        let spec = Spec {
+            name,
+            arity,
+            flags: Flags::NONE,
+            keys: Keys::NONE,
+            group,
+        };
+        Self {
+            spec,
+            handler,
+            subcommands: &[],
+        }
     }
 
     /// Adds flags.
@@ -211,7 +261,9 @@ impl<H: Copy> Command<H> {
 
     /// The subcommand of this name, whatever its case.
     pub fn subcommand(&self, name: &[u8]) -> Option<&'static Command<H>> {
-        self.subcommands.iter().find(|sub| sub.spec.last_name().as_bytes().eq_ignore_ascii_case(name))
+        self.subcommands
+            .iter()
+            .find(|sub| sub.spec.last_name().as_bytes().eq_ignore_ascii_case(name))
     }
 }
 
@@ -237,17 +289,37 @@ pub type DataCommand = Command<DataHandler>;
 
 impl DataCommand {
     /// A command that reads.
-    pub const fn read(name: &'static str, arity: i32, group: Group, keys: Keys, handler: ReadFn) -> Self {
-        Self::new(name, arity, group, DataHandler::Read(handler)).flags(Flags::READONLY).keys(keys)
+    pub const fn read(
+        name: &'static str,
+        arity: i32,
+        group: Group,
+        keys: Keys,
+        handler: ReadFn,
+    ) -> Self {
+        Self::new(name, arity, group, DataHandler::Read(handler))
+            .flags(Flags::READONLY)
+            .keys(keys)
     }
 
     /// A command that may write.
-    pub const fn write(name: &'static str, arity: i32, group: Group, keys: Keys, handler: WriteFn) -> Self {
-        Self::new(name, arity, group, DataHandler::Write(handler)).flags(Flags::WRITE).keys(keys)
+    pub const fn write(
+        name: &'static str,
+        arity: i32,
+        group: Group,
+        keys: Keys,
+        handler: WriteFn,
+    ) -> Self {
+        Self::new(name, arity, group, DataHandler::Write(handler))
+            .flags(Flags::WRITE)
+            .keys(keys)
     }
 
     /// A container of subcommands.
-    pub const fn container(name: &'static str, group: Group, subcommands: &'static [DataCommand]) -> Self {
+    pub const fn container(
+        name: &'static str,
+        group: Group,
+        subcommands: &'static [DataCommand],
+    ) -> Self {
         Self::new(name, -2, group, DataHandler::Container).subcommands(subcommands)
     }
 }

@@ -20,18 +20,28 @@ pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
             Box::new(move |result| reply(result.map_err(ForwardError::from))),
         ),
         Ok(true) if shared.router.leader() != Some(shared.store) => {
-            reply(Err(ForwardError::NotLeader { leader: shared.router.leader() }));
+            reply(Err(ForwardError::NotLeader {
+                leader: shared.router.leader(),
+            }));
         }
         Ok(true) => {
             let shared = Arc::clone(shared);
             tokio::spawn(async move {
                 let replies = read_here(&shared, &request).await;
-                reply(replies.map(|replies| respond(replies, request.db)).map_err(ForwardError::from));
+                reply(
+                    replies
+                        .map(|replies| respond(replies, request.db))
+                        .map_err(ForwardError::from),
+                );
             });
         }
     }
 }
 
 fn respond(replies: Bytes, db: u32) -> RaftCmdResponse {
-    RaftCmdResponse { header: None, replies, db }
+    RaftCmdResponse {
+        header: None,
+        replies,
+        db,
+    }
 }

@@ -10,7 +10,11 @@ use crate::session::Session;
 const MAX_QUOTED: usize = 128;
 
 /// The command that these arguments ask for, if this session may run it now, and the position of its first argument.
-pub fn pass<'r>(registry: &'r Registry, session: &Session, args: &[&[u8]]) -> CommandResult<(&'r Entry, usize)> {
+pub fn pass<'r>(
+    registry: &'r Registry,
+    session: &Session,
+    args: &[&[u8]],
+) -> CommandResult<(&'r Entry, usize)> {
     let (entry, first) = exists(registry, args)?;
     arity(entry, args)?;
     authenticated(entry, session)?;
@@ -21,16 +25,21 @@ fn exists<'r>(registry: &'r Registry, args: &[&[u8]]) -> CommandResult<(&'r Entr
     match registry.find(args) {
         Found::Command(entry, first) => Ok((entry, first)),
         Found::Unknown => Err(unknown_command(args)),
-        Found::UnknownSubcommand(container) => {
-            Err(unknown_subcommand(container.spec.name, args.get(1).copied().unwrap_or_default()))
-        }
+        Found::UnknownSubcommand(container) => Err(unknown_subcommand(
+            container.spec.name,
+            args.get(1).copied().unwrap_or_default(),
+        )),
     }
 }
 
 fn arity(entry: &Entry, args: &[&[u8]]) -> CommandResult {
     // A container alone is a command without its subcommand, whatever its arity says.
     let container = !entry.subcommands.is_empty();
-    if entry.spec.accepts(args.len()) && !container { Ok(()) } else { Err(CommandError::arity(entry.spec.name)) }
+    if entry.spec.accepts(args.len()) && !container {
+        Ok(())
+    } else {
+        Err(CommandError::arity(entry.spec.name))
+    }
 }
 
 fn authenticated(entry: &Entry, session: &Session) -> CommandResult {
@@ -55,11 +64,15 @@ fn unknown_command(args: &[&[u8]]) -> CommandError {
         beginning.push_str(&format!("'{}' ", quote(arg, room)));
     }
     let name = quote(args.first().copied().unwrap_or_default(), MAX_QUOTED);
-    CommandError::reply(format!("ERR unknown command '{name}', with args beginning with: {beginning}"))
+    CommandError::reply(format!(
+        "ERR unknown command '{name}', with args beginning with: {beginning}"
+    ))
 }
 
 /// The refusal of a subcommand that `container` (lower case) does not have.
 pub fn unknown_subcommand(container: &str, name: &[u8]) -> CommandError {
     let (name, container) = (quote(name, MAX_QUOTED), container.to_ascii_uppercase());
-    CommandError::reply(format!("ERR unknown subcommand '{name}'. Try {container} HELP."))
+    CommandError::reply(format!(
+        "ERR unknown subcommand '{name}'. Try {container} HELP."
+    ))
 }

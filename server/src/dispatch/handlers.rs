@@ -16,7 +16,8 @@ use crate::commands::spec::Command;
 use crate::session::Session;
 
 /// Runs on the connection: its state, and nothing that waits.
-pub type SessionHandler = fn(&mut Session, &Shared, &mut Args<'_>, &mut Writer<'_>) -> CommandResult;
+pub type SessionHandler =
+    fn(&mut Session, &Shared, &mut Args<'_>, &mut Writer<'_>) -> CommandResult;
 
 /// A session command.
 pub type SessionCommand = Command<SessionHandler>;

@@ -21,5 +21,7 @@ pub mod segment;
 pub mod shared;
 pub mod stats;
 
-pub use handlers::{AdminCall, AdminCommand, AdminFuture, AdminHandler, SessionCommand, SessionHandler};
+pub use handlers::{
+    AdminCall, AdminCommand, AdminFuture, AdminHandler, SessionCommand, SessionHandler,
+};
 pub use shared::Shared;

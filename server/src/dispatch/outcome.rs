@@ -73,7 +73,9 @@ impl From<raftstore::Error> for ForwardError {
         use raftstore::Error;
         match error {
             Error::NotLeader { leader } => Self::NotLeader { leader },
-            Error::EpochNotMatch | Error::RegionNotFound | Error::ProposalDropped => Self::NotLeader { leader: None },
+            Error::EpochNotMatch | Error::RegionNotFound | Error::ProposalDropped => {
+                Self::NotLeader { leader: None }
+            }
             Error::Busy => Self::Busy,
             Error::StaleCommand => Self::Unknown,
             Error::Full => Self::Full,
@@ -115,7 +117,14 @@ mod tests {
     use std::time::Duration;
 
     /// Client libraries send a command again when an error begins with one of these.
-    const RESENT: [&str; 6] = ["TRYAGAIN", "LOADING", "CLUSTERDOWN", "READONLY", "MASTERDOWN", "NOREPLICAS"];
+    const RESENT: [&str; 6] = [
+        "TRYAGAIN",
+        "LOADING",
+        "CLUSTERDOWN",
+        "READONLY",
+        "MASTERDOWN",
+        "NOREPLICAS",
+    ];
 
     fn text(failure: &Failure) -> String {
         let mut bytes = BytesMut::new();
@@ -125,7 +134,10 @@ mod tests {
 
     #[test]
     fn an_unknown_outcome_is_never_resent() {
-        for failure in [Failure::from(Error::StaleCommand), Failure::from(ForwardError::Unknown)] {
+        for failure in [
+            Failure::from(Error::StaleCommand),
+            Failure::from(ForwardError::Unknown),
+        ] {
             assert_eq!(failure, Failure::Unknown);
             let text = text(&failure);
             assert!(RESENT.iter().all(|code| !text.contains(code)), "{text}");

@@ -63,7 +63,10 @@ pub struct Registry {
 impl Registry {
     /// All data commands and the rows of these tables. Two of one name are a mistake of the programmer, and panic.
     pub fn new(session: &[&'static [SessionCommand]], admin: &[&'static [AdminCommand]]) -> Self {
-        let mut registry = Self { entries: Vec::new(), slots: Vec::new() };
+        let mut registry = Self {
+            entries: Vec::new(),
+            slots: Vec::new(),
+        };
         for row in FAMILIES.iter().flat_map(|family| family.iter()) {
             registry.add(row, Runs::Data);
         }
@@ -80,10 +83,20 @@ impl Registry {
     fn add<H>(&mut self, row: &'static Command<H>, runs: impl Fn(&'static Command<H>) -> Runs) {
         let id = self.entries.len();
         let subcommands = id + 1..id + 1 + row.subcommands.len();
-        self.entries.push(Entry { spec: &row.spec, runs: runs(row), id, subcommands });
+        self.entries.push(Entry {
+            spec: &row.spec,
+            runs: runs(row),
+            id,
+            subcommands,
+        });
         for sub in row.subcommands {
             let id = self.entries.len();
-            self.entries.push(Entry { spec: &sub.spec, runs: runs(sub), id, subcommands: id..id });
+            self.entries.push(Entry {
+                spec: &sub.spec,
+                runs: runs(sub),
+                id,
+                subcommands: id..id,
+            });
         }
     }
 
@@ -94,7 +107,10 @@ impl Registry {
             if name.contains('|') {
                 continue;
             }
-            assert!(self.by_name(name.as_bytes()).is_none(), "two commands are named {name}");
+            assert!(
+                self.by_name(name.as_bytes()).is_none(),
+                "two commands are named {name}"
+            );
             let mut at = self.slot(name.as_bytes());
             while self.slots[at].is_some() {
                 at = self.next(at);
@@ -141,7 +157,8 @@ impl Registry {
 
     /// The subcommand of `container` of this name.
     pub fn subcommand(&self, container: &Entry, name: &[u8]) -> Option<&Entry> {
-        self.subcommands(container).find(|sub| sub.spec.last_name().as_bytes().eq_ignore_ascii_case(name))
+        self.subcommands(container)
+            .find(|sub| sub.spec.last_name().as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// The subcommands of a container; none for a plain command.
@@ -151,7 +168,9 @@ impl Registry {
 
     /// What these arguments ask for.
     pub fn find(&self, args: &[&[u8]]) -> Found<'_> {
-        let Some(entry) = args.first().and_then(|name| self.by_name(name)) else { return Found::Unknown };
+        let Some(entry) = args.first().and_then(|name| self.by_name(name)) else {
+            return Found::Unknown;
+        };
         match args.get(1) {
             Some(name) if !entry.subcommands.is_empty() => match self.subcommand(entry, name) {
                 Some(sub) => Found::Command(sub, 2),
@@ -168,7 +187,9 @@ impl Registry {
 
     /// Commands without subcommands.
     pub fn commands(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| !entry.spec.name.contains('|'))
+        self.entries
+            .iter()
+            .filter(|entry| !entry.spec.name.contains('|'))
     }
 }
 
@@ -179,12 +200,18 @@ mod tests {
     #[test]
     fn finds_commands_and_subcommands() {
         let registry = Registry::new(&crate::session::FAMILIES, &[]);
-        assert!(matches!(registry.find(&[b"gEt", b"k"]), Found::Command(entry, 1) if entry.spec.name == "get"));
-        assert!(matches!(registry.find(&[b"PING"]), Found::Command(entry, 1) if entry.spec.name == "ping"));
+        assert!(
+            matches!(registry.find(&[b"gEt", b"k"]), Found::Command(entry, 1) if entry.spec.name == "get")
+        );
+        assert!(
+            matches!(registry.find(&[b"PING"]), Found::Command(entry, 1) if entry.spec.name == "ping")
+        );
         assert!(matches!(registry.find(&[b"nosuch"]), Found::Unknown));
         assert!(matches!(registry.find(&[]), Found::Unknown));
         for entry in registry.entries() {
-            let found = registry.by_full_name(entry.spec.name.as_bytes()).expect("every entry is found");
+            let found = registry
+                .by_full_name(entry.spec.name.as_bytes())
+                .expect("every entry is found");
             assert_eq!(found.id, entry.id, "{}", entry.spec.name);
         }
     }

@@ -42,14 +42,22 @@ pub async fn run(shared: &Shared, segment: &Segment) -> Result<Bytes, Failure> {
         if left.is_zero() {
             return Err(Failure::Refused(Refusal::NoLeader(hold)));
         }
-        let wait = if leader.is_some() { left.min(RETRY_INTERVAL) } else { left };
+        let wait = if leader.is_some() {
+            left.min(RETRY_INTERVAL)
+        } else {
+            left
+        };
         // Either a new leader is announced, or it is time to try again.
         let _ = tokio::time::timeout(wait, leaders.changed()).await;
     }
 }
 
 async fn run_here(shared: &Shared, segment: &Segment) -> Result<Bytes, raftstore::Error> {
-    if segment.reads_only { read_here(shared, &segment.request).await } else { propose(shared, &segment.request).await }
+    if segment.reads_only {
+        read_here(shared, &segment.request).await
+    } else {
+        propose(shared, &segment.request).await
+    }
 }
 
 /// Reads on this Store's memory, linearizably: under the lease, or behind a ReadIndex barrier.
@@ -84,8 +92,14 @@ pub async fn propose(shared: &Shared, request: &Request) -> Result<Bytes, raftst
     wait.await.unwrap_or(Err(raftstore::Error::StaleCommand))
 }
 
-async fn run_there(shared: &Shared, leader: storage::ids::StoreId, request: &Request) -> Result<Bytes, Failure> {
-    let Some(transport) = shared.transport() else { return Err(Failure::TryAgain { leader: None }) };
+async fn run_there(
+    shared: &Shared,
+    leader: storage::ids::StoreId,
+    request: &Request,
+) -> Result<Bytes, Failure> {
+    let Some(transport) = shared.transport() else {
+        return Err(Failure::TryAgain { leader: None });
+    };
     let response = transport.forward(leader, request.clone()).await?;
     Ok(response.replies)
 }

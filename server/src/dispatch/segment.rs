@@ -37,7 +37,11 @@ pub struct Builder {
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { framed: BytesMut::new(), commands: 0, writes: false }
+        Self {
+            framed: BytesMut::new(),
+            commands: 0,
+            writes: false,
+        }
     }
 }
 
@@ -57,8 +61,16 @@ impl Builder {
     /// The segment.
     pub fn finish(self, db: DbIndex, protocol: Protocol) -> Segment {
         let protocol = if protocol == Protocol::Resp3 { 3 } else { 2 };
-        let request = Request { db: db.get().into(), protocol, commands: self.framed.freeze() };
-        Segment { request, commands: self.commands, reads_only: !self.writes }
+        let request = Request {
+            db: db.get().into(),
+            protocol,
+            commands: self.framed.freeze(),
+        };
+        Segment {
+            request,
+            commands: self.commands,
+            reads_only: !self.writes,
+        }
     }
 }
 
@@ -68,8 +80,15 @@ pub fn reads_only(request: &Request) -> Result<bool, String> {
     for args in batch::iter(&request.commands) {
         let args = args.map_err(|error| error.to_string())?;
         match data_commands().find(&args) {
-            Lookup::Found { command, .. } => reads_only &= matches!(command.handler, crate::commands::spec::DataHandler::Read(_)),
-            _ => return Err(format!("{} is not a data command", String::from_utf8_lossy(args[0]))),
+            Lookup::Found { command, .. } => {
+                reads_only &= matches!(command.handler, crate::commands::spec::DataHandler::Read(_))
+            }
+            _ => {
+                return Err(format!(
+                    "{} is not a data command",
+                    String::from_utf8_lossy(args[0])
+                ));
+            }
         }
     }
     Ok(reads_only)
@@ -89,7 +108,11 @@ pub fn run_reads(shared: &Shared, request: &Request) -> storage::Result<Bytes> {
             };
             let view = dataset.view(DbIndex(request.db as u8), now_ms);
             let context = ReadContext::new(view, shared.random());
-            let mut cursor = if args_from == 2 { Args::of_subcommand(&args) } else { Args::new(&args) };
+            let mut cursor = if args_from == 2 {
+                Args::of_subcommand(&args)
+            } else {
+                Args::new(&args)
+            };
             let mut out = Writer::new(&mut replies, machine::protocol(request.protocol));
             machine::run_read(command, &context, &mut cursor, &mut out)?;
         }

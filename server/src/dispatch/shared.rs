@@ -82,7 +82,9 @@ impl Shared {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let started_at = SystemTime::now();
-        let seconds = started_at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let seconds = started_at
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
         Self {
             stats: Stats::new(parts.registry.entries().len()),
             config: parts.config,
@@ -116,7 +118,8 @@ impl Shared {
 
     /// A number for reads that choose at random; two calls differ.
     pub fn random(&self) -> u64 {
-        self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
+        self.random
+            .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
     }
 
     /// The engine failed under a read: serving on could answer from what is not there.

@@ -54,7 +54,10 @@ pub struct Stats {
 impl Stats {
     /// Counters for so many commands.
     pub fn new(commands: usize) -> Self {
-        Self { commands: (0..commands).map(|_| CommandStats::default()).collect(), ..Self::default() }
+        Self {
+            commands: (0..commands).map(|_| CommandStats::default()).collect(),
+            ..Self::default()
+        }
     }
 
     /// Adds executions of the command with this id.
@@ -70,25 +73,36 @@ impl Stats {
     pub fn add_error(&self, id: Option<usize>, rejected: bool, reply: &[u8]) {
         self.error_replies.fetch_add(1, Ordering::Relaxed);
         if let Some(command) = id.and_then(|id| self.commands.get(id)) {
-            let counter = if rejected { &command.rejected } else { &command.failed };
+            let counter = if rejected {
+                &command.rejected
+            } else {
+                &command.failed
+            };
             counter.fetch_add(1, Ordering::Relaxed);
         }
         let code = reply.strip_prefix(b"-").unwrap_or(reply);
-        let code = code.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+        let code = code
+            .split(|byte| byte.is_ascii_whitespace())
+            .next()
+            .unwrap_or_default();
         let code = String::from_utf8_lossy(code).into_owned();
         let mut errors = self.errors.lock();
         let known = errors.contains_key(&code) || errors.len() < MAX_ERROR_CODES;
-        *errors.entry(if known { code } else { "OTHER".to_owned() }).or_default() += 1;
+        *errors
+            .entry(if known { code } else { "OTHER".to_owned() })
+            .or_default() += 1;
     }
 
     /// The figures of the command with this id.
     pub fn command(&self, id: usize) -> CommandFigures {
-        self.commands.get(id).map_or_else(CommandFigures::default, |command| CommandFigures {
-            calls: command.calls.load(Ordering::Relaxed),
-            usec: command.usec.load(Ordering::Relaxed),
-            rejected: command.rejected.load(Ordering::Relaxed),
-            failed: command.failed.load(Ordering::Relaxed),
-        })
+        self.commands
+            .get(id)
+            .map_or_else(CommandFigures::default, |command| CommandFigures {
+                calls: command.calls.load(Ordering::Relaxed),
+                usec: command.usec.load(Ordering::Relaxed),
+                rejected: command.rejected.load(Ordering::Relaxed),
+                failed: command.failed.load(Ordering::Relaxed),
+            })
     }
 
     /// Error replies by their code.
@@ -99,7 +113,12 @@ impl Stats {
     /// CONFIG RESETSTAT.
     pub fn reset(&self) {
         for command in &self.commands {
-            for counter in [&command.calls, &command.usec, &command.rejected, &command.failed] {
+            for counter in [
+                &command.calls,
+                &command.usec,
+                &command.rejected,
+                &command.failed,
+            ] {
                 counter.store(0, Ordering::Relaxed);
             }
         }

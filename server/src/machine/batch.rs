@@ -63,7 +63,9 @@ impl<'a> Iterator for Batch<'a> {
         if command.is_none() {
             self.rest = &[];
         }
-        Some(command.ok_or_else(|| storage::Error::corrupt("batch of commands", "it ends within a command")))
+        Some(command.ok_or_else(|| {
+            storage::Error::corrupt("batch of commands", "it ends within a command")
+        }))
     }
 }
 
@@ -76,7 +78,9 @@ mod tests {
         let mut bytes = BytesMut::new();
         push(&mut bytes, &[b"SET", b"k", b""]);
         push(&mut bytes, &[b"GET", b"k"]);
-        let commands: Vec<_> = iter(&bytes).map(|args| args.expect("whole").to_vec()).collect();
+        let commands: Vec<_> = iter(&bytes)
+            .map(|args| args.expect("whole").to_vec())
+            .collect();
         assert_eq!(commands, [vec![&b"SET"[..], b"k", b""], vec![b"GET", b"k"]]);
     }
 
@@ -88,7 +92,13 @@ mod tests {
             let commands: Vec<_> = iter(&bytes[..len]).collect();
             assert!(commands.last().expect("one item").is_err(), "{len} bytes");
         }
-        assert!(iter(&[0, 0, 0, 0]).next().expect("one item").is_err(), "a command without a name");
-        assert!(iter(&[255; 8]).next().expect("one item").is_err(), "a giant count allocates nothing");
+        assert!(
+            iter(&[0, 0, 0, 0]).next().expect("one item").is_err(),
+            "a command without a name"
+        );
+        assert!(
+            iter(&[255; 8]).next().expect("one item").is_err(),
+            "a giant count allocates nothing"
+        );
     }
 }

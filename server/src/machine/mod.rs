@@ -71,7 +71,11 @@ impl Machine {
             execute(&mut txn, request, answer, &mut scratch)?;
             if answer {
                 let replies = scratch.split().freeze();
-                responses.push(RaftCmdResponse { header: None, replies, db: request.db });
+                responses.push(RaftCmdResponse {
+                    header: None,
+                    replies,
+                    db: request.db,
+                });
             } else {
                 scratch.clear();
             }
@@ -81,22 +85,40 @@ impl Machine {
 }
 
 /// Executes one connection's batch.
-fn execute(txn: &mut Txn<'_>, request: &Request, answer: bool, replies: &mut BytesMut) -> storage::Result<()> {
+fn execute(
+    txn: &mut Txn<'_>,
+    request: &Request,
+    answer: bool,
+    replies: &mut BytesMut,
+) -> storage::Result<()> {
     txn.select(database(request.db)?);
     let protocol = protocol(request.protocol);
     for args in batch::iter(&request.commands) {
         let args = args?;
         let Lookup::Found { command, args_from } = data_commands().find(&args) else {
-            let name = String::from_utf8_lossy(args.first().copied().unwrap_or_default()).into_owned();
-            return Err(storage::Error::corrupt("batch of commands", format!("{name} is not a data command")));
+            let name =
+                String::from_utf8_lossy(args.first().copied().unwrap_or_default()).into_owned();
+            return Err(storage::Error::corrupt(
+                "batch of commands",
+                format!("{name} is not a data command"),
+            ));
         };
         let mut out = Writer::new(replies, protocol);
         let mark = out.mark();
-        let mut cursor = if args_from == 2 { Args::of_subcommand(&args) } else { Args::new(&args) };
+        let mut cursor = if args_from == 2 {
+            Args::of_subcommand(&args)
+        } else {
+            Args::new(&args)
+        };
         let result = match command.handler {
             DataHandler::Read(_) if !answer => Ok(()),
-            DataHandler::Read(handler) => handler(&ReadContext::new(txn.view(), txn.random()), &mut cursor, &mut out),
-            DataHandler::Write(handler) => handler(&mut WriteContext { txn: &mut *txn }, &mut cursor, &mut out),
+            DataHandler::Read(handler) => {
+                let seed = txn.random();
+                handler(&ReadContext::new(txn.view(), seed), &mut cursor, &mut out)
+            }
+            DataHandler::Write(handler) => {
+                handler(&mut WriteContext { txn: &mut *txn }, &mut cursor, &mut out)
+            }
             DataHandler::Container => Err(CommandError::SYNTAX),
         };
         if let Err(error) = result {
@@ -139,17 +161,26 @@ fn write_error(error: CommandError, out: &mut Writer<'_>) -> storage::Result<()>
 fn delete_expired(txn: &mut Txn<'_>, expired: &DeleteExpired) -> storage::Result<()> {
     for key in &expired.keys {
         txn.select(database(key.db)?);
-        txn.expire_if_due(&key.key, key.expire_at_ms)?;
+        txn.remove_expired(&key.key, key.expire_at_ms)?;
     }
     Ok(())
 }
 
 fn database(db: u32) -> storage::Result<DbIndex> {
-    let known = u8::try_from(db).ok().filter(|db| *db < DB_COUNT).map(DbIndex);
-    known.ok_or_else(|| storage::Error::corrupt("Raft entry", format!("database {db} does not exist")))
+    let known = u8::try_from(db)
+        .ok()
+        .filter(|db| *db < DB_COUNT)
+        .map(DbIndex);
+    known.ok_or_else(|| {
+        storage::Error::corrupt("Raft entry", format!("database {db} does not exist"))
+    })
 }
 
 /// The protocol by its number.
 pub fn protocol(number: u32) -> Protocol {
-    if number == 3 { Protocol::Resp3 } else { Protocol::Resp2 }
+    if number == 3 {
+        Protocol::Resp3
+    } else {
+        Protocol::Resp2
+    }
 }

@@ -34,10 +34,16 @@ impl<H: Copy> Table<H> {
     /// A table of these rows. Two of one name are a mistake of the programmer, and panic.
     pub fn new(rows: impl Iterator<Item = &'static Command<H>>) -> Self {
         let rows: Vec<_> = rows.collect();
-        let mut table = Self { slots: vec![None; (rows.len() * 4).next_power_of_two().max(4)] };
+        let mut table = Self {
+            slots: vec![None; (rows.len() * 4).next_power_of_two().max(4)],
+        };
         for row in rows {
             let name = row.spec.name.as_bytes();
-            assert!(table.by_name(name).is_none(), "two commands are named {}", row.spec.name);
+            assert!(
+                table.by_name(name).is_none(),
+                "two commands are named {}",
+                row.spec.name
+            );
             let mut at = hash(name) as usize & table.mask();
             while table.slots[at].is_some() {
                 at = (at + 1) & table.mask();
@@ -68,13 +74,21 @@ impl<H: Copy> Table<H> {
 
     /// What these arguments ask for.
     pub fn find(&self, args: &[&[u8]]) -> Lookup<H> {
-        let Some(command) = args.first().and_then(|name| self.by_name(name)) else { return Lookup::Unknown };
+        let Some(command) = args.first().and_then(|name| self.by_name(name)) else {
+            return Lookup::Unknown;
+        };
         match args.get(1) {
             Some(name) if !command.subcommands.is_empty() => match command.subcommand(name) {
-                Some(subcommand) => Lookup::Found { command: subcommand, args_from: 2 },
+                Some(subcommand) => Lookup::Found {
+                    command: subcommand,
+                    args_from: 2,
+                },
                 None => Lookup::UnknownSubcommand(command),
             },
-            _ => Lookup::Found { command, args_from: 1 },
+            _ => Lookup::Found {
+                command,
+                args_from: 1,
+            },
         }
     }
 
@@ -93,8 +107,13 @@ fn hash(name: &[u8]) -> u64 {
 
 /// All data commands.
 pub fn data_commands() -> &'static Table<DataHandler> {
-    static TABLE: LazyLock<Table<DataHandler>> =
-        LazyLock::new(|| Table::new(FAMILIES.iter().flat_map(|family: &&'static [DataCommand]| family.iter())));
+    static TABLE: LazyLock<Table<DataHandler>> = LazyLock::new(|| {
+        Table::new(
+            FAMILIES
+                .iter()
+                .flat_map(|family: &&'static [DataCommand]| family.iter()),
+        )
+    });
     &TABLE
 }
 
@@ -118,12 +137,25 @@ mod tests {
     fn every_row_is_in_the_table_and_consistent() {
         for row in FAMILIES.iter().flat_map(|family| family.iter()) {
             let name = row.spec.name;
-            assert_eq!(data_commands().by_name(name.as_bytes()).map(|found| found.spec.name), Some(name));
+            assert_eq!(
+                data_commands()
+                    .by_name(name.as_bytes())
+                    .map(|found| found.spec.name),
+                Some(name)
+            );
             assert_eq!(name, name.to_ascii_lowercase());
             assert_ne!(row.spec.arity, 0, "{name}");
-            assert_eq!(matches!(row.handler, DataHandler::Container), !row.subcommands.is_empty(), "{name}");
+            assert_eq!(
+                matches!(row.handler, DataHandler::Container),
+                !row.subcommands.is_empty(),
+                "{name}"
+            );
             for sub in row.subcommands {
-                assert!(sub.spec.name.starts_with(&format!("{name}|")), "{}", sub.spec.name);
+                assert!(
+                    sub.spec.name.starts_with(&format!("{name}|")),
+                    "{}",
+                    sub.spec.name
+                );
             }
         }
     }

@@ -19,7 +19,11 @@ use crate::session::{Client, Session};
 const KEEP_BYTES: usize = 64 << 10;
 
 /// Serves a connection until either side closes it.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(shared: Arc<Shared>, client: Arc<Client>, stream: S) {
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: Arc<Shared>,
+    client: Arc<Client>,
+    stream: S,
+) {
     let id = client.id;
     let mut connection = Connection::new(shared, client, stream);
     if let Err(error) = connection.run().await {
@@ -49,7 +53,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let session = Session::new(client, !config.requirepass.is_empty());
         drop(config);
         let pipeline = Pipeline::new(limits);
-        Self { shared, session, stream, pipeline, out: BytesMut::new(), tally: Tally::default() }
+        Self {
+            shared,
+            session,
+            stream,
+            pipeline,
+            out: BytesMut::new(),
+            tally: Tally::default(),
+        }
     }
 
     async fn run(&mut self) -> io::Result<()> {
@@ -91,7 +102,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn parse(&mut self) -> Result<(), resp::ProtocolError> {
         // Limits depend on whether a password was given: before that, one request at a time.
-        let most = if self.session.authenticated { usize::MAX } else { 1 };
+        let most = if self.session.authenticated {
+            usize::MAX
+        } else {
+            1
+        };
         self.pipeline.limits_mut().authenticated = self.session.authenticated;
         self.pipeline.parse(most)
     }
@@ -129,7 +144,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 /// Waits no longer than `timeout` seconds for a client that says nothing; 0 is for ever.
-async fn idle_limit(shared: &Shared, read: impl Future<Output = io::Result<usize>>) -> io::Result<usize> {
+async fn idle_limit(
+    shared: &Shared,
+    read: impl Future<Output = io::Result<usize>>,
+) -> io::Result<usize> {
     match shared.config.load().timeout_seconds {
         0 => read.await,
         seconds => tokio::time::timeout(Duration::from_secs(seconds), read)

@@ -50,18 +50,26 @@ impl Listeners {
                 }
             }
         }
-        let unix = (!settings.unixsocket.is_empty()).then(|| bind_unix(settings)).transpose()?;
+        let unix = (!settings.unixsocket.is_empty())
+            .then(|| bind_unix(settings))
+            .transpose()?;
         Ok(Self { tcp, unix })
     }
 
     /// The TCP addresses.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.tcp
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect()
     }
 }
 
 fn is_unavailable(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
+    )
 }
 
 fn bind_tcp(host: &str, settings: &Settings) -> io::Result<std::net::TcpListener> {
@@ -70,8 +78,15 @@ fn bind_tcp(host: &str, settings: &Settings) -> io::Result<std::net::TcpListener
         "::*" => "::",
         host => host,
     };
-    let address = (host, settings.port).to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let address = (host, settings.port)
+        .to_socket_addrs()?
+        .next()
+        .ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -86,13 +101,18 @@ fn bind_unix(settings: &Settings) -> anyhow::Result<std::os::unix::net::UnixList
     let path = &settings.unixsocket;
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot replace the old Unix socket {path}"));
+            return Err(error)
+                .with_context(|| format!("cannot replace the old Unix socket {path}"));
         }
         _ => {}
     }
-    let listener = std::os::unix::net::UnixListener::bind(path).with_context(|| format!("cannot listen on {path}"))?;
+    let listener = std::os::unix::net::UnixListener::bind(path)
+        .with_context(|| format!("cannot listen on {path}"))?;
     if settings.unixsocketperm != 0 {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(settings.unixsocketperm))?;
+        std::fs::set_permissions(
+            path,
+            std::fs::Permissions::from_mode(settings.unixsocketperm),
+        )?;
     }
     listener.set_nonblocking(true)?;
     Ok(listener)
@@ -113,14 +133,21 @@ pub struct IoThreads {
 impl IoThreads {
     /// Starts them.
     pub fn start(shared: &Arc<Shared>, count: usize) -> io::Result<Self> {
-        let mut io_threads = Self { senders: Vec::new(), threads: Vec::new() };
+        let mut io_threads = Self {
+            senders: Vec::new(),
+            threads: Vec::new(),
+        };
         for number in 0..count.max(1) {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             let (sender, receiver) = mpsc::channel(MAX_HANDOVERS);
             let shared = Arc::clone(shared);
-            let thread = std::thread::Builder::new().name(format!("io-{number}")).spawn(move || {
-                LocalSet::new().block_on(&runtime, serve_all(shared, receiver));
-            })?;
+            let thread = std::thread::Builder::new()
+                .name(format!("io-{number}"))
+                .spawn(move || {
+                    LocalSet::new().block_on(&runtime, serve_all(shared, receiver));
+                })?;
             io_threads.senders.push(sender);
             io_threads.threads.push(thread);
         }
@@ -194,7 +221,9 @@ fn begin(shared: &Arc<Shared>, accepted: Accepted) -> io::Result<()> {
         Accepted::Unix(stream) => {
             let stream = UnixStream::from_std(stream)?;
             let path = shared.config.load().unixsocket.clone();
-            let client = shared.clients.add(format!("{path}:0"), format!("{path}:0"), true, true);
+            let client = shared
+                .clients
+                .add(format!("{path}:0"), format!("{path}:0"), true, true);
             tokio::task::spawn_local(connection::serve(Arc::clone(shared), client, stream));
         }
     }
@@ -204,11 +233,17 @@ fn begin(shared: &Arc<Shared>, accepted: Accepted) -> io::Result<()> {
 fn is_loopback(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_loopback(),
-        IpAddr::V6(address) => address.is_loopback() || address.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback())
+        }
     }
 }
 
-async fn accept_tcp(shared: Arc<Shared>, listener: TcpListener, senders: Vec<mpsc::Sender<Accepted>>) {
+async fn accept_tcp(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    senders: Vec<mpsc::Sender<Accepted>>,
+) {
     let mut turn = 0;
     loop {
         match listener.accept().await {
@@ -224,7 +259,11 @@ async fn accept_tcp(shared: Arc<Shared>, listener: TcpListener, senders: Vec<mps
     }
 }
 
-async fn accept_unix(shared: Arc<Shared>, listener: UnixListener, senders: Vec<mpsc::Sender<Accepted>>) {
+async fn accept_unix(
+    shared: Arc<Shared>,
+    listener: UnixListener,
+    senders: Vec<mpsc::Sender<Accepted>>,
+) {
     let mut turn = 0;
     loop {
         match listener.accept().await {
@@ -249,8 +288,15 @@ async fn hand_over(senders: &[mpsc::Sender<Accepted>], turn: &mut usize, accepte
 }
 
 /// Lets a connection in, or tells it why not.
-async fn admit<S: tokio::io::AsyncWrite + Unpin>(shared: &Shared, mut stream: S, from: Option<IpAddr>) -> Option<S> {
-    shared.stats.connections_received.fetch_add(1, Ordering::Relaxed);
+async fn admit<S: tokio::io::AsyncWrite + Unpin>(
+    shared: &Shared,
+    mut stream: S,
+    from: Option<IpAddr>,
+) -> Option<S> {
+    shared
+        .stats
+        .connections_received
+        .fetch_add(1, Ordering::Relaxed);
     let config = shared.config.load();
     let refusal = if shared.clients.len() as u64 >= config.maxclients {
         Some("-ERR max number of clients reached\r\n")
@@ -268,8 +314,13 @@ async fn admit<S: tokio::io::AsyncWrite + Unpin>(shared: &Shared, mut stream: S,
         None
     };
     drop(config);
-    let Some(text) = refusal else { return Some(stream) };
-    shared.stats.rejected_connections.fetch_add(1, Ordering::Relaxed);
+    let Some(text) = refusal else {
+        return Some(stream);
+    };
+    shared
+        .stats
+        .rejected_connections
+        .fetch_add(1, Ordering::Relaxed);
     // The client may be gone; it is refused either way.
     let _ = stream.write_all(text.as_bytes()).await;
     None

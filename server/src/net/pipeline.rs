@@ -43,7 +43,10 @@ impl Pipeline {
 
     /// Where to read into.
     pub(super) fn space(&mut self) -> &mut BytesMut {
-        let needed = self.parser.needed(self.buffer.len()).clamp(READ_BYTES, MAX_RESERVE_BYTES);
+        let needed = self
+            .parser
+            .needed(self.buffer.len())
+            .clamp(READ_BYTES, MAX_RESERVE_BYTES);
         if self.buffer.capacity() - self.buffer.len() < READ_BYTES.min(needed) {
             self.buffer.reserve(needed);
         }
@@ -57,7 +60,11 @@ impl Pipeline {
 
     /// Parses up to `most` requests. An error stands after the requests that were found before it.
     pub(super) fn parse(&mut self, most: usize) -> Result<(), ProtocolError> {
-        debug_assert_eq!((self.count, self.consumed), (0, 0), "the last round is finished");
+        debug_assert_eq!(
+            (self.count, self.consumed),
+            (0, 0),
+            "the last round is finished"
+        );
         while self.count < most.min(MAX_REQUESTS_PER_ROUND) {
             if self.count == self.requests.len() {
                 self.requests.push((0, Request::new()));

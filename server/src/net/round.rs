@@ -57,7 +57,9 @@ impl Round<'_> {
                     };
                     continue;
                 }
-                Next::Session(entry, command, first) => self.run_session(entry, command, first, &args),
+                Next::Session(entry, command, first) => {
+                    self.run_session(entry, command, first, &args)
+                }
                 Next::Admin(entry, command) => self.run_admin(entry, command, &args).await,
                 Next::Refused(error) => self.refuse(&shared, &args, &error),
             }
@@ -72,7 +74,10 @@ impl Round<'_> {
         match gates::pass(&shared.registry, self.session, args) {
             Err(error) => Next::Refused(error),
             Ok((entry, first)) => match entry.runs {
-                Runs::Data(DataCommand { handler: DataHandler::Write(_), .. }) => Next::Write,
+                Runs::Data(DataCommand {
+                    handler: DataHandler::Write(_),
+                    ..
+                }) => Next::Write,
                 Runs::Data(_) => Next::Read(entry, first),
                 Runs::Session(command) => Next::Session(entry, command, first),
                 Runs::Admin(command) => Next::Admin(entry, command),
@@ -90,19 +95,32 @@ impl Round<'_> {
         let now_ms = shared.router.now_ms();
         let mut tally = Vec::new();
         let dataset = shared.machine.dataset().read();
-        while done < READS_PER_LOCK && from + done < self.pipeline.len() && self.out.len() < FLUSH_BYTES {
+        while done < READS_PER_LOCK
+            && from + done < self.pipeline.len()
+            && self.out.len() < FLUSH_BYTES
+        {
             let args = self.pipeline.args(from + done);
-            let Next::Read(entry, first) = self.gate(shared, &args) else { break };
-            let Runs::Data(command) = entry.runs else { break };
+            let Next::Read(entry, first) = self.gate(shared, &args) else {
+                break;
+            };
+            let Runs::Data(command) = entry.runs else {
+                break;
+            };
             let before = self.out.len();
             let context = ReadContext::new(dataset.view(self.session.db, now_ms), shared.random());
-            let mut cursor = if first == 2 { Args::of_subcommand(&args) } else { Args::new(&args) };
+            let mut cursor = if first == 2 {
+                Args::of_subcommand(&args)
+            } else {
+                Args::new(&args)
+            };
             let mut out = Writer::new(self.out, self.session.protocol);
             if let Err(error) = machine::run_read(command, &context, &mut cursor, &mut out) {
                 shared.fatal(&error);
             }
             if self.out[before..].starts_with(b"-") {
-                shared.stats.add_error(Some(entry.id), false, &self.out[before..]);
+                shared
+                    .stats
+                    .add_error(Some(entry.id), false, &self.out[before..]);
             }
             self.apply_reply_mode(before);
             count(&mut tally, entry.id, &mut started);
@@ -129,12 +147,19 @@ impl Round<'_> {
         while at < self.pipeline.len() {
             let args = self.pipeline.args(at);
             let (id, writes) = match gates::pass(&shared.registry, self.session, &args) {
-                Ok((Entry { id, runs: Runs::Data(command), .. }, _)) => {
-                    (*id, matches!(command.handler, DataHandler::Write(_)))
-                }
+                Ok((
+                    Entry {
+                        id,
+                        runs: Runs::Data(command),
+                        ..
+                    },
+                    _,
+                )) => (*id, matches!(command.handler, DataHandler::Write(_))),
                 _ => break,
             };
-            if builder.is_full_for(&args) {
+            // A reply that is not sent must be told apart from the next one's.
+            let alone = self.session.reply != ReplyMode::On && at > from;
+            if alone || builder.is_full_for(&args) {
                 break;
             }
             builder.push(&args, writes);
@@ -144,16 +169,27 @@ impl Round<'_> {
         let segment = builder.finish(self.session.db, self.session.protocol);
         let mark = self.out.len();
         match routing::run(shared, &segment).await {
-            Ok(replies) if self.session.reply == ReplyMode::On => self.out.extend_from_slice(&replies),
-            // Replies to be dropped need not be told apart, but for one to be skipped.
-            Ok(replies) => self.keep_some(&replies, segment.commands),
+            Ok(replies) if self.session.reply == ReplyMode::On => {
+                self.out.extend_from_slice(&replies)
+            }
+            // The reply of the one command of this segment.
+            Ok(replies) => {
+                self.out.extend_from_slice(&replies);
+                self.apply_reply_mode(mark);
+            }
             Err(failure) => {
-                outcome::write(&failure, segment.commands, &mut Writer::new(self.out, self.session.protocol));
+                outcome::write(
+                    &failure,
+                    segment.commands,
+                    &mut Writer::new(self.out, self.session.protocol),
+                );
                 self.apply_reply_mode(mark);
             }
         }
         if self.out[mark..].starts_with(b"-") {
-            shared.stats.add_error(ids.first().copied(), false, &self.out[mark..]);
+            shared
+                .stats
+                .add_error(ids.first().copied(), false, &self.out[mark..]);
         }
         let usec = started.elapsed().as_micros() as u64 / ids.len().max(1) as u64;
         for id in ids {
@@ -162,23 +198,20 @@ impl Round<'_> {
         at
     }
 
-    /// CLIENT REPLY SKIP before a segment of several commands: the first reply is dropped, the others are sent.
-    fn keep_some(&mut self, replies: &[u8], commands: usize) {
-        match self.session.reply {
-            ReplyMode::Skip | ReplyMode::SkipNext => {
-                let first = if commands == 1 { replies.len() } else { resp::reply_len(replies).unwrap_or(replies.len()) };
-                self.out.extend_from_slice(&replies[first..]);
-                self.session.reply = ReplyMode::On;
-            }
-            ReplyMode::On => self.out.extend_from_slice(replies),
-            ReplyMode::Off => {}
-        }
-    }
-
-    fn run_session(&mut self, entry: &Entry, command: &SessionCommand, first: usize, args: &[&[u8]]) {
+    fn run_session(
+        &mut self,
+        entry: &Entry,
+        command: &SessionCommand,
+        first: usize,
+        args: &[&[u8]],
+    ) {
         let started = Instant::now();
         let mark = self.out.len();
-        let mut cursor = if first == 2 { Args::of_subcommand(args) } else { Args::new(args) };
+        let mut cursor = if first == 2 {
+            Args::of_subcommand(args)
+        } else {
+            Args::new(args)
+        };
         let mut out = Writer::new(self.out, self.session.protocol);
         let result = (command.handler)(self.session, self.shared, &mut cursor, &mut out);
         self.finish_command(entry, result, mark, started);
@@ -195,23 +228,41 @@ impl Round<'_> {
             db: self.session.db,
             is_local: self.session.client.is_local,
         };
-        let result = (command.handler)(call).await.map(|reply| self.out.extend_from_slice(&reply));
+        let result = (command.handler)(call)
+            .await
+            .map(|reply| self.out.extend_from_slice(&reply));
         self.finish_command(entry, result, mark, started);
     }
 
-    fn finish_command(&mut self, entry: &Entry, result: CommandResult, mark: usize, started: Instant) {
+    fn finish_command(
+        &mut self,
+        entry: &Entry,
+        result: CommandResult,
+        mark: usize,
+        started: Instant,
+    ) {
         if let Err(error) = result {
             self.out.truncate(mark);
             self.write_error(&error);
-            self.shared.stats.add_error(Some(entry.id), false, &self.out[mark..]);
+            self.shared
+                .stats
+                .add_error(Some(entry.id), false, &self.out[mark..]);
         }
-        self.tally.count(&self.shared.stats, entry.id, 1, started.elapsed().as_micros() as u64);
+        self.tally.count(
+            &self.shared.stats,
+            entry.id,
+            1,
+            started.elapsed().as_micros() as u64,
+        );
     }
 
     fn refuse(&mut self, shared: &Shared, args: &[&[u8]], error: &CommandError) {
         let mark = self.out.len();
         self.write_error(error);
-        let id = args.first().and_then(|name| shared.registry.by_name(name)).map(|entry| entry.id);
+        let id = args
+            .first()
+            .and_then(|name| shared.registry.by_name(name))
+            .map(|entry| entry.id);
         shared.stats.add_error(id, true, &self.out[mark..]);
     }
 
@@ -257,6 +308,12 @@ fn count(tally: &mut Vec<(usize, u64, u64)>, id: usize, started: &mut Instant) {
 
 /// Adds what a round moved.
 pub(super) fn note_bytes(shared: &Shared, received: usize, sent: usize) {
-    shared.stats.net_input_bytes.fetch_add(received as u64, Ordering::Relaxed);
-    shared.stats.net_output_bytes.fetch_add(sent as u64, Ordering::Relaxed);
+    shared
+        .stats
+        .net_input_bytes
+        .fetch_add(received as u64, Ordering::Relaxed);
+    shared
+        .stats
+        .net_output_bytes
+        .fetch_add(sent as u64, Ordering::Relaxed);
 }

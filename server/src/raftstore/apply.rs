@@ -13,7 +13,7 @@ use storage::proto::command::{RaftCmdResponse, ResponseHeader};
 use super::checkpoint::CheckpointJob;
 use super::error::Result;
 use super::inbox::{Inbox, StoreMessage};
-use super::store::{fatal, StoreOptions};
+use super::store::{StoreOptions, fatal};
 use crate::machine::Machine;
 
 /// Told the outcome of a proposal, exactly once, on the store thread or the apply worker: it must not block.
@@ -59,15 +59,28 @@ impl ApplyTask {
         for CommittedEntry { entry, callbacks } in self.entries {
             let (index, term) = (LogIndex(entry.index), Term(entry.term));
             if entry.get_entry_type() != EntryType::EntryNormal {
-                return Err(storage::Error::corrupt("Raft entry", format!("a membership change at {index}")));
+                return Err(storage::Error::corrupt(
+                    "Raft entry",
+                    format!("a membership change at {index}"),
+                ));
             }
             let (responses, now_ms) = {
                 let mut dataset = machine.dataset().write();
-                let responses = machine.apply(&mut dataset, index, term, &entry.data, !callbacks.is_empty())?;
+                let responses = machine.apply(
+                    &mut dataset,
+                    index,
+                    term,
+                    &entry.data,
+                    !callbacks.is_empty(),
+                )?;
                 (responses, dataset.now_ms())
             };
             if !callbacks.is_empty() && responses.len() != callbacks.len() {
-                let detail = format!("{} answers to {} requests at {index}", responses.len(), callbacks.len());
+                let detail = format!(
+                    "{} answers to {} requests at {index}",
+                    responses.len(),
+                    callbacks.len()
+                );
                 return Err(storage::Error::corrupt("Raft entry", detail));
             }
             for (mut response, callback) in responses.into_iter().zip(callbacks) {
@@ -81,8 +94,11 @@ impl ApplyTask {
 }
 
 /// Notes in a response the term that it was executed in, so that whoever passes it on can tell a deposed leader's answer.
-pub fn bind_resp_term(response: &mut RaftCmdResponse, term: Term) {
-    response.header.get_or_insert_with(ResponseHeader::default).term = term.get();
+pub(super) fn bind_resp_term(response: &mut RaftCmdResponse, term: Term) {
+    response
+        .header
+        .get_or_insert_with(ResponseHeader::default)
+        .term = term.get();
 }
 
 /// What the apply worker is told.
@@ -155,12 +171,16 @@ impl ApplyWorker {
     fn handle(&mut self, message: ApplyMessage) {
         match message {
             ApplyMessage::Task(task) => match task.execute(&self.machine) {
-                Ok(Some(Applied { index, now_ms })) => self.store.push(StoreMessage::Applied { index, now_ms }),
+                Ok(Some(Applied { index, now_ms })) => {
+                    self.store.push(StoreMessage::Applied { index, now_ms })
+                }
                 Ok(None) => {}
                 Err(error) => fatal("cannot apply a committed entry", &error),
             },
             ApplyMessage::CheckpointDone(done) => self.on_checkpoint_done(done),
-            ApplyMessage::Checkpoint(callback) if self.checkpointing => self.waiting.next_checkpoint.push(callback),
+            ApplyMessage::Checkpoint(callback) if self.checkpointing => {
+                self.waiting.next_checkpoint.push(callback)
+            }
             ApplyMessage::Checkpoint(callback) => {
                 self.waiting.checkpoint.push(callback);
                 self.start_checkpoint();
@@ -194,7 +214,16 @@ impl ApplyWorker {
             }
         }
         busy |= dataset.drop_cold(UPKEEP_BUDGET) > 0;
+        let garbage = dataset.take_garbage();
         drop(dataset);
+        if !garbage.is_empty()
+            && self
+                .checkpoints
+                .send(CheckpointJob::Garbage(garbage))
+                .is_err()
+        {
+            tracing::debug!("the checkpoint thread has stopped");
+        }
         self.loading = self.loading && busy;
         busy
     }
@@ -207,7 +236,8 @@ impl ApplyWorker {
             let dataset = self.dataset().read();
             (dataset.write_set_bytes(), dataset.write_set_records())
         };
-        let aged = records > 0 && self.last_checkpoint.elapsed() >= self.options.checkpoint_interval;
+        let aged =
+            records > 0 && self.last_checkpoint.elapsed() >= self.options.checkpoint_interval;
         if bytes >= self.options.checkpoint_bytes || aged {
             self.start_checkpoint();
         }
@@ -218,7 +248,11 @@ impl ApplyWorker {
         match frozen {
             Some(checkpoint) => {
                 self.checkpointing = true;
-                if self.checkpoints.send(CheckpointJob(checkpoint)).is_err() {
+                if self
+                    .checkpoints
+                    .send(CheckpointJob::Checkpoint(checkpoint))
+                    .is_err()
+                {
                     tracing::debug!("the checkpoint thread has stopped");
                 }
             }

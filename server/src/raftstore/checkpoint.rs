@@ -1,21 +1,33 @@
-//! The checkpoint thread: one sorted ingestion into the kv engine at a time, in the background.
+//! The checkpoint thread: what takes long and need not be waited for.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
-use storage::dataset::Checkpoint;
+use storage::dataset::{Checkpoint, Garbage};
 use storage::engine::Engine;
 
 use super::apply::ApplyMessage;
 use super::store::fatal;
 
-/// A frozen write set to be made durable.
-pub(super) struct CheckpointJob(pub(super) Checkpoint);
+/// A job of the checkpoint thread.
+pub(super) enum CheckpointJob {
+    /// A frozen write set to be made durable by one sorted ingestion into the kv engine.
+    Checkpoint(Checkpoint),
+    /// What a flush left behind, to be freed.
+    Garbage(Vec<Garbage>),
+}
 
 /// Runs until the apply worker, which sends the jobs, is gone.
 pub(super) fn run(jobs: Receiver<CheckpointJob>, kv: Arc<dyn Engine>, apply: Sender<ApplyMessage>) {
-    for CheckpointJob(checkpoint) in jobs {
+    for job in jobs {
+        let checkpoint = match job {
+            CheckpointJob::Checkpoint(checkpoint) => checkpoint,
+            CheckpointJob::Garbage(garbage) => {
+                drop(garbage);
+                continue;
+            }
+        };
         let started = Instant::now();
         match checkpoint.run(kv.as_ref()) {
             Ok(done) => {

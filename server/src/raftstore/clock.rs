@@ -10,7 +10,9 @@ pub fn monotonic_ns() -> u64 {
 
 /// Milliseconds of Unix time. May jump; whatever needs monotony makes it so.
 pub fn wall_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
 }
 
 /// One reading of both clocks.
@@ -25,6 +27,9 @@ pub struct Now {
 impl Now {
     /// Reads both clocks.
     pub fn read() -> Self {
-        Self { monotonic_ns: monotonic_ns(), wall_ms: wall_ms() }
+        Self {
+            monotonic_ns: monotonic_ns(),
+            wall_ms: wall_ms(),
+        }
     }
 }

@@ -24,7 +24,12 @@ impl Peer {
     /// The index that every other Peer has. Only the leader knows; a follower keeps what its retention allows, because it
     /// may have to serve the others when it leads.
     fn needed_by_all(&self) -> LogIndex {
-        let others = self.raw.raft.prs().iter().filter(|(id, _)| **id != self.config.peer.get());
+        let others = self
+            .raw
+            .raft
+            .prs()
+            .iter()
+            .filter(|(id, _)| **id != self.config.peer.get());
         let slowest = others.map(|(_, progress)| progress.matched).min();
         match slowest {
             None => LogIndex(u64::MAX),

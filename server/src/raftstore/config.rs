@@ -5,7 +5,7 @@ use storage::ids::{LogIndex, PeerId, RegionId, StoreId};
 use super::lease::LEASE_MARGIN_PERCENT;
 
 /// Bytes of one coalesced entry: what waits beyond it goes into the next. Keeps an apply under the exclusive lock short.
-pub const MAX_ENTRY_BYTES: usize = 256 << 10;
+pub(super) const MAX_ENTRY_BYTES: usize = 256 << 10;
 
 /// Bytes of entries in one append message.
 const MAX_APPEND_BYTES: u64 = 1 << 20;

@@ -51,7 +51,8 @@ impl Inbox {
         let mut waiting = self.waiting.lock();
         if matches!(message, StoreMessage::Step(..)) {
             if waiting.raft_messages >= MAX_WAITING_RAFT_MESSAGES {
-                metrics::counter!("tinykv_raft_messages_dropped_total", "why" => "inbox full").increment(1);
+                metrics::counter!("tinykv_raft_messages_dropped_total", "why" => "inbox full")
+                    .increment(1);
                 return;
             }
             waiting.raft_messages += 1;

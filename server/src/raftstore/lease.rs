@@ -18,7 +18,7 @@ use storage::ids::PeerId;
 use super::clock::monotonic_ns;
 
 /// The part of the shortest election time-out that a lease may last; the rest is for clocks of different speed.
-pub const LEASE_MARGIN_PERCENT: u64 = 85;
+pub(super) const LEASE_MARGIN_PERCENT: u64 = 85;
 
 /// Until when this Store may answer reads of the Region on its own. Shared with every connection.
 #[derive(Debug, Default)]
@@ -69,7 +69,11 @@ impl Echoes {
             .iter()
             .map(|&voter| {
                 let voter = PeerId(voter);
-                if voter == me { now_ns } else { self.newest_ns.get(&voter).copied().unwrap_or(0) }
+                if voter == me {
+                    now_ns
+                } else {
+                    self.newest_ns.get(&voter).copied().unwrap_or(0)
+                }
             })
             .collect();
         stamps.sort_unstable_by(|a, b| b.cmp(a));
@@ -91,7 +95,11 @@ mod tests {
         echoes.record(PeerId(3), 70);
         assert_eq!(echoes.quorum_ns(&voters, PeerId(1), 100), Some(50));
         echoes.record(PeerId(2), 40);
-        assert_eq!(echoes.quorum_ns(&voters, PeerId(1), 100), Some(50), "an old echo does not shorten");
+        assert_eq!(
+            echoes.quorum_ns(&voters, PeerId(1), 100),
+            Some(50),
+            "an old echo does not shorten"
+        );
         assert_eq!(echoes.quorum_ns(&[1], PeerId(1), 100), Some(100));
         assert_eq!(echoes.quorum_ns(&[], PeerId(1), 100), None);
     }

@@ -19,10 +19,14 @@ impl Drain for TracingDrain {
 
     fn log(&self, record: &Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
         let enabled = match record.level() {
-            slog::Level::Critical | slog::Level::Error => tracing::enabled!(target: "raft", tracing::Level::ERROR),
+            slog::Level::Critical | slog::Level::Error => {
+                tracing::enabled!(target: "raft", tracing::Level::ERROR)
+            }
             slog::Level::Warning => tracing::enabled!(target: "raft", tracing::Level::WARN),
             slog::Level::Info => tracing::enabled!(target: "raft", tracing::Level::DEBUG),
-            slog::Level::Debug | slog::Level::Trace => tracing::enabled!(target: "raft", tracing::Level::TRACE),
+            slog::Level::Debug | slog::Level::Trace => {
+                tracing::enabled!(target: "raft", tracing::Level::TRACE)
+            }
         };
         if !enabled {
             return Ok(());

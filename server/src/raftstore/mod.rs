@@ -53,7 +53,7 @@ mod router;
 mod status;
 mod store;
 
-pub use apply::{ApplyTask, Callback, CommittedEntry, ReadCallback};
+pub use apply::{Applied, ApplyTask, Callback, CommittedEntry, OpenDataset, ReadCallback};
 pub use config::PeerConfig;
 pub use error::{Error, Result};
 pub use lease::Lease;
@@ -62,4 +62,4 @@ pub use propose::{Proposal, Work};
 pub use ready::Outbox;
 pub use router::RaftRouter;
 pub use status::{PeerProgress, Role, Status};
-pub use store::{Store, StoreOptions, StoreTransport};
+pub use store::{Store, StoreOptions, StoreTransport, fatal};

@@ -85,10 +85,19 @@ pub struct Peer {
 impl Peer {
     /// A Peer over an opened `storage`, whose applied index is that of the checkpoint. The only voter of a Region
     /// campaigns at once.
-    pub fn new(config: PeerConfig, storage: PeerStorage, lease: Arc<Lease>, now: Now) -> raft::Result<Self> {
+    pub fn new(
+        config: PeerConfig,
+        storage: PeerStorage,
+        lease: Arc<Lease>,
+        now: Now,
+    ) -> raft::Result<Self> {
         let applied = storage.applied_index();
         let raw = RawNode::new(&config.raft(applied), storage, &raft_logger())?;
-        let seen = Seen { role: raw.raft.state, term: raw.raft.term, leader: raw.raft.leader_id };
+        let seen = Seen {
+            role: raw.raft.state,
+            term: raw.raft.term,
+            leader: raw.raft.leader_id,
+        };
         let mut peer = Self {
             votes_refused_until_ns: now.monotonic_ns + config.loyalty_ns(),
             raw,
@@ -166,7 +175,10 @@ impl Peer {
     pub fn tick(&mut self, now: Now) {
         self.raw.tick();
         self.observe(now);
-        if self.stale_deadline_ns.is_some_and(|deadline| now.monotonic_ns >= deadline) {
+        if self
+            .stale_deadline_ns
+            .is_some_and(|deadline| now.monotonic_ns >= deadline)
+        {
             self.stale_deadline_ns = None;
             for callback in self.pending.drain(..).flat_map(|pending| pending.callbacks) {
                 callback(Err(Error::StaleCommand));
@@ -184,8 +196,12 @@ impl Peer {
         if message.to_peer.as_ref().map(|peer| peer.id) != Some(self.config.peer.get()) {
             return Step::Ignored("for another Peer");
         }
-        let Some(inner) = message.message else { return Step::Ignored("without content") };
-        let Ok(inner) = raft::eraftpb::Message::try_from(inner) else { return Step::Ignored("of an unknown kind") };
+        let Some(inner) = message.message else {
+            return Step::Ignored("without content");
+        };
+        let Ok(inner) = raft::eraftpb::Message::try_from(inner) else {
+            return Step::Ignored("of an unknown kind");
+        };
         let (from, term, kind) = (inner.from, inner.term, inner.get_msg_type());
         if raft::raw_node::is_local_msg(kind) {
             return Step::Ignored("of a local kind");
@@ -200,7 +216,9 @@ impl Peer {
             self.suspend_lease();
         }
         if kind == MessageType::MsgSnapshot {
-            let Some(file) = file else { return Step::Ignored("a snapshot without its file") };
+            let Some(file) = file else {
+                return Step::Ignored("a snapshot without its file");
+            };
             self.raw.mut_store().receive(file);
         }
         if self.raw.step(inner).is_err() {
@@ -240,15 +258,26 @@ impl Peer {
     /// A snapshot to this Store arrived whole, or did not.
     pub fn report_snapshot(&mut self, store: StoreId, ok: bool) {
         if let Some(peer) = self.peer_on(store) {
-            let status = if ok { raft::SnapshotStatus::Finish } else { raft::SnapshotStatus::Failure };
+            let status = if ok {
+                raft::SnapshotStatus::Finish
+            } else {
+                raft::SnapshotStatus::Failure
+            };
             self.raw.report_snapshot(peer.get(), status);
         }
     }
 
     /// The apply worker has executed everything up to `index`; `now_ms` is the Region's logical time there.
     pub fn on_applied(&mut self, index: LogIndex, now_ms: u64, now: Now) {
-        assert!(index >= self.applied, "applied went back from {} to {index}", self.applied);
-        assert!(index.get() <= self.raw.raft.raft_log.committed, "applied {index} is not committed");
+        assert!(
+            index >= self.applied,
+            "applied went back from {} to {index}",
+            self.applied
+        );
+        assert!(
+            index.get() <= self.raw.raft.raft_log.committed,
+            "applied {index} is not committed"
+        );
         if index == self.applied {
             return;
         }
@@ -311,7 +340,11 @@ impl Peer {
     /// What must follow every call into Raft: notices a change of role, term or leader.
     pub(super) fn observe(&mut self, now: Now) {
         let raft = &self.raw.raft;
-        let seen = Seen { role: raft.state, term: raft.term, leader: raft.leader_id };
+        let seen = Seen {
+            role: raft.state,
+            term: raft.term,
+            leader: raft.leader_id,
+        };
         if seen == self.seen {
             self.keep_election_timeout();
             return;
@@ -347,7 +380,11 @@ impl Peer {
     }
 
     fn note_probe(&mut self, from: u64, term: u64, kind: MessageType, probe_ns: u64) {
-        let leads = [MessageType::MsgAppend, MessageType::MsgHeartbeat, MessageType::MsgSnapshot];
+        let leads = [
+            MessageType::MsgAppend,
+            MessageType::MsgHeartbeat,
+            MessageType::MsgSnapshot,
+        ];
         let raft = &self.raw.raft;
         if probe_ns == 0 || !leads.contains(&kind) || term != raft.term || raft.leader_id != from {
             return;
@@ -362,10 +399,14 @@ impl Peer {
     pub(super) fn stamps(&self, message: &raft::eraftpb::Message, now: Now) -> (u64, u64) {
         match message.get_msg_type() {
             MessageType::MsgAppend | MessageType::MsgHeartbeat => (now.monotonic_ns, 0),
-            MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse => match self.heard {
-                Some((term, from, newest)) if (term, from) == (message.term, message.to) => (0, newest),
-                _ => (0, 0),
-            },
+            MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse => {
+                match self.heard {
+                    Some((term, from, newest)) if (term, from) == (message.term, message.to) => {
+                        (0, newest)
+                    }
+                    _ => (0, 0),
+                }
+            }
             _ => (0, 0),
         }
     }
@@ -390,8 +431,14 @@ impl Peer {
             return;
         }
         let me = self.config.peer;
-        let incoming = self.echoes.quorum_ns(&conf.voters, me, now.monotonic_ns).unwrap_or(0);
-        let outgoing = self.echoes.quorum_ns(&conf.voters_outgoing, me, now.monotonic_ns).unwrap_or(u64::MAX);
+        let incoming = self
+            .echoes
+            .quorum_ns(&conf.voters, me, now.monotonic_ns)
+            .unwrap_or(0);
+        let outgoing = self
+            .echoes
+            .quorum_ns(&conf.voters_outgoing, me, now.monotonic_ns)
+            .unwrap_or(u64::MAX);
         match incoming.min(outgoing) {
             0 => self.lease.set(0),
             heard_ns => self.lease.set(heard_ns + self.config.lease_ns()),
@@ -430,11 +477,17 @@ impl Peer {
     }
 
     pub(super) fn store_of(&self, peer: u64) -> Option<StoreId> {
-        self.peers().iter().find(|candidate| candidate.id == peer).map(|peer| StoreId(peer.store_id))
+        self.peers()
+            .iter()
+            .find(|candidate| candidate.id == peer)
+            .map(|peer| StoreId(peer.store_id))
     }
 
     fn peer_on(&self, store: StoreId) -> Option<PeerId> {
-        self.peers().iter().find(|candidate| candidate.store_id == store.get()).map(|peer| PeerId(peer.id))
+        self.peers()
+            .iter()
+            .find(|candidate| candidate.store_id == store.get())
+            .map(|peer| PeerId(peer.id))
     }
 }
 

@@ -43,7 +43,12 @@ impl Peer {
     /// refused through its own callback.
     pub fn propose_raft_command(&mut self, proposals: Vec<Proposal>, now: Now) {
         let mut coalesced = Coalesced::default();
-        for Proposal { header, request, callback } in proposals {
+        for Proposal {
+            header,
+            request,
+            callback,
+        } in proposals
+        {
             if let Err(error) = self.check_proposal(&header) {
                 callback(Err(error));
                 continue;
@@ -79,7 +84,9 @@ impl Peer {
             return Err(Error::RegionNotFound);
         }
         if !self.is_leader() {
-            return Err(Error::NotLeader { leader: self.other_leader() });
+            return Err(Error::NotLeader {
+                leader: self.other_leader(),
+            });
         }
         if header.epoch.is_some() && header.epoch != self.raw.store().region().epoch {
             return Err(Error::EpochNotMatch);
@@ -95,10 +102,16 @@ impl Peer {
 
     /// The leader that this Peer knows, unless it is itself.
     fn other_leader(&self) -> Option<StoreId> {
-        self.leader_store().filter(|&store| store != self.config.store)
+        self.leader_store()
+            .filter(|&store| store != self.config.store)
     }
 
-    fn propose_entry(&mut self, coalesced: Coalesced, delete_expired: Option<DeleteExpired>, now: Now) {
+    fn propose_entry(
+        &mut self,
+        coalesced: Coalesced,
+        delete_expired: Option<DeleteExpired>,
+        now: Now,
+    ) {
         let index = LogIndex(self.raw.raft.raft_log.last_index()).next();
         let data = RaftCmdRequest {
             header: Some(self.stamp(index, now)),
@@ -107,7 +120,10 @@ impl Peer {
         };
         let mut encoded = Vec::with_capacity(HEADER_BYTES + data.encoded_len());
         let outcome = match data.encode(&mut encoded) {
-            Ok(()) => self.raw.propose(Vec::new(), encoded).map_err(|_| Error::ProposalDropped),
+            Ok(()) => self
+                .raw
+                .propose(Vec::new(), encoded)
+                .map_err(|_| Error::ProposalDropped),
             // Encoding into a Vec fails only when the message does not fit the address space.
             Err(_) => Err(Error::Busy),
         };
@@ -117,9 +133,17 @@ impl Peer {
             }
             return;
         }
-        assert_eq!(self.raw.raft.raft_log.last_index(), index.get(), "Raft accepted a proposal without appending it");
+        assert_eq!(
+            self.raw.raft.raft_log.last_index(),
+            index.get(),
+            "Raft accepted a proposal without appending it"
+        );
         if !coalesced.callbacks.is_empty() {
-            self.pending.push_back(Pending { index, term: self.term(), callbacks: coalesced.callbacks });
+            self.pending.push_back(Pending {
+                index,
+                term: self.term(),
+                callbacks: coalesced.callbacks,
+            });
         }
     }
 
@@ -128,7 +152,10 @@ impl Peer {
         self.last_now_ms = self.last_now_ms.max(now.wall_ms);
         RequestHeader {
             region_id: self.config.region.get(),
-            peer: Some(pb::Peer { id: self.config.peer.get(), store_id: self.config.store.get() }),
+            peer: Some(pb::Peer {
+                id: self.config.peer.get(),
+                store_id: self.config.store.get(),
+            }),
             epoch: self.raw.store().region().epoch,
             term: self.raw.raft.term,
             now_ms: self.last_now_ms,
@@ -138,12 +165,18 @@ impl Peer {
 
     /// The callbacks that were proposed with the entry at (`index`, `term`). Whatever was proposed at or before `index` in
     /// another term has lost its place in the log: its outcome is unknown to this Peer.
-    pub(super) fn take_callbacks(&mut self, index: LogIndex, term: storage::ids::Term) -> Vec<Callback> {
+    pub(super) fn take_callbacks(
+        &mut self,
+        index: LogIndex,
+        term: storage::ids::Term,
+    ) -> Vec<Callback> {
         while let Some(front) = self.pending.front() {
             if front.index > index {
                 break;
             }
-            let Some(front) = self.pending.pop_front() else { break };
+            let Some(front) = self.pending.pop_front() else {
+                break;
+            };
             if (front.index, front.term) == (index, term) {
                 return front.callbacks;
             }

@@ -32,8 +32,17 @@ pub(super) struct Reads {
 impl Reads {
     /// Everything at or below `index` may be read.
     pub(super) fn on_applied(&mut self, index: LogIndex) {
-        while self.confirmed.front().is_some_and(|(needed, _)| *needed <= index) {
-            for callback in self.confirmed.pop_front().into_iter().flat_map(|(_, callbacks)| callbacks) {
+        while self
+            .confirmed
+            .front()
+            .is_some_and(|(needed, _)| *needed <= index)
+        {
+            for callback in self
+                .confirmed
+                .pop_front()
+                .into_iter()
+                .flat_map(|(_, callbacks)| callbacks)
+            {
                 callback(Ok(()));
             }
         }
@@ -48,7 +57,10 @@ impl Reads {
 
     pub(super) fn fail_all(&mut self, error: &Error) {
         self.on_leader_change();
-        let confirmed = self.confirmed.drain(..).flat_map(|(_, callbacks)| callbacks);
+        let confirmed = self
+            .confirmed
+            .drain(..)
+            .flat_map(|(_, callbacks)| callbacks);
         for callback in self.waiting.drain(..).chain(confirmed) {
             callback(Err(error.clone()));
         }
@@ -90,7 +102,11 @@ impl Peer {
         self.reads.next_round += 1;
         let id = self.reads.next_round;
         let callbacks = std::mem::take(&mut self.reads.waiting);
-        self.reads.rounds.push(Round { id, ticks: 0, callbacks });
+        self.reads.rounds.push(Round {
+            id,
+            ticks: 0,
+            callbacks,
+        });
         let mut context = self.config.peer.get().to_be_bytes().to_vec();
         context.extend(id.to_be_bytes());
         self.raw.read_index(context);
@@ -112,7 +128,12 @@ impl Peer {
 
     pub(super) fn on_read_states(&mut self, states: Vec<ReadState>) {
         for state in states {
-            let Some(id) = state.request_ctx.get(8..16).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes) else {
+            let Some(id) = state
+                .request_ctx
+                .get(8..16)
+                .and_then(|id| id.try_into().ok())
+                .map(u64::from_be_bytes)
+            else {
                 continue;
             };
             if let Some(at) = self.reads.rounds.iter().position(|round| round.id == id) {

@@ -82,14 +82,22 @@ impl Peer {
     }
 
     fn send(&mut self, message: Message, now: Now, out: &mut dyn Outbox) {
-        let Some(to_store) = self.store_of(message.to) else { return };
+        let Some(to_store) = self.store_of(message.to) else {
+            return;
+        };
         let (probe_ns, probe_echo_ns) = self.stamps(&message, now);
         let snapshot = (message.get_msg_type() == MessageType::MsgSnapshot)
             .then(|| LogIndex(message.get_snapshot().get_metadata().index));
         let envelope = RaftMessage {
             region_id: self.config.region.get(),
-            from_peer: Some(pb::Peer { id: self.config.peer.get(), store_id: self.config.store.get() }),
-            to_peer: Some(pb::Peer { id: message.to, store_id: to_store.get() }),
+            from_peer: Some(pb::Peer {
+                id: self.config.peer.get(),
+                store_id: self.config.store.get(),
+            }),
+            to_peer: Some(pb::Peer {
+                id: message.to,
+                store_id: to_store.get(),
+            }),
             epoch: self.raw.store().region().epoch,
             message: Some(message.into()),
             probe_ns,

@@ -38,7 +38,11 @@ impl RaftRouter {
 
     /// The same, bound to the Region, epoch and term in `header`.
     pub fn propose_with(&self, header: RequestHeader, request: Request, callback: Callback) {
-        if let Err((refused, error)) = self.inbox.propose(Proposal { header, request, callback }) {
+        if let Err((refused, error)) = self.inbox.propose(Proposal {
+            header,
+            request,
+            callback,
+        }) {
             (refused.callback)(Err(error));
         }
     }
@@ -80,7 +84,8 @@ impl RaftRouter {
 
     /// A `MsgSnapshot` whose chunks have all arrived in `file`.
     pub fn step_snapshot(&self, message: RaftMessage, file: ReceivedSnapshot) {
-        self.inbox.push(StoreMessage::Step(Box::new(message), Some(file)));
+        self.inbox
+            .push(StoreMessage::Step(Box::new(message), Some(file)));
     }
 
     /// The last message to this Store could not be delivered.

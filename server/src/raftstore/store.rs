@@ -17,6 +17,7 @@ use storage::snapshot::SnapshotSource;
 use tokio::sync::watch;
 
 use super::apply::{ApplyMessage, ApplyTask, ApplyWorker, OpenDataset, Waiting};
+use super::checkpoint;
 use super::clock::Now;
 use super::config::PeerConfig;
 use super::error::Error;
@@ -26,7 +27,6 @@ use super::peer::{Peer, Step};
 use super::propose::{Proposal, Work};
 use super::ready::Outbox;
 use super::router::RaftRouter;
-use super::checkpoint;
 use crate::machine::Machine;
 
 /// Keys of one DeleteExpired entry.
@@ -72,8 +72,10 @@ pub struct Store {
 }
 
 /// Says why and stops the process: after a failed write or apply, serving on would break a promise already made.
-pub(super) fn fatal(what: &str, error: &storage::Error) -> ! {
-    tracing::error!("{what}: {error}. The Store stops: acknowledged writes are safe in the log of a majority. Check the disk, then start it again");
+pub fn fatal(what: &str, error: &storage::Error) -> ! {
+    tracing::error!(
+        "{what}: {error}. The Store stops: acknowledged writes are safe in the log of a majority. Check the disk, then start it again"
+    );
     eprintln!("tinykv-server: fatal: {what}: {error}");
     std::process::abort();
 }
@@ -97,8 +99,14 @@ impl Store {
         let (leader_tx, leader) = watch::channel(None);
         let status = Arc::new(RwLock::new(peer.status()));
         let applied_ms = Arc::new(AtomicU64::new(machine.dataset().read().now_ms()));
-        let router =
-            RaftRouter { inbox: inbox.clone(), apply: apply.clone(), lease, status, leader, applied_ms };
+        let router = RaftRouter {
+            inbox: inbox.clone(),
+            apply: apply.clone(),
+            lease,
+            status,
+            leader,
+            applied_ms,
+        };
         let worker = ApplyWorker {
             machine: machine.clone(),
             open,
@@ -115,7 +123,9 @@ impl Store {
         let to_apply = apply.clone();
         let workers = vec![
             spawn("apply", move || worker.run())?,
-            spawn("checkpoint", move || checkpoint::run(checkpoint_jobs, kv, to_apply))?,
+            spawn("checkpoint", move || {
+                checkpoint::run(checkpoint_jobs, kv, to_apply)
+            })?,
         ];
         let mut driver = Driver {
             tick: Duration::from_millis(config.tick_ms),
@@ -125,10 +135,18 @@ impl Store {
             leader_tx,
             machine,
             engines,
-            output: Output { store: config.store, transport, apply },
+            output: Output {
+                store: config.store,
+                transport,
+                apply,
+            },
         };
         let thread = Some(spawn("store", move || driver.run())?);
-        Ok(Self { router, thread, workers })
+        Ok(Self {
+            router,
+            thread,
+            workers,
+        })
     }
 
     /// The handle that everybody else uses.
@@ -155,7 +173,9 @@ impl Store {
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.to_string()).spawn(run)
+    std::thread::Builder::new()
+        .name(name.to_string())
+        .spawn(run)
 }
 
 /// The Peer's output in production.
@@ -167,7 +187,11 @@ struct Output {
 
 impl Output {
     fn to(&self, message: &RaftMessage) -> Option<StoreId> {
-        message.to_peer.as_ref().map(|peer| StoreId(peer.store_id)).filter(|to| *to != self.store)
+        message
+            .to_peer
+            .as_ref()
+            .map(|peer| StoreId(peer.store_id))
+            .filter(|to| *to != self.store)
     }
 
     fn tell(&self, message: ApplyMessage) {
@@ -231,7 +255,12 @@ struct Timers {
 impl Driver {
     fn run(&mut self) {
         let start = Instant::now();
-        let mut timers = Timers { tick: start + self.tick, expire: start, disk: start, sync: start };
+        let mut timers = Timers {
+            tick: start + self.tick,
+            expire: start,
+            disk: start,
+            sync: start,
+        };
         let mut messages = Vec::new();
         loop {
             let wait = timers.tick.saturating_duration_since(Instant::now());
@@ -322,7 +351,9 @@ impl Driver {
             return;
         }
         // The apply worker may hold the lock for long; what has expired is invisible anyway and can wait.
-        let Some(dataset) = self.machine.dataset().try_read() else { return };
+        let Some(dataset) = self.machine.dataset().try_read() else {
+            return;
+        };
         let now_ms = now.wall_ms.max(dataset.now_ms());
         let keys = dataset.expired(now_ms, MAX_EXPIRED_KEYS);
         drop(dataset);
@@ -335,7 +366,10 @@ impl Driver {
         let free = rustix::fs::statvfs(&self.options.dir).map(|disk| disk.f_bavail * disk.f_frsize);
         let full = matches!(free, Ok(free) if free < DISK_RESERVE_BYTES);
         if full {
-            tracing::warn!(free_bytes = free.unwrap_or(0), "the disk is nearly full: writes are refused until there is room");
+            tracing::warn!(
+                free_bytes = free.unwrap_or(0),
+                "the disk is nearly full: writes are refused until there is room"
+            );
         }
         self.peer.set_disk_full(full);
     }

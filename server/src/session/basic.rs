@@ -42,7 +42,12 @@ fn echo(_: &mut Session, _: &Shared, args: &mut Args<'_>, out: &mut Writer<'_>) 
 }
 
 /// HELLO [protover [AUTH username password] [SETNAME clientname]]
-fn hello(session: &mut Session, shared: &Shared, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+fn hello(
+    session: &mut Session,
+    shared: &Shared,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let protocol = match args.is_empty() {
         true => None,
         false => Some(protocol(args.bytes()?)?),
@@ -55,7 +60,9 @@ fn hello(session: &mut Session, shared: &Shared, args: &mut Args<'_>, out: &mut 
             name = Some(client_name(args.bytes()?)?);
         } else {
             let option = String::from_utf8_lossy(args.bytes()?).into_owned();
-            return Err(CommandError::reply(format!("ERR Syntax error in HELLO option '{option}'")));
+            return Err(CommandError::reply(format!(
+                "ERR Syntax error in HELLO option '{option}'"
+            )));
         }
     }
     if let Some((user, password)) = credentials {
@@ -83,7 +90,9 @@ fn protocol(version: &[u8]) -> CommandResult<Protocol> {
         Some(2) => Ok(Protocol::Resp2),
         Some(3) => Ok(Protocol::Resp3),
         Some(_) => Err(CommandError::reply("NOPROTO unsupported protocol version")),
-        None => Err(CommandError::reply("ERR Protocol version is not an integer or out of range")),
+        None => Err(CommandError::reply(
+            "ERR Protocol version is not an integer or out of range",
+        )),
     }
 }
 
@@ -94,7 +103,11 @@ fn greet(session: &Session, out: &mut Writer<'_>) {
     out.bulk(b"version");
     out.bulk(version::REDIS_VERSION.as_bytes());
     out.bulk(b"proto");
-    out.integer(if session.protocol == Protocol::Resp3 { 3 } else { 2 });
+    out.integer(if session.protocol == Protocol::Resp3 {
+        3
+    } else {
+        2
+    });
     out.bulk(b"id");
     out.integer(session.client.id as i64);
     out.bulk(b"mode");
@@ -110,12 +123,19 @@ pub(super) fn client_name(name: &[u8]) -> CommandResult<String> {
     if name.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
         Ok(String::from_utf8_lossy(name).into_owned())
     } else {
-        Err(CommandError::reply("ERR Client names cannot contain spaces, newlines or special characters."))
+        Err(CommandError::reply(
+            "ERR Client names cannot contain spaces, newlines or special characters.",
+        ))
     }
 }
 
 /// AUTH [username] password
-fn auth(session: &mut Session, shared: &Shared, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+fn auth(
+    session: &mut Session,
+    shared: &Shared,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let (user, password) = match args.rest() {
         [password] => {
             if shared.config.load().requirepass.is_empty() {
@@ -135,40 +155,70 @@ fn auth(session: &mut Session, shared: &Shared, args: &mut Args<'_>, out: &mut W
 }
 
 /// The default user without `requirepass` accepts any password, as Redis's does.
-fn authenticate(session: &mut Session, shared: &Shared, user: &[u8], password: &[u8]) -> CommandResult {
+fn authenticate(
+    session: &mut Session,
+    shared: &Shared,
+    user: &[u8],
+    password: &[u8],
+) -> CommandResult {
     let config = shared.config.load();
     let expected = config.requirepass.expose().as_bytes();
     if user == b"default" && (expected.is_empty() || same(expected, password)) {
         session.authenticated = true;
         return Ok(());
     }
-    Err(CommandError::reply("WRONGPASS invalid username-password pair or user is disabled."))
+    Err(CommandError::reply(
+        "WRONGPASS invalid username-password pair or user is disabled.",
+    ))
 }
 
 /// Comparison whose time does not tell how much was right.
 fn same(expected: &[u8], given: &[u8]) -> bool {
-    let differing = expected.iter().zip(given).fold(0, |differing, (a, b)| differing | (a ^ b));
+    let differing = expected
+        .iter()
+        .zip(given)
+        .fold(0, |differing, (a, b)| differing | (a ^ b));
     expected.len() == given.len() && differing == 0
 }
 
 /// SELECT index
-fn select(session: &mut Session, _: &Shared, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
-    let index = args.int().map_err(|_| CommandError::reply("ERR value is not an integer or out of range"))?;
-    let db = u8::try_from(index).ok().filter(|db| *db < DB_COUNT).ok_or(CommandError::DB_OUT_OF_RANGE)?;
+fn select(
+    session: &mut Session,
+    _: &Shared,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
+    let index = args
+        .int()
+        .map_err(|_| CommandError::reply("ERR value is not an integer or out of range"))?;
+    let db = u8::try_from(index)
+        .ok()
+        .filter(|db| *db < DB_COUNT)
+        .ok_or(CommandError::DB_OUT_OF_RANGE)?;
     session.select(DbIndex(db));
     out.ok();
     Ok(())
 }
 
 /// QUIT
-fn quit(session: &mut Session, _: &Shared, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+fn quit(
+    session: &mut Session,
+    _: &Shared,
+    _: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     session.closing = true;
     out.ok();
     Ok(())
 }
 
 /// RESET
-fn reset(session: &mut Session, shared: &Shared, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+fn reset(
+    session: &mut Session,
+    shared: &Shared,
+    _: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     session.reset(!shared.config.load().requirepass.is_empty());
     out.set_protocol(session.protocol);
     out.simple("RESET");

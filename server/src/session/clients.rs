@@ -88,14 +88,23 @@ impl Client {
     }
 
     pub(super) fn set_protocol(&self, protocol: Protocol) {
-        self.protocol.store(if protocol == Protocol::Resp3 { 3 } else { 2 }, Ordering::Relaxed);
+        self.protocol.store(
+            if protocol == Protocol::Resp3 { 3 } else { 2 },
+            Ordering::Relaxed,
+        );
     }
 
     /// Notes a round: the id of its last command and the bytes that wait to be parsed.
     pub fn note_round(&self, command: usize, query_buffer: usize) {
         self.last_command.store(command, Ordering::Relaxed);
-        self.query_buffer.store(u32::try_from(query_buffer).unwrap_or(u32::MAX), Ordering::Relaxed);
-        self.last_active_ms.store(self.connected.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.query_buffer.store(
+            u32::try_from(query_buffer).unwrap_or(u32::MAX),
+            Ordering::Relaxed,
+        );
+        self.last_active_ms.store(
+            self.connected.elapsed().as_millis() as u64,
+            Ordering::Relaxed,
+        );
     }
 
     /// The selected database.
@@ -157,7 +166,13 @@ pub struct ClientRegistry {
 
 impl ClientRegistry {
     /// Adds a connection.
-    pub fn add(&self, address: String, local_address: String, is_local: bool, is_unix: bool) -> Arc<Client> {
+    pub fn add(
+        &self,
+        address: String,
+        local_address: String,
+        is_local: bool,
+        is_unix: bool,
+    ) -> Arc<Client> {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let client = Arc::new(Client::new(id, address, local_address, is_local, is_unix));
         self.clients.lock().insert(id, Arc::clone(&client));

@@ -121,3 +121,13 @@ fn same_ident(found: &StoreIdent, expected: &StoreIdent) -> Result<()> {
     }
     Ok(())
 }
+
+/// The Region as it is persisted; [`Error::Corrupt`] when there is none.
+pub fn region(engines: &Engines, id: RegionId) -> Result<Region> {
+    let value = engines.kv.get(&keys::region_state(id))?;
+    let state = value.map(RegionLocalState::decode).transpose();
+    let state = state.map_err(|error| Error::corrupt("RegionLocalState", error.to_string()))?;
+    state
+        .and_then(|state| state.region)
+        .ok_or_else(|| Error::corrupt("RegionLocalState", format!("Region {id} is missing")))
+}

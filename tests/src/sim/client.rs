@@ -54,26 +54,44 @@ pub(super) struct History {
 impl History {
     pub(super) fn invoke(&mut self, key: u8, action: Client, now: u64) -> u64 {
         self.next += 1;
-        self.open.insert(self.next, Open { key, action, invoked: now });
+        self.open.insert(
+            self.next,
+            Open {
+                key,
+                action,
+                invoked: now,
+            },
+        );
         self.next
     }
 
     /// Notes the outcome of an operation; a second outcome of the same operation is a bug of the server.
     pub(super) fn settle(&mut self, id: u64, outcome: Outcome, now: u64) {
-        let Some(Open { key, action, invoked }) = self.open.remove(&id) else {
+        let Some(Open {
+            key,
+            action,
+            invoked,
+        }) = self.open.remove(&id)
+        else {
             panic!("operation {id} was answered twice, now with {outcome:?}");
         };
         let (op, returned) = match (action, outcome) {
             (_, Outcome::Refused) | (Client::Read, Outcome::Unknown) => return,
             (Client::Write(value), Outcome::Written) => (Op::Write(value), Some(now)),
             (Client::Write(value), _) => (Op::Write(value), None),
-            (Client::Increment, Outcome::Number(answer)) => (Op::Increment(Some(answer)), Some(now)),
+            (Client::Increment, Outcome::Number(answer)) => {
+                (Op::Increment(Some(answer)), Some(now))
+            }
             (Client::Increment, _) => (Op::Increment(None), None),
             (Client::Read, Outcome::Value(value)) => (Op::Read(value), Some(now)),
             (Client::Read, other) => panic!("a read was answered {other:?}"),
         };
         self.acknowledged += u64::from(returned.is_some());
-        self.events.entry(key).or_default().push(Event { op, invoked, returned });
+        self.events.entry(key).or_default().push(Event {
+            op,
+            invoked,
+            returned,
+        });
     }
 
     /// What was never answered has an unknown outcome.
@@ -89,7 +107,10 @@ impl History {
 
     /// The keys whose history no single register explains.
     pub(super) fn contradictions(&self) -> Vec<u8> {
-        let wrong = self.events.iter().filter(|(_, events)| !is_linearizable(events));
+        let wrong = self
+            .events
+            .iter()
+            .filter(|(_, events)| !is_linearizable(events));
         wrong.map(|(key, _)| *key).collect()
     }
 
@@ -109,12 +130,19 @@ pub(super) fn request(key: u8, action: Client) -> Request {
     let name = key_name(key);
     match action {
         Client::Write(value) => {
-            batch::push(&mut commands, &[b"SET", name.as_bytes(), value.to_string().as_bytes()]);
+            batch::push(
+                &mut commands,
+                &[b"SET", name.as_bytes(), value.to_string().as_bytes()],
+            );
         }
         Client::Increment => batch::push(&mut commands, &[b"INCR", name.as_bytes()]),
         Client::Read => batch::push(&mut commands, &[b"GET", name.as_bytes()]),
     }
-    Request { db: 0, protocol: 2, commands: commands.freeze() }
+    Request {
+        db: 0,
+        protocol: 2,
+        commands: commands.freeze(),
+    }
 }
 
 /// What the reply to a write means.
@@ -122,7 +150,9 @@ pub(super) fn decode(response: &RaftCmdResponse) -> Outcome {
     let text = std::str::from_utf8(&response.replies).expect("a reply in ASCII");
     match text.trim_end() {
         "+OK" => Outcome::Written,
-        number if number.starts_with(':') => Outcome::Number(number[1..].parse().expect("a number")),
+        number if number.starts_with(':') => {
+            Outcome::Number(number[1..].parse().expect("a number"))
+        }
         other => panic!("unexpected reply {other:?}"),
     }
 }

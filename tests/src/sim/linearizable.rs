@@ -33,7 +33,9 @@ impl Op {
             Self::Read(seen) => (seen == state).then_some(state),
             Self::Increment(answer) => {
                 let next = state.unwrap_or(0) + 1;
-                answer.is_none_or(|answer| answer == next).then_some(Some(next))
+                answer
+                    .is_none_or(|answer| answer == next)
+                    .then_some(Some(next))
             }
         }
     }
@@ -58,7 +60,10 @@ impl Bits {
 pub fn is_linearizable(events: &[Event]) -> bool {
     let mut events = events.to_vec();
     events.sort_by_key(|event| event.invoked);
-    let known = events.iter().filter(|event| event.returned.is_some()).count();
+    let known = events
+        .iter()
+        .filter(|event| event.returned.is_some())
+        .count();
     let mut done = Bits(vec![0; events.len().div_ceil(64)]);
     let mut visited: HashSet<(Bits, Option<u64>)> = HashSet::new();
     let mut path: Vec<(usize, Option<u64>)> = Vec::new();
@@ -71,7 +76,9 @@ pub fn is_linearizable(events: &[Event]) -> bool {
                 (state, from) = (after, 0);
             }
             None => {
-                let Some((at, before)) = path.pop() else { return false };
+                let Some((at, before)) = path.pop() else {
+                    return false;
+                };
                 done.flip(at);
                 linearized -= usize::from(events[at].returned.is_some());
                 (state, from) = (before, at + 1);
@@ -91,12 +98,20 @@ fn next_step(
 ) -> Option<(usize, Option<u64>)> {
     // Whatever was invoked after the earliest return among the rest cannot come before it.
     let open = (0..events.len()).filter(|&at| !done.has(at));
-    let horizon = open.clone().filter_map(|at| events[at].returned).min().unwrap_or(u64::MAX);
-    for at in open.skip_while(|&at| at < from) {
+    let horizon = open
+        .filter_map(|at| events[at].returned)
+        .min()
+        .unwrap_or(u64::MAX);
+    for at in from..events.len() {
+        if done.has(at) {
+            continue;
+        }
         if events[at].invoked > horizon {
             return None;
         }
-        let Some(after) = events[at].op.apply(state) else { continue };
+        let Some(after) = events[at].op.apply(state) else {
+            continue;
+        };
         done.flip(at);
         if visited.insert((done.clone(), after)) {
             return Some((at, after));
@@ -111,7 +126,11 @@ mod tests {
     use super::{Event, Op, is_linearizable};
 
     fn event(op: Op, invoked: u64, returned: impl Into<Option<u64>>) -> Event {
-        Event { op, invoked, returned: returned.into() }
+        Event {
+            op,
+            invoked,
+            returned: returned.into(),
+        }
     }
 
     #[test]
@@ -123,14 +142,26 @@ mod tests {
             event(Op::Read(Some(1)), 3, 4),
             event(Op::Increment(Some(2)), 11, 12),
         ]));
-        assert!(is_linearizable(&[event(Op::Write(1), 0, None), event(Op::Read(Some(1)), 50, 51)]));
-        assert!(is_linearizable(&[event(Op::Write(1), 0, None), event(Op::Read(None), 50, 51)]));
+        assert!(is_linearizable(&[
+            event(Op::Write(1), 0, None),
+            event(Op::Read(Some(1)), 50, 51)
+        ]));
+        assert!(is_linearizable(&[
+            event(Op::Write(1), 0, None),
+            event(Op::Read(None), 50, 51)
+        ]));
     }
 
     #[test]
     fn refuses_stale_and_lost_and_invented_values() {
-        assert!(!is_linearizable(&[event(Op::Write(1), 0, 1), event(Op::Read(None), 2, 3)]), "lost");
-        assert!(!is_linearizable(&[event(Op::Read(Some(7)), 2, 3)]), "invented");
+        assert!(
+            !is_linearizable(&[event(Op::Write(1), 0, 1), event(Op::Read(None), 2, 3)]),
+            "lost"
+        );
+        assert!(
+            !is_linearizable(&[event(Op::Read(Some(7)), 2, 3)]),
+            "invented"
+        );
         let stale = [
             event(Op::Write(1), 0, 1),
             event(Op::Write(2), 2, 3),
@@ -144,7 +175,10 @@ mod tests {
             event(Op::Read(Some(1)), 5, 6),
         ];
         assert!(!is_linearizable(&back), "back in time");
-        let twice = [event(Op::Increment(Some(1)), 0, 1), event(Op::Increment(Some(1)), 2, 3)];
+        let twice = [
+            event(Op::Increment(Some(1)), 0, 1),
+            event(Op::Increment(Some(1)), 2, 3),
+        ];
         assert!(!is_linearizable(&twice), "an increment lost");
     }
 }

@@ -19,9 +19,17 @@ pub struct Weather {
 
 impl Weather {
     /// Nothing lost, everything within two milliseconds.
-    pub const FAIR: Self = Self { lost_permille: 0, repeated_permille: 0, late_permille: 0 };
+    pub const FAIR: Self = Self {
+        lost_permille: 0,
+        repeated_permille: 0,
+        late_permille: 0,
+    };
     /// What a swarm uses.
-    pub const FOUL: Self = Self { lost_permille: 20, repeated_permille: 20, late_permille: 20 };
+    pub const FOUL: Self = Self {
+        lost_permille: 20,
+        repeated_permille: 20,
+        late_permille: 20,
+    };
 }
 
 /// Links between Stores.
@@ -34,7 +42,10 @@ pub(super) struct Network {
 
 impl Network {
     pub(super) fn new(weather: Weather) -> Self {
-        Self { weather, cut: BTreeSet::new() }
+        Self {
+            weather,
+            cut: BTreeSet::new(),
+        }
     }
 
     pub(super) fn cut(&mut self, from: StoreId, to: StoreId) {
@@ -56,10 +67,12 @@ impl Network {
         }
         let copies = 1 + usize::from(rng.random_ratio(self.weather.repeated_permille, 1000));
         (0..copies)
-            .map(|_| match rng.random_ratio(self.weather.late_permille, 1000) {
-                true => rng.random_range(2_000_000..400_000_000),
-                false => rng.random_range(50_000..2_000_000),
-            })
+            .map(
+                |_| match rng.random_ratio(self.weather.late_permille, 1000) {
+                    true => rng.random_range(2_000_000..400_000_000),
+                    false => rng.random_range(50_000..2_000_000),
+                },
+            )
             .collect()
     }
 }

@@ -52,7 +52,10 @@ impl Clock {
     pub(super) fn now(&self, time_ns: u64) -> Now {
         let drift = (time_ns as i64) / 1_000_000 * self.drift_ppm;
         let wall = 1_700_000_000_000 + (time_ns / 1_000_000) as i64 + self.wall_offset_ms;
-        Now { monotonic_ns: (self.offset_ns + time_ns).saturating_add_signed(drift), wall_ms: wall as u64 }
+        Now {
+            monotonic_ns: (self.offset_ns + time_ns).saturating_add_signed(drift),
+            wall_ms: wall as u64,
+        }
     }
 }
 
@@ -88,7 +91,12 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(store: StoreId, members: Vec<StoreId>, retention: u64, rng: &mut ChaCha8Rng) -> Self {
+    pub(super) fn new(
+        store: StoreId,
+        members: Vec<StoreId>,
+        retention: u64,
+        rng: &mut ChaCha8Rng,
+    ) -> Self {
         Self {
             store,
             kv: MemoryEngine::new(),
@@ -112,7 +120,10 @@ impl Node {
             Sabotage::SkipFsync => Arc::new(super::world::NeverSynced(self.raft.clone())),
             _ => self.raft.clone(),
         };
-        Engines { kv: self.kv.clone(), raft }
+        Engines {
+            kv: self.kv.clone(),
+            raft,
+        }
     }
 
     /// Starts on whatever the disk holds.
@@ -120,16 +131,24 @@ impl Node {
         assert!(self.running.is_none(), "{} runs already", self.store);
         self.incarnation += 1;
         let engines = self.engines(sabotage);
-        let peers: Vec<(StoreId, PeerId)> = self.members.iter().map(|store| (*store, PeerId(store.get()))).collect();
-        let ident =
-            StoreIdent { format: 0, cluster_id: CLUSTER_ID.to_vec().into(), store_id: self.store.get() };
+        let peers: Vec<(StoreId, PeerId)> = self
+            .members
+            .iter()
+            .map(|store| (*store, PeerId(store.get())))
+            .collect();
+        let ident = StoreIdent {
+            format: 0,
+            cluster_id: CLUSTER_ID.to_vec().into(),
+            store_id: self.store.get(),
+        };
         PeerStorage::bootstrap(&engines, &ident, &bootstrap_region(&peers)).expect("bootstrap");
         let options = PeerStorageOptions {
             durability: Durability::Synced,
             log_cache_bytes: 64 << 10,
             snapshot_dir: snapshots.join(self.store.to_string()),
         };
-        let storage = PeerStorage::open(engines, FIRST_REGION, options).expect("the disk holds a consistent state");
+        let storage = PeerStorage::open(engines, FIRST_REGION, options)
+            .expect("the disk holds a consistent state");
         let dataset = open_dataset(&self.kv).expect("the kv engine holds a consistent state");
         let machine = Machine::new(Arc::new(RwLock::new(dataset)));
         let lease = Arc::new(Lease::default());
@@ -143,8 +162,15 @@ impl Node {
             seed: self.seed.wrapping_add(self.incarnation),
             log_retention_bytes: self.log_retention_bytes,
         };
-        let peer = Peer::new(config, storage, lease.clone(), self.now(time_ns)).expect("raft accepts its state");
-        self.running = Some(Running { peer, machine, lease, tasks: VecDeque::new(), checkpoint: None });
+        let peer = Peer::new(config, storage, lease.clone(), self.now(time_ns))
+            .expect("raft accepts its state");
+        self.running = Some(Running {
+            peer,
+            machine,
+            lease,
+            tasks: VecDeque::new(),
+            checkpoint: None,
+        });
     }
 
     /// Stops at once; what was not synced is lost.
@@ -157,7 +183,9 @@ impl Node {
     }
 
     pub(super) fn applied(&self) -> LogIndex {
-        self.running.as_ref().map_or(LogIndex(0), |running| running.peer.applied())
+        self.running
+            .as_ref()
+            .map_or(LogIndex(0), |running| running.peer.applied())
     }
 }
 
@@ -168,14 +196,26 @@ fn bootstrap_region(peers: &[(StoreId, PeerId)]) -> storage::proto::store::Regio
         id: FIRST_REGION.get(),
         start_slot: 0,
         end_slot: storage::ids::SLOT_COUNT.into(),
-        epoch: Some(RegionEpoch { conf_ver: 1, version: 1 }),
-        peers: peers.iter().map(|(store, peer)| Peer { id: peer.get(), store_id: store.get() }).collect(),
+        epoch: Some(RegionEpoch {
+            conf_ver: 1,
+            version: 1,
+        }),
+        peers: peers
+            .iter()
+            .map(|(store, peer)| Peer {
+                id: peer.get(),
+                store_id: store.get(),
+            })
+            .collect(),
         hash_seed: HASH_SEED.to_vec().into(),
     }
 }
 
 fn open_dataset(kv: &Arc<MemoryEngine>) -> storage::Result<Dataset> {
-    let options = DatasetOptions { maxmemory_bytes: 0, hash_seed: HASH_SEED };
+    let options = DatasetOptions {
+        maxmemory_bytes: 0,
+        hash_seed: HASH_SEED,
+    };
     Dataset::open(FIRST_REGION, kv.clone(), options)
 }
 
@@ -220,5 +260,11 @@ impl Outbox for Collected<'_> {
 /// The entries of a task as the checker of the one history compares them.
 pub(super) fn entries_of(task: &ApplyTask) -> Vec<AppliedEntry> {
     let entries = task.entries.iter().map(|committed| &committed.entry);
-    entries.map(|entry| AppliedEntry { index: entry.index, term: entry.term, data: entry.data.clone() }).collect()
+    entries
+        .map(|entry| AppliedEntry {
+            index: entry.index,
+            term: entry.term,
+            data: entry.data.clone(),
+        })
+        .collect()
 }

@@ -15,8 +15,18 @@ const ROUNDS: u32 = 120;
 /// One run.
 pub fn run(seed: u64, sabotage: Sabotage) -> Summary {
     let stores = if seed.is_multiple_of(4) { 5 } else { 3 };
-    let log_retention_bytes = if seed.is_multiple_of(2) { 2_000 } else { 1 << 20 };
-    let options = Options { seed, stores, weather: Weather::FOUL, log_retention_bytes, sabotage };
+    let log_retention_bytes = if seed.is_multiple_of(2) {
+        2_000
+    } else {
+        1 << 20
+    };
+    let options = Options {
+        seed,
+        stores,
+        weather: Weather::FOUL,
+        log_retention_bytes,
+        sabotage,
+    };
     let mut world = World::new(options);
     world.elect();
     for round in 0..ROUNDS {
@@ -27,7 +37,10 @@ pub fn run(seed: u64, sabotage: Sabotage) -> Summary {
     }
     world.converge();
     world.assert_linearizable();
-    Summary { acknowledged: world.acknowledged(), simulated_ms: world.time_ns / 1_000_000 }
+    Summary {
+        acknowledged: world.acknowledged(),
+        simulated_ms: world.time_ns / 1_000_000,
+    }
 }
 
 /// What a run came to.

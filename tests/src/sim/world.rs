@@ -1,7 +1,7 @@
 //! The world's clock and events, and the verbs that tests use.
 
-use std::collections::{BTreeMap, BinaryHeap};
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -56,7 +56,13 @@ pub struct Options {
 impl Options {
     /// Three Stores, fair weather.
     pub fn new(seed: u64) -> Self {
-        Self { seed, stores: 3, weather: Weather::FAIR, log_retention_bytes: 1 << 20, sabotage: Sabotage::None }
+        Self {
+            seed,
+            stores: 3,
+            weather: Weather::FAIR,
+            log_retention_bytes: 1 << 20,
+            sabotage: Sabotage::None,
+        }
     }
 }
 
@@ -100,7 +106,17 @@ impl World {
         let members: Vec<StoreId> = (1..=options.stores).map(StoreId).collect();
         let nodes = members
             .iter()
-            .map(|&store| (store, Node::new(store, members.clone(), options.log_retention_bytes, &mut rng)))
+            .map(|&store| {
+                (
+                    store,
+                    Node::new(
+                        store,
+                        members.clone(),
+                        options.log_retention_bytes,
+                        &mut rng,
+                    ),
+                )
+            })
             .collect();
         let mut world = Self {
             options,
@@ -135,7 +151,11 @@ impl World {
     pub fn run_until(&mut self, ms: u64, what: &str, condition: impl Fn(&Self) -> bool) {
         let end = self.time_ns + ms * 1_000_000;
         while !condition(self) {
-            assert!(self.step_until(end), "not within {ms} ms (seed {}): {what}", self.options.seed);
+            assert!(
+                self.step_until(end),
+                "not within {ms} ms (seed {}): {what}",
+                self.options.seed
+            );
         }
     }
 
@@ -143,7 +163,10 @@ impl World {
     pub fn leader(&self) -> Option<u64> {
         let leaders = self.nodes.values().filter_map(|node| {
             let running = node.running.as_ref()?;
-            running.peer.is_leader().then(|| (running.peer.term(), node.store.get()))
+            running
+                .peer
+                .is_leader()
+                .then(|| (running.peer.term(), node.store.get()))
         });
         leaders.max().map(|(_, store)| store)
     }
@@ -160,12 +183,17 @@ impl World {
     pub fn has_lease(&self, store: u64) -> bool {
         let node = &self.nodes[&StoreId(store)];
         let now_ns = node.now(self.time_ns).monotonic_ns;
-        node.running.as_ref().is_some_and(|running| running.lease.is_valid_at(now_ns))
+        node.running
+            .as_ref()
+            .is_some_and(|running| running.lease.is_valid_at(now_ns))
     }
 
     /// kill -9 and a power cut at once.
     pub fn crash(&mut self, store: u64) {
-        self.nodes.get_mut(&StoreId(store)).expect("a Store of this world").crash(&mut self.rng);
+        self.nodes
+            .get_mut(&StoreId(store))
+            .expect("a Store of this world")
+            .crash(&mut self.rng);
         self.note_outcomes();
     }
 
@@ -232,7 +260,9 @@ impl World {
         let id = self.history.invoke(key, action, self.time_ns);
         match action {
             Client::Read => self.invoke_read(StoreId(store), id, key),
-            Client::Write(_) | Client::Increment => self.invoke_write(StoreId(store), id, key, action),
+            Client::Write(_) | Client::Increment => {
+                self.invoke_write(StoreId(store), id, key, action)
+            }
         }
         self.settle(StoreId(store));
         id
@@ -242,15 +272,23 @@ impl World {
     pub fn write(&mut self, store: u64, key: u8, value: u64) {
         let acknowledged = self.history.acknowledged;
         let id = self.invoke(store, key, Client::Write(value));
-        self.run_until(5_000, "an answer to a write", |world| !world.history.is_open(id));
-        assert_eq!(self.history.acknowledged, acknowledged + 1, "the write was not acknowledged");
+        self.run_until(5_000, "an answer to a write", |world| {
+            !world.history.is_open(id)
+        });
+        assert_eq!(
+            self.history.acknowledged,
+            acknowledged + 1,
+            "the write was not acknowledged"
+        );
     }
 
     /// Reads and waits; `None` when the Store refused to answer.
     pub fn read(&mut self, store: u64, key: u8) -> Option<Option<u64>> {
         let before = self.history.events(key).len();
         let id = self.invoke(store, key, Client::Read);
-        self.run_until(5_000, "an answer to a read", |world| !world.history.is_open(id));
+        self.run_until(5_000, "an answer to a read", |world| {
+            !world.history.is_open(id)
+        });
         let events = self.history.events(key);
         (events.len() > before).then(|| match events.last().map(|event| event.op) {
             Some(super::linearizable::Op::Read(value)) => value,
@@ -260,7 +298,10 @@ impl World {
 
     /// The value that this Store's memory holds, right or wrong.
     pub fn peek(&self, store: u64, key: u8) -> Option<u64> {
-        let running = self.nodes[&StoreId(store)].running.as_ref().expect("a running Store");
+        let running = self.nodes[&StoreId(store)]
+            .running
+            .as_ref()
+            .expect("a running Store");
         lookup(running, key)
     }
 
@@ -271,13 +312,21 @@ impl World {
 
     /// The first index that this Store's log still holds.
     pub fn first_log_index(&self, store: u64) -> LogIndex {
-        let running = self.nodes[&StoreId(store)].running.as_ref().expect("a running Store");
+        let running = self.nodes[&StoreId(store)]
+            .running
+            .as_ref()
+            .expect("a running Store");
         running.peer.storage().first_index()
     }
 
     /// The term of this Store's Peer.
     pub fn term(&self, store: u64) -> Term {
-        self.nodes[&StoreId(store)].running.as_ref().expect("a running Store").peer.term()
+        self.nodes[&StoreId(store)]
+            .running
+            .as_ref()
+            .expect("a running Store")
+            .peer
+            .term()
     }
 
     /// Everything works again; waits until every Store runs and has applied all that any has, then compares digests.
@@ -308,7 +357,11 @@ impl World {
             let mut events = self.history.events(key).to_vec();
             events.sort_by_key(|event| event.invoked);
             let list: Vec<String> = events.iter().map(|event| format!("{event:?}")).collect();
-            panic!("seed {}: register {key} is not linearizable:\n{}", self.options.seed, list.join("\n"));
+            panic!(
+                "seed {}: register {key} is not linearizable:\n{}",
+                self.options.seed,
+                list.join("\n")
+            );
         }
     }
 
@@ -320,31 +373,48 @@ impl World {
     // What happens.
 
     fn node(&mut self, store: u64) -> &mut Node {
-        self.nodes.get_mut(&StoreId(store)).expect("a Store of this world")
+        self.nodes
+            .get_mut(&StoreId(store))
+            .expect("a Store of this world")
     }
 
     fn schedule(&mut self, event: Event, after_ns: u64) {
         self.sequence += 1;
-        self.order.push(Reverse((self.time_ns + after_ns, self.sequence)));
+        self.order
+            .push(Reverse((self.time_ns + after_ns, self.sequence)));
         self.events.insert(self.sequence, event);
     }
 
     fn schedule_own(&mut self, store: StoreId, after_ns: u64, happening: Happening) {
         let incarnation = Some(self.nodes[&store].incarnation);
-        self.schedule(Event { store, incarnation, happening }, after_ns);
+        self.schedule(
+            Event {
+                store,
+                incarnation,
+                happening,
+            },
+            after_ns,
+        );
     }
 
     /// Lets the next thing happen; false if nothing happens before `end_ns`.
     pub(super) fn step_until(&mut self, end_ns: u64) -> bool {
-        let Some(&Reverse((at, sequence))) = self.order.peek() else { return false };
+        let Some(&Reverse((at, sequence))) = self.order.peek() else {
+            return false;
+        };
         if at > end_ns {
             return false;
         }
         self.order.pop();
-        let event = self.events.remove(&sequence).expect("every time has its event");
+        let event = self
+            .events
+            .remove(&sequence)
+            .expect("every time has its event");
         self.time_ns = at;
         let node = &self.nodes[&event.store];
-        let void = event.incarnation.is_some_and(|incarnation| incarnation != node.incarnation);
+        let void = event
+            .incarnation
+            .is_some_and(|incarnation| incarnation != node.incarnation);
         if void || node.running.is_none() {
             return true;
         }
@@ -358,7 +428,12 @@ impl World {
         true
     }
 
-    fn happen(&mut self, Event { store, happening, .. }: Event) {
+    fn happen(
+        &mut self,
+        Event {
+            store, happening, ..
+        }: Event,
+    ) {
         match happening {
             Happening::Tick => {
                 let now = self.nodes[&store].now(self.time_ns);
@@ -371,7 +446,9 @@ impl World {
             Happening::Apply => self.apply_one(store),
             Happening::Checkpoint => self.finish_checkpoint(store),
             Happening::Deliver(message) => self.deliver(store, *message, None),
-            Happening::DeliverSnapshot(message, source, from) => self.deliver_snapshot(store, *message, source, from),
+            Happening::DeliverSnapshot(message, source, from) => {
+                self.deliver_snapshot(store, *message, source, from)
+            }
         }
         self.settle(store);
     }
@@ -380,16 +457,28 @@ impl World {
         let now = self.nodes[&store].now(self.time_ns);
         if let Some(running) = self.node(store.get()).running.as_mut() {
             let step = running.peer.step(message, file, now);
-            assert_ne!(step, Step::Ignored("for another Peer"), "the network delivers to the right Store");
+            assert_ne!(
+                step,
+                Step::Ignored("for another Peer"),
+                "the network delivers to the right Store"
+            );
         }
     }
 
     /// Receives the chunks into a file, as the transport does, then steps the message and reports to the sender.
-    fn deliver_snapshot(&mut self, store: StoreId, message: RaftMessage, source: SnapshotSource, from: StoreId) {
+    fn deliver_snapshot(
+        &mut self,
+        store: StoreId,
+        message: RaftMessage,
+        source: SnapshotSource,
+        from: StoreId,
+    ) {
         let ok = !self.network.is_cut(from, store);
         if ok {
             let path = self.snapshots.path().join(store.to_string());
-            let mut receiver = SnapshotReceiver::create(&path, FIRST_REGION, source.index(), source.term()).expect("a snapshot file");
+            let mut receiver =
+                SnapshotReceiver::create(&path, FIRST_REGION, source.index(), source.term())
+                    .expect("a snapshot file");
             let mut source = source;
             while let Some(chunk) = source.next_chunk().expect("a chunk") {
                 receiver.accept(&chunk).expect("a whole chunk");
@@ -405,10 +494,17 @@ impl World {
 
     fn apply_one(&mut self, store: StoreId) {
         let now = self.nodes[&store].now(self.time_ns);
-        let Some(running) = self.node(store.get()).running.as_mut() else { return };
-        let Some(task) = running.tasks.pop_front() else { return };
+        let Some(running) = self.node(store.get()).running.as_mut() else {
+            return;
+        };
+        let Some(task) = running.tasks.pop_front() else {
+            return;
+        };
         let entries = entries_of(&task);
-        let applied = task.execute(&running.machine).expect("apply").expect("a task has entries");
+        let applied = task
+            .execute(&running.machine)
+            .expect("apply")
+            .expect("a task has entries");
         running.peer.on_applied(applied.index, applied.now_ms, now);
         let more = !running.tasks.is_empty();
         self.assert_one_history(entries);
@@ -428,7 +524,9 @@ impl World {
     }
 
     fn freeze(&mut self, store: StoreId) {
-        let Some(running) = self.node(store.get()).running.as_mut() else { return };
+        let Some(running) = self.node(store.get()).running.as_mut() else {
+            return;
+        };
         if running.checkpoint.is_none() {
             running.checkpoint = running.machine.dataset().write().freeze();
         }
@@ -436,8 +534,12 @@ impl World {
 
     fn finish_checkpoint(&mut self, store: StoreId) {
         let node = self.node(store.get());
-        let Some(running) = node.running.as_mut() else { return };
-        let Some(checkpoint) = running.checkpoint.take() else { return };
+        let Some(running) = node.running.as_mut() else {
+            return;
+        };
+        let Some(checkpoint) = running.checkpoint.take() else {
+            return;
+        };
         let done = checkpoint.run(node.kv.as_ref()).expect("a checkpoint");
         let mut dataset = running.machine.dataset().write();
         dataset.checkpoint_done(done);
@@ -484,20 +586,31 @@ impl World {
             return;
         }
         let machine = running.machine.clone();
-        running.peer.read_index(Box::new(move |result: Result<(), Error>| {
-            let outcome = match result {
-                Ok(()) => Outcome::Value(lookup_in(&machine, key)),
-                Err(_) => Outcome::Refused,
-            };
-            outcomes.lock().push((id, outcome));
-        }));
+        running
+            .peer
+            .read_index(Box::new(move |result: Result<(), Error>| {
+                let outcome = match result {
+                    Ok(()) => Outcome::Value(lookup_in(&machine, key)),
+                    Err(_) => Outcome::Refused,
+                };
+                outcomes.lock().push((id, outcome));
+            }));
     }
 
     /// What follows everything that happens on a Store: its Ready is handled, its messages leave.
     fn settle(&mut self, store: StoreId) {
         let now = self.nodes[&store].now(self.time_ns);
         let node = self.nodes.get_mut(&store).expect("a Store of this world");
-        let Some(Running { peer, machine, tasks, checkpoint, .. }) = node.running.as_mut() else { return };
+        let Some(Running {
+            peer,
+            machine,
+            tasks,
+            checkpoint,
+            ..
+        }) = node.running.as_mut()
+        else {
+            return;
+        };
         let idle = tasks.is_empty();
         let mut collected = Collected {
             messages: Vec::new(),
@@ -509,8 +622,17 @@ impl World {
             applied: Vec::new(),
         };
         peer.flush_reads();
-        while peer.handle_raft_ready(now, &mut collected).expect("the disk works") {}
-        let Collected { messages, snapshots, tasks, applied, .. } = collected;
+        while peer
+            .handle_raft_ready(now, &mut collected)
+            .expect("the disk works")
+        {}
+        let Collected {
+            messages,
+            snapshots,
+            tasks,
+            applied,
+            ..
+        } = collected;
         let starts = idle && !tasks.is_empty();
         self.assert_one_history(applied);
         if starts {
@@ -523,7 +645,14 @@ impl World {
             let to = StoreId(message.to_peer.as_ref().expect("an addressee").store_id);
             let after_ns = self.rng.random_range(1_000_000..30_000_000);
             let happening = Happening::DeliverSnapshot(Box::new(message), source, store);
-            self.schedule(Event { store: to, incarnation: None, happening }, after_ns);
+            self.schedule(
+                Event {
+                    store: to,
+                    incarnation: None,
+                    happening,
+                },
+                after_ns,
+            );
         }
         self.note_outcomes();
     }
@@ -532,7 +661,14 @@ impl World {
         let to = StoreId(message.to_peer.as_ref().expect("an addressee").store_id);
         for after_ns in self.network.delays_ns(from, to, &mut self.rng) {
             let happening = Happening::Deliver(Box::new(message.clone()));
-            self.schedule(Event { store: to, incarnation: None, happening }, after_ns);
+            self.schedule(
+                Event {
+                    store: to,
+                    incarnation: None,
+                    happening,
+                },
+                after_ns,
+            );
         }
     }
 
@@ -550,7 +686,10 @@ impl World {
     /// Every index holds one entry, whoever applies it and whenever.
     fn assert_one_history(&mut self, entries: Vec<AppliedEntry>) {
         for AppliedEntry { index, term, data } in entries {
-            let (known_term, known) = self.committed.entry(index).or_insert_with(|| (term, data.clone()));
+            let (known_term, known) = self
+                .committed
+                .entry(index)
+                .or_insert_with(|| (term, data.clone()));
             assert!(
                 *known_term == term && *known == data,
                 "seed {}: index {index} was committed in term {known_term} and, with another entry, in term {term}",
@@ -565,11 +704,18 @@ impl World {
             .values()
             .filter_map(|node| {
                 let running = node.running.as_ref()?;
-                Some((node.store, running.machine.dataset().read().digest().expect("a digest")))
+                Some((
+                    node.store,
+                    running.machine.dataset().read().digest().expect("a digest"),
+                ))
             })
             .collect();
         let equal = digests.windows(2).all(|pair| pair[0].1 == pair[1].1);
-        assert!(equal, "seed {}: replicas differ: {digests:?}", self.options.seed);
+        assert!(
+            equal,
+            "seed {}: replicas differ: {digests:?}",
+            self.options.seed
+        );
     }
 }
 
@@ -580,9 +726,16 @@ fn lookup(running: &Running, key: u8) -> Option<u64> {
 fn lookup_in(machine: &server::machine::Machine, key: u8) -> Option<u64> {
     let dataset = machine.dataset().read();
     let view = dataset.view(DbIndex(0), dataset.now_ms());
-    let object = view.lookup(key_name(key).as_bytes()).expect("the engine works")?;
+    let object = view
+        .lookup(key_name(key).as_bytes())
+        .expect("the engine works")?;
     let text = object.string().expect("a string");
-    Some(std::str::from_utf8(&text).expect("digits").parse().expect("a number"))
+    Some(
+        std::str::from_utf8(&text)
+            .expect("digits")
+            .parse()
+            .expect("a number"),
+    )
 }
 
 /// A disk that says it has synced, and has not.

@@ -10,7 +10,11 @@ use super::super::number::parse_i64;
 use super::{Unit, absolute_ms, text};
 
 /// GET key
-pub(super) fn get(ctx: &ReadContext<'_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn get(
+    ctx: &ReadContext<'_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     match ctx.view.lookup(args.bytes()?)? {
         Some(object) => out.bulk(&text(&object)?),
         None => out.null(),
@@ -19,7 +23,11 @@ pub(super) fn get(ctx: &ReadContext<'_>, args: &mut Args<'_>, out: &mut Writer<'
 }
 
 /// STRLEN key
-pub(super) fn strlen(ctx: &ReadContext<'_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn strlen(
+    ctx: &ReadContext<'_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let len = match ctx.view.lookup(args.bytes()?)? {
         Some(object) => text(&object)?.len(),
         None => 0,
@@ -29,12 +37,20 @@ pub(super) fn strlen(ctx: &ReadContext<'_>, args: &mut Args<'_>, out: &mut Write
 }
 
 /// MGET key [key ...]: what is not a string counts as absent.
-pub(super) fn mget(ctx: &ReadContext<'_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn mget(
+    ctx: &ReadContext<'_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let keys = args.rest();
     out.array(keys.len());
     for key in keys {
         let object = ctx.view.lookup(key)?;
-        match object.as_ref().filter(|object| object.kind() == Kind::String).and_then(|object| object.string()) {
+        match object
+            .as_ref()
+            .filter(|object| object.kind() == Kind::String)
+            .and_then(|object| object.string())
+        {
             Some(value) => out.bulk(&value),
             None => out.null(),
         }
@@ -53,7 +69,11 @@ fn answer(ctx: &mut WriteContext<'_, '_>, key: &[u8], out: &mut Writer<'_>) -> C
 }
 
 /// GETDEL key
-pub(super) fn getdel(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn getdel(
+    ctx: &mut WriteContext<'_, '_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let key = args.bytes()?;
     if answer(ctx, key, out)? {
         ctx.txn.remove(key)?;
@@ -69,7 +89,11 @@ enum Change {
 }
 
 /// GETEX key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]
-pub(super) fn getex(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn getex(
+    ctx: &mut WriteContext<'_, '_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let key = args.bytes()?;
     let change = if args.flag("PERSIST") {
         Change::Persist

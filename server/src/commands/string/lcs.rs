@@ -20,11 +20,21 @@ struct Run {
 }
 
 /// LCS key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]
-pub(super) fn lcs(ctx: &ReadContext<'_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn lcs(
+    ctx: &ReadContext<'_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let (left, right) = (args.bytes()?, args.bytes()?);
     let objects = [ctx.view.lookup(left)?, ctx.view.lookup(right)?];
-    if objects.iter().flatten().any(|object| object.kind() != Kind::String) {
-        return Err(CommandError::reply("ERR The specified keys must contain string values"));
+    if objects
+        .iter()
+        .flatten()
+        .any(|object| object.kind() != Kind::String)
+    {
+        return Err(CommandError::reply(
+            "ERR The specified keys must contain string values",
+        ));
     }
     let (mut len_only, mut indexes, mut with_len, mut min_len) = (false, false, false, 0);
     while !args.is_empty() {
@@ -41,25 +51,43 @@ pub(super) fn lcs(ctx: &ReadContext<'_>, args: &mut Args<'_>, out: &mut Writer<'
         }
     }
     if len_only && indexes {
-        return Err(CommandError::reply("ERR If you want both the length and indexes, please just use IDX."));
+        return Err(CommandError::reply(
+            "ERR If you want both the length and indexes, please just use IDX.",
+        ));
     }
-    let texts = objects.each_ref().map(|object| object.as_ref().and_then(|object| object.string()));
+    let texts = objects
+        .each_ref()
+        .map(|object| object.as_ref().and_then(|object| object.string()));
     let [left, right] = texts.map(|text| text.unwrap_or(Cow::Borrowed(b"")));
     let table = Table::fill(&left, &right)?;
     if len_only {
         out.integer(table.longest().into());
     } else if indexes {
         let runs = table.runs(&left, &right);
-        write_runs(runs.iter().filter(|run| run.left.len() >= min_len), with_len, table.longest(), out);
+        write_runs(
+            runs.iter().filter(|run| run.left.len() >= min_len),
+            with_len,
+            table.longest(),
+            out,
+        );
     } else {
-        let common: Vec<u8> =
-            table.runs(&left, &right).iter().rev().flat_map(|run| left[run.left.clone()].to_vec()).collect();
+        let common: Vec<u8> = table
+            .runs(&left, &right)
+            .iter()
+            .rev()
+            .flat_map(|run| left[run.left.clone()].to_vec())
+            .collect();
         out.bulk(&common);
     }
     Ok(())
 }
 
-fn write_runs<'r>(runs: impl Iterator<Item = &'r Run>, with_len: bool, longest: u32, out: &mut Writer<'_>) {
+fn write_runs<'r>(
+    runs: impl Iterator<Item = &'r Run>,
+    with_len: bool,
+    longest: u32,
+    out: &mut Writer<'_>,
+) {
     let runs: Vec<&Run> = runs.collect();
     out.map(2);
     out.bulk(b"matches");
@@ -89,14 +117,26 @@ struct Table {
 impl Table {
     fn fill(left: &[u8], right: &[u8]) -> CommandResult<Self> {
         let (height, width) = (left.len() + 1, right.len() + 1);
-        let cells = height.checked_mul(width).filter(|cells| *cells <= MAX_TABLE_BYTES / size_of::<u32>());
+        let cells = height
+            .checked_mul(width)
+            .filter(|cells| *cells <= MAX_TABLE_BYTES / size_of::<u32>());
         let cells = cells.ok_or_else(|| {
-            CommandError::reply("ERR Insufficient memory, failed allocating transient memory for LCS")
+            CommandError::reply(
+                "ERR Insufficient memory, failed allocating transient memory for LCS",
+            )
         })?;
-        let mut table = Self { cells: vec![0; cells], width, height };
+        let mut table = Self {
+            cells: vec![0; cells],
+            width,
+            height,
+        };
         for (i, a) in left.iter().enumerate() {
             for (j, b) in right.iter().enumerate() {
-                let length = if a == b { table.at(i, j) + 1 } else { table.at(i + 1, j).max(table.at(i, j + 1)) };
+                let length = if a == b {
+                    table.at(i, j) + 1
+                } else {
+                    table.at(i + 1, j).max(table.at(i, j + 1))
+                };
                 table.cells[(i + 1) * width + j + 1] = length;
             }
         }
@@ -121,7 +161,10 @@ impl Table {
                     Some(run) if run.left.start == i && run.right.start == j => {
                         (run.left.start, run.right.start) = (i - 1, j - 1);
                     }
-                    _ => runs.push(Run { left: i - 1..i, right: j - 1..j }),
+                    _ => runs.push(Run {
+                        left: i - 1..i,
+                        right: j - 1..j,
+                    }),
                 }
                 (i, j) = (i - 1, j - 1);
             } else if self.at(i - 1, j) > self.at(i, j - 1) {

@@ -30,21 +30,37 @@ pub static COMMANDS: &[DataCommand] = &[
     DataCommand::read("substr", 4, STRING, Keys::FIRST, range::getrange),
     DataCommand::read("lcs", -3, STRING, Keys::TWO, lcs::lcs),
     DataCommand::write("set", -3, STRING, Keys::FIRST, set::set).deny_oom(),
-    DataCommand::write("setnx", 3, STRING, Keys::FIRST, set::setnx).deny_oom().fast(),
+    DataCommand::write("setnx", 3, STRING, Keys::FIRST, set::setnx)
+        .deny_oom()
+        .fast(),
     DataCommand::write("setex", 4, STRING, Keys::FIRST, set::setex).deny_oom(),
     DataCommand::write("psetex", 4, STRING, Keys::FIRST, set::psetex).deny_oom(),
     DataCommand::write("mset", -3, STRING, Keys::PAIRS, set::mset).deny_oom(),
     DataCommand::write("msetnx", -3, STRING, Keys::PAIRS, set::msetnx).deny_oom(),
-    DataCommand::write("getset", 3, STRING, Keys::FIRST, set::getset).deny_oom().fast(),
+    DataCommand::write("getset", 3, STRING, Keys::FIRST, set::getset)
+        .deny_oom()
+        .fast(),
     DataCommand::write("getdel", 2, STRING, Keys::FIRST, get::getdel).fast(),
     DataCommand::write("getex", -2, STRING, Keys::FIRST, get::getex).fast(),
-    DataCommand::write("append", 3, STRING, Keys::FIRST, range::append).deny_oom().fast(),
+    DataCommand::write("append", 3, STRING, Keys::FIRST, range::append)
+        .deny_oom()
+        .fast(),
     DataCommand::write("setrange", 4, STRING, Keys::FIRST, range::setrange).deny_oom(),
-    DataCommand::write("incr", 2, STRING, Keys::FIRST, count::incr).deny_oom().fast(),
-    DataCommand::write("decr", 2, STRING, Keys::FIRST, count::decr).deny_oom().fast(),
-    DataCommand::write("incrby", 3, STRING, Keys::FIRST, count::incrby).deny_oom().fast(),
-    DataCommand::write("decrby", 3, STRING, Keys::FIRST, count::decrby).deny_oom().fast(),
-    DataCommand::write("incrbyfloat", 3, STRING, Keys::FIRST, count::incrbyfloat).deny_oom().fast(),
+    DataCommand::write("incr", 2, STRING, Keys::FIRST, count::incr)
+        .deny_oom()
+        .fast(),
+    DataCommand::write("decr", 2, STRING, Keys::FIRST, count::decr)
+        .deny_oom()
+        .fast(),
+    DataCommand::write("incrby", 3, STRING, Keys::FIRST, count::incrby)
+        .deny_oom()
+        .fast(),
+    DataCommand::write("decrby", 3, STRING, Keys::FIRST, count::decrby)
+        .deny_oom()
+        .fast(),
+    DataCommand::write("incrbyfloat", 3, STRING, Keys::FIRST, count::incrbyfloat)
+        .deny_oom()
+        .fast(),
 ];
 
 /// The text of a string object; another type is refused.

@@ -13,23 +13,35 @@ fn resolve(start: i64, end: i64, len: usize) -> Option<(usize, usize)> {
         return None;
     }
     let len = len as i64;
-    let from_end = |at: i64| if at < 0 { at.saturating_add(len).max(0) } else { at };
+    let from_end = |at: i64| {
+        if at < 0 {
+            at.saturating_add(len).max(0)
+        } else {
+            at
+        }
+    };
     let (start, end) = (from_end(start), from_end(end).min(len - 1));
     (len > 0 && start <= end).then_some((start as usize, end as usize + 1))
 }
 
 /// GETRANGE key start end, and SUBSTR
-pub(super) fn getrange(ctx: &ReadContext<'_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn getrange(
+    ctx: &ReadContext<'_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let (key, start, end) = (args.bytes()?, args.int()?, args.int()?);
     let object = ctx.view.lookup(key)?;
     let value = object.as_ref().map(text).transpose()?;
-    let part = value.as_deref().and_then(|value| resolve(start, end, value.len()).map(|(from, to)| &value[from..to]));
+    let part = value
+        .as_deref()
+        .and_then(|value| resolve(start, end, value.len()).map(|(from, to)| &value[from..to]));
     out.bulk(part.unwrap_or_default());
     Ok(())
 }
 
 /// The length of the string at `key`, 0 if there is none.
-fn length(ctx: &WriteContext<'_, '_>, key: &[u8]) -> CommandResult<usize> {
+fn length(ctx: &mut WriteContext<'_, '_>, key: &[u8]) -> CommandResult<usize> {
     match ctx.txn.lookup(key)? {
         Some(object) => Ok(text(&object)?.len()),
         None => Ok(0),
@@ -37,19 +49,28 @@ fn length(ctx: &WriteContext<'_, '_>, key: &[u8]) -> CommandResult<usize> {
 }
 
 /// APPEND key value
-pub(super) fn append(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn append(
+    ctx: &mut WriteContext<'_, '_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let (key, value) = (args.bytes()?, args.bytes()?);
     let len = length(ctx, key)? + value.len();
     if len > MAX_STRING_BYTES {
         return Err(CommandError::STRING_TOO_LONG);
     }
-    ctx.txn.append_string(key, value)?;
+    ctx.txn
+        .edit_string(key, |string| string.extend_from_slice(value))?;
     out.integer(len as i64);
     Ok(())
 }
 
 /// SETRANGE key offset value
-pub(super) fn setrange(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn setrange(
+    ctx: &mut WriteContext<'_, '_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let (key, offset, value) = (args.bytes()?, args.int()?, args.bytes()?);
     if offset < 0 {
         return Err(CommandError::OFFSET_OUT_OF_RANGE);
@@ -86,7 +107,11 @@ mod tests {
         assert_eq!(resolve(-100, 100, 5), Some((0, 5)));
         assert_eq!(resolve(5, 3, 5), None);
         assert_eq!(resolve(-1, -5, 5), None);
-        assert_eq!(resolve(0, -100, 5), Some((0, 1)), "an end before the start of the string is its first byte");
+        assert_eq!(
+            resolve(0, -100, 5),
+            Some((0, 1)),
+            "an end before the start of the string is its first byte"
+        );
         assert_eq!(resolve(0, 0, 0), None);
     }
 }

@@ -28,7 +28,12 @@ struct Options<'a> {
 
 impl<'a> Options<'a> {
     fn parse(args: &mut Args<'a>) -> CommandResult<Self> {
-        let mut options = Self { condition: Condition::Always, get: false, keep_ttl: false, expire: None };
+        let mut options = Self {
+            condition: Condition::Always,
+            get: false,
+            keep_ttl: false,
+            expire: None,
+        };
         while !args.is_empty() {
             if args.flag("NX") && options.condition != Condition::IfPresent {
                 options.condition = Condition::IfAbsent;
@@ -38,7 +43,9 @@ impl<'a> Options<'a> {
                 options.get = true;
             } else if options.expire.is_none() && args.flag("KEEPTTL") {
                 options.keep_ttl = true;
-            } else if let Some(unit) = Unit::take(args).filter(|_| options.expire.is_none() && !options.keep_ttl) {
+            } else if let Some(unit) =
+                Unit::take(args).filter(|_| options.expire.is_none() && !options.keep_ttl)
+            {
                 options.expire = Some((args.bytes()?, unit));
             } else {
                 return Err(CommandError::SYNTAX);
@@ -50,7 +57,11 @@ impl<'a> Options<'a> {
 
 /// SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds |
 /// KEEPTTL]
-pub(super) fn set(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn set(
+    ctx: &mut WriteContext<'_, '_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let (key, value) = (args.bytes()?, args.bytes()?);
     if args.is_empty() {
         ctx.txn.set_string(key, value, Expiry::Clear)?;
@@ -92,7 +103,11 @@ pub(super) fn set(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &mut
 }
 
 /// SETNX key value
-pub(super) fn setnx(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn setnx(
+    ctx: &mut WriteContext<'_, '_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let (key, value) = (args.bytes()?, args.bytes()?);
     let absent = !ctx.txn.exists(key)?;
     if absent {
@@ -103,12 +118,20 @@ pub(super) fn setnx(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &m
 }
 
 /// SETEX key seconds value
-pub(super) fn setex(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn setex(
+    ctx: &mut WriteContext<'_, '_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     set_with_ttl(ctx, args, Unit::Seconds, "setex", out)
 }
 
 /// PSETEX key milliseconds value
-pub(super) fn psetex(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn psetex(
+    ctx: &mut WriteContext<'_, '_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     set_with_ttl(ctx, args, Unit::Millis, "psetex", out)
 }
 
@@ -129,11 +152,19 @@ fn set_with_ttl(
 /// The keys and values of MSET and MSETNX.
 fn pairs<'a>(args: &mut Args<'a>, name: &str) -> CommandResult<&'a [&'a [u8]]> {
     let pairs = args.rest();
-    if pairs.len() % 2 == 0 { Ok(pairs) } else { Err(CommandError::arity(name)) }
+    if pairs.len() % 2 == 0 {
+        Ok(pairs)
+    } else {
+        Err(CommandError::arity(name))
+    }
 }
 
 /// MSET key value [key value ...]
-pub(super) fn mset(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn mset(
+    ctx: &mut WriteContext<'_, '_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     for pair in pairs(args, "mset")?.chunks_exact(2) {
         ctx.txn.set_string(pair[0], pair[1], Expiry::Clear)?;
     }
@@ -142,7 +173,11 @@ pub(super) fn mset(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &mu
 }
 
 /// MSETNX key value [key value ...]: all or nothing.
-pub(super) fn msetnx(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn msetnx(
+    ctx: &mut WriteContext<'_, '_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let pairs = pairs(args, "msetnx")?;
     for pair in pairs.chunks_exact(2) {
         if ctx.txn.exists(pair[0])? {
@@ -158,7 +193,11 @@ pub(super) fn msetnx(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &
 }
 
 /// GETSET key value
-pub(super) fn getset(ctx: &mut WriteContext<'_, '_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+pub(super) fn getset(
+    ctx: &mut WriteContext<'_, '_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
     let (key, value) = (args.bytes()?, args.bytes()?);
     match ctx.txn.lookup(key)? {
         Some(object) => out.bulk(&text(&object)?),

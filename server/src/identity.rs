@@ -1,0 +1,182 @@
+//! Whose data directory this is: made at the first start, checked at every later one.
+
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+use storage::engine::Engines;
+use storage::ids::{FIRST_REGION, SLOT_COUNT, StoreId};
+use storage::peer_storage::PeerStorage;
+use storage::proto::store::{Peer, Region, RegionEpoch, StoreIdent};
+
+use crate::config::Settings;
+
+/// Who this Store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster.
+    pub cluster_id: [u8; 16],
+    /// This Store.
+    pub store: StoreId,
+    /// Seeds the hash tables whose order commands show; the same on every Store.
+    pub hash_seed: [u8; 16],
+}
+
+/// Reads the identity in the data directory, or makes one from the configuration at the first start.
+///
+/// A single Store draws its cluster id and hash seed at random. The Stores of a cluster, which start for the first time
+/// without having spoken to each other, all derive theirs from the secret and the list of peers.
+pub fn establish(settings: &Settings, engines: &Engines) -> anyhow::Result<Identity> {
+    let store = settings.store_id();
+    if let Some(ident) = PeerStorage::store_ident(engines)? {
+        if ident.store_id != store.get() {
+            anyhow::bail!(
+                "the data directory {} belongs to node {}, and node-id is {store}: give this node its own dir, or set \
+                 node-id {}",
+                settings.dir.display(),
+                ident.store_id,
+                ident.store_id
+            );
+        }
+        return known(settings, engines, &ident);
+    }
+    let (cluster_id, hash_seed) = match settings.cluster_peers.as_slice() {
+        [] | [_] => (random()?, random()?),
+        _ => (
+            derive("cluster id", settings),
+            derive("hash seed", settings),
+        ),
+    };
+    let ident = StoreIdent {
+        format: 0,
+        cluster_id: cluster_id.to_vec().into(),
+        store_id: store.get(),
+    };
+    PeerStorage::bootstrap(engines, &ident, &first_region(settings, &hash_seed))?;
+    tracing::info!("a new data directory in {}", settings.dir.display());
+    Ok(Identity {
+        cluster_id,
+        store,
+        hash_seed,
+    })
+}
+
+fn known(settings: &Settings, engines: &Engines, ident: &StoreIdent) -> anyhow::Result<Identity> {
+    let cluster_id =
+        sixteen(&ident.cluster_id).context("the cluster id in the data directory is damaged")?;
+    let region = storage::peer_storage::bootstrap::region(engines, FIRST_REGION)?;
+    let hash_seed =
+        sixteen(&region.hash_seed).context("the hash seed in the data directory is damaged")?;
+    let members: Vec<u64> = region.peers.iter().map(|peer| peer.store_id).collect();
+    let configured: Vec<u64> = match settings.cluster_peers.as_slice() {
+        [] => vec![settings.store_id().get()],
+        peers => peers.iter().map(|peer| peer.store_id.get()).collect(),
+    };
+    if !configured.iter().all(|id| members.contains(id)) || configured.len() != members.len() {
+        anyhow::bail!(
+            "the data directory {} belongs to a cluster of nodes {members:?}, and cluster-peers has nodes {configured:?}: \
+             correct cluster-peers, or use another dir",
+            settings.dir.display()
+        );
+    }
+    Ok(Identity {
+        cluster_id,
+        store: StoreId(ident.store_id),
+        hash_seed,
+    })
+}
+
+fn sixteen(bytes: &[u8]) -> Option<[u8; 16]> {
+    bytes.try_into().ok()
+}
+
+/// One Region over all slots, every Store a voter.
+fn first_region(settings: &Settings, hash_seed: &[u8; 16]) -> Region {
+    let stores = match settings.cluster_peers.as_slice() {
+        [] => vec![settings.store_id()],
+        peers => peers.iter().map(|peer| peer.store_id).collect(),
+    };
+    Region {
+        id: FIRST_REGION.get(),
+        start_slot: 0,
+        end_slot: SLOT_COUNT.into(),
+        epoch: Some(RegionEpoch {
+            conf_ver: 1,
+            version: 1,
+        }),
+        peers: stores
+            .iter()
+            .map(|store| Peer {
+                id: store.get(),
+                store_id: store.get(),
+            })
+            .collect(),
+        hash_seed: hash_seed.to_vec().into(),
+    }
+}
+
+/// Sixteen bytes that every Store of the cluster derives alike, and nobody without the secret.
+fn derive(purpose: &str, settings: &Settings) -> [u8; 16] {
+    let mut peers: Vec<String> = settings
+        .cluster_peers
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    peers.sort();
+    let mut hash = Sha256::new();
+    for part in [purpose, settings.cluster_secret.expose(), &peers.join(",")] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    std::array::from_fn(|at| digest[at])
+}
+
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(bytes)
+}
+
+/// A random number.
+pub fn random_u64() -> anyhow::Result<u64> {
+    Ok(u64::from_le_bytes(random()?))
+}
+
+/// Forty random hexadecimal digits.
+pub fn random_hex() -> anyhow::Result<String> {
+    Ok(random::<20>()?
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{derive, random_hex};
+    use crate::config::{Secret, Settings, peers};
+
+    fn settings(peers: &str, secret: &str) -> Settings {
+        let cluster_peers = peers::parse(&[peers.to_owned()]).expect("a list");
+        Settings {
+            cluster_peers,
+            cluster_secret: Secret::new(secret),
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn a_cluster_derives_the_same_on_every_node() {
+        let one = derive("cluster id", &settings("1@a:1,2@b:1", "s"));
+        assert_eq!(one, derive("cluster id", &settings("2@b:1,1@a:1", "s")));
+        assert_ne!(one, derive("hash seed", &settings("1@a:1,2@b:1", "s")));
+        assert_ne!(one, derive("cluster id", &settings("1@a:1,2@b:1", "other")));
+        assert_ne!(one, derive("cluster id", &settings("1@a:1,2@c:1", "s")));
+    }
+
+    #[test]
+    fn run_ids_differ() {
+        let id = random_hex().expect("randomness");
+        assert_eq!(id.len(), 40);
+        assert_ne!(id, random_hex().expect("randomness"));
+    }
+}

@@ -1,0 +1,331 @@
+//! Puts a Store together: opens its engines, starts its threads, and takes it down again.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context;
+use parking_lot::RwLock;
+use storage::dataset::{Dataset, DatasetOptions, Obsolete};
+use storage::engine::lsm::{LsmEngine, LsmOptions};
+use storage::engine::{Durability, Engines};
+use storage::ids::{FIRST_REGION, PeerId, RegionId, StoreId};
+use storage::peer_storage::{PeerStorage, PeerStorageOptions};
+use storage::proto::command::{RaftMessage, Request};
+use storage::snapshot::{ReceivedSnapshot, SnapshotSource};
+use tokio::sync::oneshot;
+
+use crate::admin;
+use crate::bootstrap::stop_signal;
+use crate::config::{AppendFsync, Config, Settings};
+use crate::dispatch::registry::Registry;
+use crate::dispatch::shared::{Parts, Stop};
+use crate::dispatch::{Shared, forwarded};
+use crate::identity::{self, Identity};
+use crate::machine::Machine;
+use crate::net::{IoThreads, Listeners};
+use crate::raftstore::{OpenDataset, PeerConfig, RaftRouter, Store, StoreOptions, StoreTransport};
+use crate::session;
+use crate::transport::{self, ForwardReply, Transport, TransportConfig, TransportOptions};
+
+/// Length of Raft's tick. Heartbeats and election time-outs are multiples of it.
+const TICK_MS: u64 = 10;
+
+/// How long a stopping Store waits for its last checkpoint; the log has everything anyway.
+const LAST_CHECKPOINT: Duration = Duration::from_secs(10);
+
+/// Entries kept in memory for followers that are a little behind.
+const LOG_CACHE_BYTES: usize = 4 << 20;
+
+/// Serves until a signal or SHUTDOWN.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let config = Arc::new(config);
+    let settings = config.snapshot();
+    let listeners = Listeners::bind(&settings)?;
+    let obsolete = Obsolete::default();
+    let engines = open_engines(&settings, &obsolete)?;
+    let identity = identity::establish(&settings, &engines)?;
+    let machine = Machine::new(Arc::new(RwLock::new((open_dataset(
+        &engines, &identity, &settings, &obsolete,
+    ))()?)));
+    let links = Arc::new(Links::default());
+    let active_expire = Arc::new(AtomicBool::new(true));
+    let store = start_store(
+        &settings,
+        &engines,
+        &identity,
+        &machine,
+        &links,
+        &active_expire,
+        &obsolete,
+    )?;
+    let shared = Arc::new(Shared::new(Parts {
+        config: Arc::clone(&config),
+        store: identity.store,
+        router: store.router().clone(),
+        machine,
+        registry: Registry::new(&session::FAMILIES, &admin::FAMILIES),
+        run_id: identity::random_hex()?,
+        active_expire,
+        seed: identity::random_u64()?,
+    }));
+    admin::install_hooks(&shared);
+    let io_threads = IoThreads::start(&shared, io_threads(&settings))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(
+        &shared,
+        &settings,
+        &identity,
+        &links,
+        &io_threads,
+        listeners,
+    ))?;
+    tracing::info!("stopping");
+    io_threads.stop();
+    if let Some(transport) = shared.transport() {
+        runtime.block_on(transport.shutdown());
+    }
+    store.stop();
+    tracing::info!("bye");
+    Ok(())
+}
+
+fn io_threads(settings: &Settings) -> usize {
+    match settings.io_threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads as usize,
+    }
+}
+
+fn open_engines(settings: &Settings, obsolete: &Obsolete) -> anyhow::Result<Engines> {
+    let dir = &settings.dir;
+    let open = |name: &str, options: LsmOptions| -> anyhow::Result<Arc<LsmEngine>> {
+        let path = dir.join(name);
+        std::fs::create_dir_all(&path)
+            .with_context(|| format!("cannot create the data directory {}", path.display()))?;
+        let engine = LsmEngine::open(&path, options);
+        Ok(Arc::new(engine.with_context(|| {
+            format!("cannot open {}", path.display())
+        })?))
+    };
+    let obsolete = obsolete.clone();
+    let kv = LsmOptions {
+        cache_bytes: settings.block_cache_size_bytes,
+        obsolete: Some(Arc::new(move |key, value| obsolete.is_obsolete(key, value))),
+        ..LsmOptions::kv()
+    };
+    let raft = LsmOptions {
+        unsynced_tail: settings.appendfsync != AppendFsync::Always,
+        ..LsmOptions::raft()
+    };
+    Ok(Engines {
+        kv: open("kv", kv)?,
+        raft: open("raft", raft)?,
+    })
+}
+
+fn open_dataset(
+    engines: &Engines,
+    identity: &Identity,
+    settings: &Settings,
+    obsolete: &Obsolete,
+) -> OpenDataset {
+    let kv = Arc::clone(&engines.kv);
+    let options = DatasetOptions {
+        maxmemory_bytes: settings.maxmemory_bytes,
+        hash_seed: identity.hash_seed,
+    };
+    let obsolete = obsolete.clone();
+    Arc::new(move || {
+        let mut dataset = Dataset::open(FIRST_REGION, Arc::clone(&kv), options.clone())?;
+        dataset.set_obsolete(obsolete.clone());
+        Ok(dataset)
+    })
+}
+
+fn start_store(
+    settings: &Settings,
+    engines: &Engines,
+    identity: &Identity,
+    machine: &Machine,
+    links: &Arc<Links>,
+    active_expire: &Arc<AtomicBool>,
+    obsolete: &Obsolete,
+) -> anyhow::Result<Store> {
+    let always = settings.appendfsync == AppendFsync::Always;
+    let options = PeerStorageOptions {
+        durability: if always {
+            Durability::Synced
+        } else {
+            Durability::Buffered
+        },
+        log_cache_bytes: LOG_CACHE_BYTES,
+        snapshot_dir: snapshot_dir(&settings.dir),
+    };
+    let storage = PeerStorage::open(engines.clone(), FIRST_REGION, options)?;
+    let ticks = |ms: u64| (ms / TICK_MS).max(1) as usize;
+    let config = PeerConfig {
+        region: RegionId(storage.region().id),
+        peer: PeerId(identity.store.get()),
+        store: identity.store,
+        tick_ms: TICK_MS,
+        heartbeat_ticks: ticks(settings.heartbeat_interval_ms),
+        election_ticks: ticks(settings.election_timeout_ms),
+        seed: identity::random_u64()?,
+        log_retention_bytes: settings.raft_log_retention_bytes,
+    };
+    let options = StoreOptions {
+        dir: settings.dir.clone(),
+        checkpoint_bytes: settings.checkpoint_size_bytes as usize,
+        checkpoint_interval: Duration::from_millis(settings.checkpoint_interval_ms),
+        sync_interval: (settings.appendfsync == AppendFsync::EverySecond)
+            .then(|| Duration::from_secs(1)),
+        active_expire: Arc::clone(active_expire),
+    };
+    let open = open_dataset(engines, identity, settings, obsolete);
+    Store::start(
+        config,
+        options,
+        storage,
+        engines.clone(),
+        machine.clone(),
+        open,
+        Arc::clone(links) as _,
+    )
+}
+
+fn snapshot_dir(dir: &Path) -> std::path::PathBuf {
+    dir.join("snapshots")
+}
+
+/// Everything that runs on the main thread, until the Store is to stop.
+async fn serve(
+    shared: &Arc<Shared>,
+    settings: &Settings,
+    identity: &Identity,
+    links: &Links,
+    io_threads: &IoThreads,
+    listeners: Listeners,
+) -> anyhow::Result<()> {
+    if settings.cluster_peers.len() > 1 {
+        let handler = Arc::new(Arrivals {
+            shared: Arc::clone(shared),
+        });
+        let transport = Transport::start(transport_config(settings, identity)?, handler).await?;
+        links.start(Arc::clone(&transport));
+        shared.set_transport(transport);
+    }
+    for address in listeners.addresses() {
+        tracing::info!("ready to accept connections at {address}");
+    }
+    let mut stop = shared.stop.subscribe();
+    let accept = io_threads.accept(shared, listeners);
+    let how = tokio::select! {
+        accepted = accept => return accepted,
+        signal = stop_signal() => {
+            tracing::info!("{} received", signal?);
+            Stop::Checkpoint
+        }
+        changed = stop.wait_for(|stop| *stop != Stop::No) => changed.map_or(Stop::Now, |stop| *stop),
+    };
+    if how == Stop::Checkpoint {
+        last_checkpoint(shared).await;
+    }
+    shared.stop.send_replace(Stop::Now);
+    Ok(())
+}
+
+/// Makes the next start short. Whatever it misses is in the log.
+async fn last_checkpoint(shared: &Shared) {
+    let (done, wait) = oneshot::channel();
+    shared.router.checkpoint(Box::new(move |result| {
+        // Nobody waits any more when this takes too long.
+        let _ = done.send(result);
+    }));
+    match tokio::time::timeout(LAST_CHECKPOINT, wait).await {
+        Ok(Ok(Ok(index))) => {
+            tracing::info!("everything up to log index {index} is in the last checkpoint")
+        }
+        _ => tracing::warn!("no last checkpoint: the next start replays more of the log"),
+    }
+}
+
+fn transport_config(settings: &Settings, identity: &Identity) -> anyhow::Result<TransportConfig> {
+    Ok(TransportConfig {
+        store_id: identity.store,
+        cluster_id: identity.cluster_id,
+        secret: settings.cluster_secret.expose().as_bytes().to_vec(),
+        listen: settings.bus_listen().map_err(anyhow::Error::msg)?,
+        peers: settings
+            .cluster_peers
+            .iter()
+            .map(|peer| (peer.store_id, peer.bus_address()))
+            .collect(),
+        snapshot_dir: snapshot_dir(&settings.dir),
+        options: TransportOptions::default(),
+    })
+}
+
+/// The store thread's way to the transport, which starts after it. Until then messages are lost, as Raft tolerates.
+#[derive(Default)]
+struct Links {
+    transport: std::sync::OnceLock<Arc<Transport>>,
+}
+
+impl Links {
+    fn start(&self, transport: Arc<Transport>) {
+        if self.transport.set(transport).is_err() {
+            tracing::error!("the transport was started twice");
+        }
+    }
+}
+
+impl StoreTransport for Links {
+    fn send(&self, to: StoreId, message: RaftMessage) {
+        if let Some(transport) = self.transport.get() {
+            transport.send(to, message);
+        }
+    }
+
+    fn send_snapshot(&self, to: StoreId, message: RaftMessage, source: SnapshotSource) {
+        if let Some(transport) = self.transport.get() {
+            transport.send_snapshot(to, message, source);
+        }
+    }
+}
+
+/// What other Stores send, on its way to the store thread.
+struct Arrivals {
+    shared: Arc<Shared>,
+}
+
+impl Arrivals {
+    fn router(&self) -> &RaftRouter {
+        &self.shared.router
+    }
+}
+
+impl transport::Handler for Arrivals {
+    fn raft(&self, message: RaftMessage) {
+        self.router().step(message);
+    }
+
+    fn unreachable(&self, store: StoreId) {
+        self.router().report_unreachable(store);
+    }
+
+    fn forwarded(&self, request: Request, reply: ForwardReply) {
+        forwarded::run(&self.shared, request, reply);
+    }
+
+    fn snapshot_received(&self, message: RaftMessage, file: ReceivedSnapshot) {
+        self.router().step_snapshot(message, file);
+    }
+
+    fn snapshot_sent(&self, to: StoreId, ok: bool) {
+        self.router().report_snapshot(to, ok);
+    }
+}
