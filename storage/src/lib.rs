@@ -26,6 +26,7 @@ pub mod ids;
 pub mod keys;
 pub mod peer_storage;
 pub mod proto;
+pub mod rdb;
 pub mod snapshot;
 
 pub use error::{Error, Result};
