@@ -66,6 +66,8 @@ texts! {
     INVALID_CURSOR = "ERR invalid cursor";
     /// SELECT, MOVE, COPY or SWAPDB beyond the last database.
     DB_OUT_OF_RANGE = "ERR DB index is out of range";
+    /// RESTORE over a key without REPLACE.
+    BUSY_KEY = "BUSYKEY Target key name already exists.";
     /// Source and destination are the same.
     SAME_OBJECT = "ERR source and destination objects are the same";
 }

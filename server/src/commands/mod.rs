@@ -6,15 +6,17 @@
 
 pub mod args;
 pub mod context;
+pub mod docs;
 pub mod error;
 pub mod glob;
 pub mod long_double;
 pub mod number;
 pub mod spec;
 
+pub mod key;
 pub mod string;
 
 use spec::DataCommand;
 
 /// The tables of all families.
-pub static FAMILIES: &[&[DataCommand]] = &[string::COMMANDS];
+pub static FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, key::COMMANDS];

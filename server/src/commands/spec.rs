@@ -4,7 +4,7 @@ use resp::Writer;
 
 use super::args::Args;
 use super::context::{ReadContext, WriteContext};
-use super::error::CommandResult;
+use super::error::{CommandError, CommandResult};
 
 /// Properties of a command, as COMMAND INFO shows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +57,8 @@ flags! {
     NO_MULTI = 13, "no_multi";
     /// Its keys are found by looking at its arguments.
     MOVABLEKEYS = 14, "movablekeys";
+    /// Allowed while a script has been running for too long.
+    ALLOW_BUSY = 15, "allow_busy";
 }
 
 impl Flags {
@@ -197,6 +199,23 @@ impl Spec {
         }
     }
 
+    /// The keys among `args`, the name first: COMMAND GETKEYS.
+    pub fn getkeys<'a>(&self, args: &[&'a [u8]]) -> CommandResult<Vec<&'a [u8]>> {
+        if self.keys == Keys::NONE {
+            return Err(CommandError::reply("ERR The command has no key arguments"));
+        }
+        if !self.accepts(args.len()) {
+            return Err(CommandError::reply(
+                "ERR Invalid number of arguments specified for command",
+            ));
+        }
+        Ok(self
+            .keys
+            .positions(args.len())
+            .filter_map(|position| args.get(position).copied())
+            .collect())
+    }
+
     /// The part of the name after `|`, or the whole.
     pub fn last_name(&self) -> &'static str {
         self.name.rsplit('|').next().unwrap_or(self.name)
@@ -301,6 +320,11 @@ impl DataCommand {
             .keys(keys)
     }
 
+    /// A command that touches no key at all.
+    pub const fn free(name: &'static str, arity: i32, group: Group, handler: ReadFn) -> Self {
+        Self::new(name, arity, group, DataHandler::Read(handler))
+    }
+
     /// A command that may write.
     pub const fn write(
         name: &'static str,
@@ -337,6 +361,31 @@ mod tests {
         assert_eq!(positions(Keys::ALL, 4), [1, 2, 3]);
         assert_eq!(positions(Keys::PAIRS, 5), [1, 3]);
         assert_eq!(positions(Keys::FIRST, 1), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn keys_among_arguments() {
+        let spec = |keys| Spec {
+            name: "x",
+            arity: -2,
+            flags: Flags::NONE,
+            keys,
+            group: Group::Generic,
+        };
+        let args: [&[u8]; 4] = [b"x", b"a", b"b", b"c"];
+        assert_eq!(
+            spec(Keys::PAIRS).getkeys(&args).expect("keys"),
+            [b"a", b"c"]
+        );
+        let refused = |keys, args| spec(keys).getkeys(args).expect_err("no keys").to_string();
+        assert_eq!(
+            refused(Keys::NONE, &args),
+            "ERR The command has no key arguments"
+        );
+        assert_eq!(
+            refused(Keys::FIRST, &args[..1]),
+            "ERR Invalid number of arguments specified for command"
+        );
     }
 
     #[test]

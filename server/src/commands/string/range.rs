@@ -21,7 +21,7 @@ fn resolve(start: i64, end: i64, len: usize) -> Option<(usize, usize)> {
         }
     };
     let (start, end) = (from_end(start), from_end(end).min(len - 1));
-    (len > 0 && start <= end).then_some((start as usize, end as usize + 1))
+    (len > 0 && start <= end).then(|| (start as usize, end as usize + 1))
 }
 
 /// GETRANGE key start end, and SUBSTR

@@ -1,0 +1,76 @@
+//! The subcommands of DEBUG that look at data. DEBUG itself belongs to administration, which calls these.
+
+use std::fmt::Write as _;
+
+use resp::Writer;
+use sha2::{Digest, Sha256};
+use storage::dataset::Object;
+use storage::rdb;
+
+use crate::commands::args::Args;
+use crate::commands::context::ReadContext;
+use crate::commands::error::{CommandError, CommandResult};
+use crate::commands::spec::{DataCommand, Group, Keys};
+
+/// Rows named `debug|…`; not in the table of data commands.
+pub static DEBUG: &[DataCommand] = &[
+    DataCommand::read("debug|object", 3, Group::Server, Keys::NONE, object),
+    DataCommand::read(
+        "debug|digest-value",
+        -2,
+        Group::Server,
+        Keys::NONE,
+        digest_value,
+    ),
+];
+
+/// Type, version and checksum, which a payload has around the value.
+const PAYLOAD_FRAME_LEN: usize = 11;
+
+/// Bytes of a digest, as long as those of Redis.
+const DIGEST_LEN: usize = 20;
+
+/// DEBUG OBJECT key: in Redis's form, but without an address, which is nobody's business.
+fn object(ctx: &ReadContext<'_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+    let object = ctx
+        .view
+        .peek(args.bytes()?)?
+        .ok_or(CommandError::NO_SUCH_KEY)?;
+    let encoding = object.encoding().name();
+    let serialized = rdb::dump(&object).len().saturating_sub(PAYLOAD_FRAME_LEN);
+    let idle_seconds = object.idle_ms() / 1000;
+    let used_at = (ctx.view.now_ms() / 1000).saturating_sub(idle_seconds) & 0xff_ffff;
+    out.simple(&format!(
+        "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{serialized} lru:{used_at} \
+         lru_seconds_idle:{idle_seconds}"
+    ));
+    Ok(())
+}
+
+/// DEBUG DIGEST-VALUE key [key ...]: equal for equal values with or without an expiry, whatever the representation; zero
+/// without the key.
+fn digest_value(ctx: &ReadContext<'_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+    let keys = args.rest();
+    out.array(keys.len());
+    for key in keys {
+        let digest = ctx
+            .view
+            .peek(key)?
+            .map_or([0; DIGEST_LEN], |object| digest(&object));
+        let mut hex = String::with_capacity(2 * DIGEST_LEN);
+        for byte in digest {
+            let _ = write!(hex, "{byte:02x}");
+        }
+        out.simple(&hex);
+    }
+    Ok(())
+}
+
+fn digest(object: &Object<'_>) -> [u8; DIGEST_LEN] {
+    let mut hash = Sha256::new();
+    hash.update([object.kind() as u8, object.expire_at_ms().is_some().into()]);
+    hash.update(object.string().unwrap_or_default());
+    let mut digest = [0; DIGEST_LEN];
+    digest.copy_from_slice(&hash.finalize()[..DIGEST_LEN]);
+    digest
+}

@@ -1,0 +1,98 @@
+//! Values that travel: DUMP RESTORE.
+
+use resp::Writer;
+use storage::dataset::Expiry;
+use storage::rdb::{self, Value};
+
+use crate::commands::args::Args;
+use crate::commands::context::{ReadContext, WriteContext};
+use crate::commands::error::{CommandError, CommandResult};
+use crate::commands::number::parse_i64;
+
+/// DUMP key
+pub(super) fn dump(
+    ctx: &ReadContext<'_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
+    match ctx.view.lookup(args.bytes()?)? {
+        Some(object) => out.bulk(&rdb::dump(&object)),
+        None => out.null(),
+    }
+    Ok(())
+}
+
+/// The options of RESTORE.
+#[derive(Default)]
+struct Options {
+    replace: bool,
+    absolute: bool,
+    idle_seconds: Option<i64>,
+    frequency: Option<i64>,
+}
+
+impl Options {
+    fn parse(args: &mut Args<'_>) -> CommandResult<Self> {
+        let mut options = Self::default();
+        while !args.is_empty() {
+            if args.flag("REPLACE") {
+                options.replace = true;
+            } else if args.flag("ABSTTL") {
+                options.absolute = true;
+            } else if options.frequency.is_none() && args.remaining() > 1 && args.flag("IDLETIME") {
+                let idle_seconds = args.int()?;
+                if idle_seconds < 0 {
+                    return Err(CommandError::reply(
+                        "ERR Invalid IDLETIME value, must be >= 0",
+                    ));
+                }
+                options.idle_seconds = Some(idle_seconds);
+            } else if options.idle_seconds.is_none() && args.remaining() > 1 && args.flag("FREQ") {
+                let frequency = args.int()?;
+                if !(0..=255).contains(&frequency) {
+                    return Err(CommandError::reply(
+                        "ERR Invalid FREQ value, must be >= 0 and <= 255",
+                    ));
+                }
+                options.frequency = Some(frequency);
+            } else {
+                return Err(CommandError::SYNTAX);
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// RESTORE key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]
+pub(super) fn restore(
+    ctx: &mut WriteContext<'_, '_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
+    let (key, ttl, serialized) = (args.bytes()?, args.bytes()?, args.bytes()?);
+    let options = Options::parse(args)?;
+    if !options.replace && ctx.txn.exists(key)? {
+        return Err(CommandError::BUSY_KEY);
+    }
+    let ttl_ms = parse_i64(ttl).ok_or(CommandError::NOT_INTEGER)?;
+    let ttl_ms = u64::try_from(ttl_ms)
+        .map_err(|_| CommandError::reply("ERR Invalid TTL value, must be >= 0"))?;
+    let Value::String(value) =
+        rdb::restore(serialized).map_err(|error| CommandError::reply(error.to_string()))?;
+    let now_ms = ctx.txn.now_ms();
+    let expiry = match ttl_ms {
+        0 => Expiry::Clear,
+        at_ms if options.absolute => Expiry::AtMs(at_ms),
+        ttl_ms => Expiry::AtMs(ttl_ms.saturating_add(now_ms)),
+    };
+    if matches!(expiry, Expiry::AtMs(at_ms) if at_ms <= now_ms) {
+        if ctx.txn.remove(key)? {
+            ctx.txn.notify("del", key);
+        }
+    } else {
+        ctx.txn.set_string(key, &value, expiry)?;
+        ctx.txn.notify("restore", key);
+    }
+    out.ok();
+    Ok(())
+}
