@@ -255,7 +255,7 @@ fn a_follower_that_fell_behind_the_log_catches_up_by_snapshot() {
     );
     world.restart(follower);
     world.run_until(LONG_MS, "the follower to catch up", |world| {
-        world.applied(follower) >= compacted
+        world.applied(follower).next() >= compacted
     });
     world.converge();
     assert_eq!(world.peek(follower, 4), Some(39));
@@ -277,7 +277,7 @@ fn a_follower_that_crashes_after_a_snapshot_goes_on_from_it() {
     let compacted = world.first_log_index(leader);
     world.restart(follower);
     world.run_until(LONG_MS, "the follower to catch up", |world| {
-        world.applied(follower) >= compacted
+        world.applied(follower).next() >= compacted
     });
     world.crash(follower);
     world.restart(follower);

@@ -135,6 +135,12 @@ impl Peer {
         self.raw.raft.state == StateRole::Leader
     }
 
+    /// True when this Peer leads and has applied the first entry of its term: its memory holds everything that was ever
+    /// acknowledged.
+    pub fn leads_with_all(&self) -> bool {
+        self.is_leader() && self.term_start.is_some_and(|start| self.applied >= start)
+    }
+
     /// The current term.
     pub fn term(&self) -> Term {
         Term(self.raw.raft.term)
@@ -236,6 +242,9 @@ impl Peer {
     /// Asks another voter to take over. The lease ends for the rest of this term: the target may be told to campaign at
     /// any later moment, and voters will follow it.
     pub fn transfer_leader(&mut self, to: PeerId, now: Now) {
+        if to == self.config.peer {
+            return;
+        }
         self.suspend_lease();
         self.raw.transfer_leader(to.get());
         self.observe(now);
@@ -420,8 +429,7 @@ impl Peer {
 
     /// Publishes the lease as it stands after whatever has just happened.
     pub(super) fn publish_lease(&mut self, now: Now) {
-        let ready = self.term_start.is_some_and(|start| self.applied >= start);
-        if !self.is_leader() || !ready || self.transfer_in_term || self.stopped {
+        if !self.leads_with_all() || self.transfer_in_term || self.stopped {
             self.lease.set(0);
             return;
         }

@@ -48,6 +48,7 @@ pub(super) struct History {
     next: u64,
     open: BTreeMap<u64, Open>,
     events: BTreeMap<u8, Vec<Event>>,
+    outcomes: BTreeMap<u64, Outcome>,
     pub(super) acknowledged: u64,
 }
 
@@ -75,6 +76,7 @@ impl History {
         else {
             panic!("operation {id} was answered twice, now with {outcome:?}");
         };
+        self.outcomes.insert(id, outcome);
         let (op, returned) = match (action, outcome) {
             (_, Outcome::Refused) | (Client::Read, Outcome::Unknown) => return,
             (Client::Write(value), Outcome::Written) => (Op::Write(value), Some(now)),
@@ -99,6 +101,11 @@ impl History {
         for id in self.open.keys().copied().collect::<Vec<_>>() {
             self.settle(id, Outcome::Unknown, now);
         }
+    }
+
+    /// How an operation ended, if it has.
+    pub(super) fn outcome(&self, id: u64) -> Option<Outcome> {
+        self.outcomes.get(&id).copied()
     }
 
     pub(super) fn is_open(&self, id: u64) -> bool {

@@ -151,12 +151,31 @@ impl World {
     pub fn run_until(&mut self, ms: u64, what: &str, condition: impl Fn(&Self) -> bool) {
         let end = self.time_ns + ms * 1_000_000;
         while !condition(self) {
-            assert!(
-                self.step_until(end),
-                "not within {ms} ms (seed {}): {what}",
-                self.options.seed
-            );
+            if !self.step_until(end) {
+                let seed = self.options.seed;
+                panic!(
+                    "not within {ms} ms (seed {seed}): {what}\n{}",
+                    self.describe()
+                );
+            }
         }
+    }
+
+    /// The state of every Store, for a failure's message.
+    pub fn describe(&self) -> String {
+        let lines = self.nodes.values().map(|node| match &node.running {
+            Some(running) => {
+                let lease = self.has_lease(node.store.get());
+                let paused = node.paused_until_ns > self.time_ns;
+                format!(
+                    "{}: lease {lease}, paused {paused}, {:?}",
+                    node.store,
+                    running.peer.status()
+                )
+            }
+            None => format!("{}: down", node.store),
+        });
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// The Store that leads in the highest term, if it runs.
@@ -171,10 +190,14 @@ impl World {
         leaders.max().map(|(_, store)| store)
     }
 
-    /// Waits for a leader that has applied the first entry of its term.
+    /// Waits for a leader that has applied the first entry of its term. It holds a lease soon after, unless it has tried
+    /// to hand over in this term.
     pub fn elect(&mut self) -> u64 {
-        self.run_until(10_000, "a leader with a lease", |world| {
-            world.leader().is_some_and(|leader| world.has_lease(leader))
+        self.run_until(10_000, "a leader", |world| {
+            let leader = world
+                .leader()
+                .and_then(|leader| world.nodes[&StoreId(leader)].running.as_ref());
+            leader.is_some_and(|running| running.peer.leads_with_all())
         });
         self.leader().expect("just elected")
     }
@@ -249,8 +272,9 @@ impl World {
         self.settle(StoreId(store));
     }
 
-    /// Starts a checkpoint on this Store and finishes it.
+    /// Finishes a checkpoint under way on this Store, then starts another and finishes it.
     pub fn checkpoint(&mut self, store: u64) {
+        self.finish_checkpoint(StoreId(store));
         self.freeze(StoreId(store));
         self.finish_checkpoint(StoreId(store));
     }
@@ -268,32 +292,28 @@ impl World {
         id
     }
 
+    /// Asks for an operation and waits for its outcome.
+    pub fn perform(&mut self, store: u64, key: u8, action: Client) -> Outcome {
+        let id = self.invoke(store, key, action);
+        self.run_until(5_000, "an answer", |world| !world.history.is_open(id));
+        self.history.outcome(id).expect("it was answered")
+    }
+
     /// Writes and waits for OK.
     pub fn write(&mut self, store: u64, key: u8, value: u64) {
-        let acknowledged = self.history.acknowledged;
-        let id = self.invoke(store, key, Client::Write(value));
-        self.run_until(5_000, "an answer to a write", |world| {
-            !world.history.is_open(id)
-        });
         assert_eq!(
-            self.history.acknowledged,
-            acknowledged + 1,
+            self.perform(store, key, Client::Write(value)),
+            Outcome::Written,
             "the write was not acknowledged"
         );
     }
 
     /// Reads and waits; `None` when the Store refused to answer.
     pub fn read(&mut self, store: u64, key: u8) -> Option<Option<u64>> {
-        let before = self.history.events(key).len();
-        let id = self.invoke(store, key, Client::Read);
-        self.run_until(5_000, "an answer to a read", |world| {
-            !world.history.is_open(id)
-        });
-        let events = self.history.events(key);
-        (events.len() > before).then(|| match events.last().map(|event| event.op) {
-            Some(super::linearizable::Op::Read(value)) => value,
-            other => panic!("the read is not the last event: {other:?}"),
-        })
+        match self.perform(store, key, Client::Read) {
+            Outcome::Value(value) => Some(value),
+            _ => None,
+        }
     }
 
     /// The value that this Store's memory holds, right or wrong.
@@ -339,8 +359,19 @@ impl World {
                 self.restart(store);
             }
         }
-        let leader = self.elect();
-        self.write(leader, u8::MAX, self.sequence);
+        // An election may still be under way: the write is asked for until it is acknowledged.
+        let acknowledged = (0..20).any(|_| {
+            let leader = self.elect();
+            let outcome = self.perform(leader, u8::MAX, Client::Write(self.sequence));
+            // Refused while leadership is being handed over.
+            self.run_ms(200);
+            outcome == Outcome::Written
+        });
+        assert!(
+            acknowledged,
+            "seed {}: no write succeeds after everything was healed",
+            self.options.seed
+        );
         self.run_until(10_000, "all Stores at the same applied index", |world| {
             let mut applied = world.nodes.values().map(Node::applied);
             let first = applied.next();
