@@ -1,8 +1,8 @@
 //! The table of directives. `tinykv.conf` is made from it: a row's `doc` is what an operator reads.
 
 use super::kind::{Choice, Kind};
-use super::settings::{AppendFsync, DebugAccess, Limit, LogLevel, OutputLimits, Secret, Settings};
-use super::{kind, peers};
+use super::settings::{AppendFsync, DebugAccess, LogLevel, Secret};
+use super::{forms, peers};
 
 /// One row.
 #[derive(Debug)]
@@ -196,7 +196,7 @@ const NETWORK: &[Directive] = &[
     Directive::new(
         "bind",
         "* -::*",
-        Kind::Words { get: |s| s.bind.join(" "), set: set_bind, repeats: false },
+        Kind::Words { get: |s| s.bind.join(" "), set: forms::set_bind, repeats: false },
         "Addresses to listen on. * is every IPv4 address, ::* every IPv6 address; with - before it, an address that this \
          machine does not have is skipped.",
     ),
@@ -271,10 +271,9 @@ const NETWORK: &[Directive] = &[
     Directive::new(
         "client-output-buffer-limit",
         "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60",
-        Kind::Words { get: get_output_limits, set: set_output_limits, repeats: true },
-        "How much of replies may wait for a client that does not read: class, hard limit, soft limit, seconds that the soft \
-         limit may be exceeded. 0: no limit. TinyKV's nodes are no clients of each other; the class replica is kept for \
-         files written for Redis.",
+        Kind::Words { get: forms::get_output_limits, set: forms::set_output_limits, repeats: true },
+        "Accepted and reported for tools written for Redis: class, hard limit, soft limit, seconds. TinyKV bounds what \
+         waits for a client that does not read by not reading from it either.",
     )
     .run_time(),
     Directive::new(
@@ -326,7 +325,7 @@ const PROCESS: &[Directive] = &[
                     .display()
                     .to_string()
             },
-            set: set_dir,
+            set: forms::set_dir,
         },
         "The directory that holds all data; it is made when it does not exist. It belongs to one node for good.",
     ),
@@ -367,13 +366,14 @@ const DURABILITY: &[Directive] = &[
         choice_of!(appendfsync, AppendFsync),
         "always: a write is acknowledged when a majority of the nodes has it on disk; no crash or power cut loses it. \
          everysec: the disk is a second behind; a power cut of a majority at once may lose that second. no: the operating \
-         system decides. In the last two, the loss of single processes still loses nothing.",
+         system decides. In the last two, the loss of single processes still loses nothing. A running \
+         server keeps its mode: CONFIG SET accepts only the present one.",
     )
     .run_time(),
     Directive::new(
         "save",
         "\"\"",
-        Kind::Words { get: get_save, set: set_save, repeats: true },
+        Kind::Words { get: forms::get_save, set: forms::set_save, repeats: true },
         "Accepted and reported for tools written for Redis; nothing depends on it, because every write is in the log before \
          it is acknowledged.",
     )
@@ -384,7 +384,6 @@ const DURABILITY: &[Directive] = &[
         memory_of!(checkpoint_size_bytes, MB, 64 * GB),
         "Changed records go from memory to the LSM when they take so much. More: fewer, larger writes, and a longer start.",
     )
-    .run_time()
     .own(),
     Directive::new(
         "checkpoint-interval-ms",
@@ -392,7 +391,6 @@ const DURABILITY: &[Directive] = &[
         int_of!(checkpoint_interval_ms, 100, INT_MAX),
         "Changed records go to the LSM after this time even when they are few.",
     )
-    .run_time()
     .own(),
     Directive::new(
         "raft-log-retention",
@@ -400,7 +398,6 @@ const DURABILITY: &[Directive] = &[
         memory_of!(raft_log_retention_bytes, MB, LONG_MAX),
         "How much of the log is kept for followers that are behind; one that is further behind gets a snapshot.",
     )
-    .run_time()
     .own(),
 ];
 
@@ -505,108 +502,10 @@ const CLUSTER: &[Directive] = &[
     .own(),
 ];
 
-fn set_bind(settings: &mut Settings, words: &[String]) -> Result<(), String> {
-    if words.iter().all(|word| word.is_empty()) {
-        return Err("bind needs at least one address; * is every address".to_owned());
-    }
-    settings.bind = words
-        .iter()
-        .filter(|word| !word.is_empty())
-        .cloned()
-        .collect();
-    Ok(())
-}
-
-fn set_dir(settings: &mut Settings, value: &str) -> Result<(), String> {
-    if value.is_empty() {
-        return Err("dir must name a directory".to_owned());
-    }
-    settings.dir = value.into();
-    Ok(())
-}
-
-fn get_save(settings: &Settings) -> String {
-    settings
-        .save
-        .iter()
-        .map(|(seconds, changes)| format!("{seconds} {changes}"))
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-fn set_save(settings: &mut Settings, words: &[String]) -> Result<(), String> {
-    let wrong = || "Invalid save parameters".to_owned();
-    let words = words
-        .iter()
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>();
-    let (pairs, []) = words.as_chunks::<2>() else {
-        return Err(wrong());
-    };
-    let pair = |[seconds, changes]: &[&String; 2]| {
-        let seconds = seconds.parse::<u64>().ok().filter(|seconds| *seconds >= 1);
-        seconds.zip(changes.parse::<u64>().ok()).ok_or_else(wrong)
-    };
-    settings.save = pairs.iter().map(pair).collect::<Result<_, _>>()?;
-    Ok(())
-}
-
-/// As Redis prints them: bytes, and the class replica under its old name.
-fn get_output_limits(settings: &Settings) -> String {
-    let limits = &settings.client_output_buffer_limit;
-    let class = |name: &str, limit: &Limit| {
-        format!(
-            "{name} {} {} {}",
-            limit.hard_bytes, limit.soft_bytes, limit.soft_seconds
-        )
-    };
-    [
-        class("normal", &limits.normal),
-        class("slave", &limits.replica),
-        class("pubsub", &limits.pubsub),
-    ]
-    .join(" ")
-}
-
-/// Groups of class, hard limit, soft limit, soft seconds; classes that are not named stay as they are.
-fn set_output_limits(settings: &mut Settings, words: &[String]) -> Result<(), String> {
-    let (groups, []) = words.as_chunks::<4>() else {
-        return Err("Wrong number of arguments in buffer limit configuration.".to_owned());
-    };
-    let mut limits: OutputLimits = settings.client_output_buffer_limit;
-    for [class, hard, soft, seconds] in groups {
-        let target = match class.to_ascii_lowercase().as_str() {
-            "normal" => &mut limits.normal,
-            "replica" | "slave" => &mut limits.replica,
-            "pubsub" => &mut limits.pubsub,
-            _ => {
-                return Err(
-                    "Invalid client class specified in buffer limit configuration.".to_owned(),
-                );
-            }
-        };
-        let parsed = kind::memory_bytes(hard)
-            .zip(kind::memory_bytes(soft))
-            .zip(seconds.parse::<u64>().ok());
-        let Some(((hard_bytes, soft_bytes), soft_seconds)) = parsed else {
-            return Err(
-                "Error in hard, soft or soft_seconds setting in buffer limit configuration."
-                    .to_owned(),
-            );
-        };
-        *target = Limit {
-            hard_bytes,
-            soft_bytes,
-            soft_seconds,
-        };
-    }
-    settings.client_output_buffer_limit = limits;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Settings;
     use std::collections::HashSet;
 
     #[test]

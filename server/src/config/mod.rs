@@ -10,6 +10,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`directives`] | the rows |
+//! | `forms` | values with a form of their own: `save`, `client-output-buffer-limit` |
 //! | [`kind`] | kinds of values: how each is read, checked and written |
 //! | [`settings`] | the typed values and the check of them together |
 //! | [`peers`] | the list of `cluster-peers` |
@@ -21,6 +22,7 @@
 
 pub mod directives;
 pub mod document;
+mod forms;
 pub mod kind;
 pub mod lines;
 pub mod peers;

@@ -33,9 +33,8 @@ fn exists<'r>(registry: &'r Registry, args: &[&[u8]]) -> CommandResult<(&'r Entr
 }
 
 fn arity(entry: &Entry, args: &[&[u8]]) -> CommandResult {
-    // A container alone is a command without its subcommand, whatever its arity says.
-    let container = !entry.subcommands.is_empty();
-    if entry.spec.accepts(args.len()) && !container {
+    // The arity of a container says whether it is a command without a subcommand too, as COMMAND is.
+    if entry.spec.accepts(args.len()) {
         Ok(())
     } else {
         Err(CommandError::arity(entry.spec.name))

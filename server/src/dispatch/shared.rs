@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use storage::ids::StoreId;
 use tokio::sync::watch;
@@ -44,14 +44,10 @@ pub struct Shared {
     pub stats: Stats,
     /// When this process started.
     pub started: Instant,
-    /// The same by the wall clock.
-    pub started_at: SystemTime,
     /// Forty hexadecimal digits, new at every start.
     pub run_id: String,
     /// Whether the leader removes expired keys on its own.
     pub active_expire: Arc<AtomicBool>,
-    /// Unix time in seconds of the last checkpoint that was asked for and done.
-    pub last_save: AtomicU64,
     /// Tells the process to stop.
     pub stop: watch::Sender<Stop>,
     transport: OnceLock<Arc<Transport>>,
@@ -81,10 +77,6 @@ pub struct Parts {
 impl Shared {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        let started_at = SystemTime::now();
-        let seconds = started_at
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
         Self {
             stats: Stats::new(parts.registry.entries().len()),
             config: parts.config,
@@ -94,10 +86,8 @@ impl Shared {
             registry: parts.registry,
             clients: ClientRegistry::default(),
             started: Instant::now(),
-            started_at,
             run_id: parts.run_id,
             active_expire: parts.active_expire,
-            last_save: AtomicU64::new(seconds),
             stop: watch::Sender::new(Stop::No),
             transport: OnceLock::new(),
             random: AtomicU64::new(parts.seed),

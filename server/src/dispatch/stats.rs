@@ -1,9 +1,10 @@
 //! Counters for INFO. Connections count locally and add once per round.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
 
 /// Counters of one command.
 #[derive(Debug, Default)]
@@ -27,6 +28,28 @@ pub struct CommandFigures {
     pub failed: u64,
 }
 
+/// Shortest time over which [`Rates`] are taken.
+const MIN_RATE_TIME: Duration = Duration::from_millis(100);
+
+/// Figures per second, since they were asked for last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// Commands executed.
+    pub commands: u64,
+    /// Bytes read from clients.
+    pub input_bytes: u64,
+    /// Bytes written to clients.
+    pub output_bytes: u64,
+}
+
+/// The last time that [`Rates`] were taken.
+#[derive(Debug)]
+struct Sample {
+    at: Instant,
+    totals: Rates,
+    rates: Rates,
+}
+
 /// Codes of errors that are counted one by one; further ones are counted as `OTHER`, so that nobody can fill the memory.
 const MAX_ERROR_CODES: usize = 128;
 
@@ -35,6 +58,7 @@ const MAX_ERROR_CODES: usize = 128;
 pub struct Stats {
     commands: Vec<CommandStats>,
     errors: Mutex<BTreeMap<String, u64>>,
+    sample: Mutex<Option<Sample>>,
     /// Commands executed.
     pub commands_processed: AtomicU64,
     /// Connections accepted.
@@ -110,6 +134,40 @@ impl Stats {
         self.errors.lock().clone()
     }
 
+    /// Figures per second since the last call that was long enough ago; zero at the first.
+    pub fn rates(&self, now: Instant) -> Rates {
+        let totals = Rates {
+            commands: self.commands_processed.load(Ordering::Relaxed),
+            input_bytes: self.net_input_bytes.load(Ordering::Relaxed),
+            output_bytes: self.net_output_bytes.load(Ordering::Relaxed),
+        };
+        let mut sample = self.sample.lock();
+        let rates = match &*sample {
+            Some(last) => {
+                let elapsed = now.saturating_duration_since(last.at);
+                if elapsed < MIN_RATE_TIME {
+                    return last.rates;
+                }
+                // CONFIG RESETSTAT may have set a total back.
+                let rate = |total: u64, before: u64| {
+                    (total.saturating_sub(before) as f64 / elapsed.as_secs_f64()) as u64
+                };
+                Rates {
+                    commands: rate(totals.commands, last.totals.commands),
+                    input_bytes: rate(totals.input_bytes, last.totals.input_bytes),
+                    output_bytes: rate(totals.output_bytes, last.totals.output_bytes),
+                }
+            }
+            None => Rates::default(),
+        };
+        *sample = Some(Sample {
+            at: now,
+            totals,
+            rates,
+        });
+        rates
+    }
+
     /// CONFIG RESETSTAT.
     pub fn reset(&self) {
         for command in &self.commands {
@@ -167,5 +225,27 @@ impl Tally {
             stats.add_calls(self.id, self.calls, self.usec);
             (self.calls, self.usec) = (0, 0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_taken_between_two_calls() {
+        let stats = Stats::new(1);
+        let start = Instant::now();
+        assert_eq!(stats.rates(start), Rates::default());
+        stats.add_calls(0, 50, 1);
+        stats.net_input_bytes.fetch_add(1000, Ordering::Relaxed);
+        assert_eq!(stats.rates(start + MIN_RATE_TIME / 2), Rates::default());
+        let rates = stats.rates(start + Duration::from_millis(500));
+        assert_eq!((rates.commands, rates.input_bytes), (100, 2000));
+        stats.reset();
+        assert_eq!(
+            stats.rates(start + Duration::from_secs(1)),
+            Rates::default()
+        );
     }
 }

@@ -28,6 +28,8 @@ pub struct RaftRouter {
     pub(super) leader: watch::Receiver<Option<StoreId>>,
     /// The Region's logical time as applied last.
     pub(super) applied_ms: Arc<AtomicU64>,
+    /// When the last checkpoint became durable, or when the Store started.
+    pub(super) checkpointed_ms: Arc<AtomicU64>,
 }
 
 impl RaftRouter {
@@ -75,6 +77,11 @@ impl RaftRouter {
     /// The Region's logical time for reads: the wall clock, or the greatest time applied if the clock is behind it.
     pub fn now_ms(&self) -> u64 {
         wall_ms().max(self.applied_ms.load(Ordering::Relaxed))
+    }
+
+    /// Unix time in milliseconds of the last checkpoint; of the Store's start before the first one.
+    pub fn last_checkpoint_ms(&self) -> u64 {
+        self.checkpointed_ms.load(Ordering::Relaxed)
     }
 
     /// A message from another Store.

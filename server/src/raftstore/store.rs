@@ -106,6 +106,7 @@ impl Store {
             status,
             leader,
             applied_ms,
+            checkpointed_ms: Arc::new(AtomicU64::new(Now::read().wall_ms)),
         };
         let worker = ApplyWorker {
             machine: machine.clone(),
@@ -302,6 +303,9 @@ impl Driver {
                     self.peer.on_applied(index, now_ms, now);
                 }
                 StoreMessage::Checkpointed(index) => {
+                    self.router
+                        .checkpointed_ms
+                        .store(now.wall_ms, Ordering::Relaxed);
                     if let Err(error) = self.peer.on_checkpoint(index) {
                         fatal("cannot compact the Raft log", &error);
                     }

@@ -144,6 +144,11 @@ impl Dataset {
         self.obsolete.set(&done.flushed_at);
     }
 
+    /// Whether a checkpoint was frozen and is not durable yet.
+    pub fn is_checkpointing(&self) -> bool {
+        self.frozen.is_some()
+    }
+
     /// The last entry whose effects are durable in the kv engine.
     pub fn checkpoint_index(&self) -> LogIndex {
         self.checkpoint_index

@@ -71,7 +71,11 @@ pub fn write_info<H: Copy>(command: &Command<H>, out: &mut Writer<'_>) {
     for key in keys {
         write_key_spec(key, out);
     }
-    out.array(command.subcommands.len());
+    match command.subcommands.len() {
+        // Redis's own inconsistency, which RESP3 shows.
+        0 => out.set(0),
+        count => out.array(count),
+    }
     for subcommand in command.subcommands {
         write_info(subcommand, out);
     }

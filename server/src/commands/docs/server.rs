@@ -27,6 +27,17 @@ pub(super) static DOCS: &[Doc] = &[
         Argument::string("command"),
         Argument::string("arg").optional().multiple(),
     ]),
+    Doc::new(
+        "command|getkeysandflags",
+        "7.0.0",
+        "Finds the keys among the arguments of a command, and what is done with them.",
+    )
+    .complexity("O(N) where N is the number of arguments")
+    .categories(&["@connection"])
+    .arguments(&[
+        Argument::string("command"),
+        Argument::string("arg").optional().multiple(),
+    ]),
     Doc::new("command|help", "5.0.0", "Lists the subcommands.")
         .complexity("O(1)")
         .categories(&["@connection"]),

@@ -1,0 +1,118 @@
+//! ROLE and WAIT.
+
+use std::time::Duration;
+
+use resp::Writer;
+use storage::ids::LogIndex;
+use tokio::time::Instant;
+
+use super::answer::{encode, now};
+use super::replicas::Replicas;
+use crate::commands::args::Args;
+use crate::commands::error::{CommandError, CommandResult};
+use crate::commands::number::parse_i64;
+use crate::commands::spec::{Flags, Group};
+use crate::dispatch::{AdminCall, AdminCommand, AdminFuture, Shared};
+
+/// How often WAIT looks at the voters' progress, which is published once a tick.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// The family.
+pub static COMMANDS: &[AdminCommand] = &[
+    AdminCommand::new("role", 1, Group::Server, |call| now(call, role))
+        .flags(Flags::LOADING.with(Flags::STALE).with(Flags::NOSCRIPT))
+        .fast(),
+    AdminCommand::new("wait", 3, Group::Generic, wait).flags(Flags::BLOCKING),
+];
+
+/// ROLE: this Store serves every client as a master would.
+fn role(call: &AdminCall, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+    let status = call.shared.router.status();
+    let replicas = Replicas::of(&status, &call.shared.config.load());
+    out.array(3);
+    out.bulk(b"master");
+    out.integer(status.commit_index.get() as i64);
+    out.array(replicas.online.len());
+    for replica in &replicas.online {
+        out.array(3);
+        out.bulk(replica.host.as_bytes());
+        out.bulk(replica.port.to_string().as_bytes());
+        out.bulk(replica.matched.to_string().as_bytes());
+    }
+    Ok(())
+}
+
+/// WAIT numreplicas timeout: how many voters besides the leader hold this connection's writes durably.
+///
+/// What was acknowledged has been applied here or at the leader. On the leader, voters are counted that have the log up to
+/// what is applied now, which includes it. On another Store the answer is what an acknowledgement itself proves: a majority.
+fn wait(call: AdminCall) -> AdminFuture {
+    Box::pin(async move {
+        let (wanted, timeout) = parse_wait(&call.slices())?;
+        let written = LogIndex(
+            call.shared
+                .machine
+                .dataset()
+                .read()
+                .apply_state()
+                .applied_index,
+        );
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let mut held = holding(&call.shared, written);
+        while (held as i64) < wanted && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            held = holding(&call.shared, written);
+        }
+        encode(&call, |out| {
+            out.integer(held as i64);
+            Ok(())
+        })
+    })
+}
+
+fn holding(shared: &Shared, written: LogIndex) -> u64 {
+    let status = shared.router.status();
+    Replicas::of(&status, &shared.config.load()).holding(written, &status)
+}
+
+/// The number of replicas and how long to wait for them; no time means for ever.
+fn parse_wait(args: &[&[u8]]) -> CommandResult<(i64, Option<Duration>)> {
+    let mut args = Args::new(args);
+    let wanted = args.int()?;
+    let timeout = parse_i64(args.bytes()?).ok_or(CommandError::reply(
+        "ERR timeout is not an integer or out of range",
+    ))?;
+    let timeout_ms =
+        u64::try_from(timeout).map_err(|_| CommandError::reply("ERR timeout is negative"))?;
+    Ok((
+        wanted,
+        (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms)),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_of_wait() {
+        let parsed = |replicas: &str, timeout: &str| {
+            parse_wait(&[b"wait", replicas.as_bytes(), timeout.as_bytes()])
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(parsed("1", "0"), Ok((1, None)));
+        assert_eq!(
+            parsed("-1", "10"),
+            Ok((-1, Some(Duration::from_millis(10))))
+        );
+        assert_eq!(
+            parsed("a", "0"),
+            Err("ERR value is not an integer or out of range".into())
+        );
+        assert_eq!(
+            parsed("0", "1.5"),
+            Err("ERR timeout is not an integer or out of range".into())
+        );
+        assert_eq!(parsed("0", "-1"), Err("ERR timeout is negative".into()));
+    }
+}
