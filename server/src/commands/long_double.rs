@@ -10,7 +10,13 @@ const MANTISSA_BITS: u64 = 64;
 /// Greatest exponent of a finite value: below 2^16384.
 const MAX_EXPONENT: i64 = 16384;
 
-/// Longest text that is read; Redis's buffer is as long.
+/// Values below 2 to this power vanish.
+const MIN_EXPONENT: i64 = -16446;
+
+/// Powers of two in a text beyond this overflow or vanish, however many digits stand before them.
+const MAX_POWER_OF_TWO: i64 = 50_000;
+
+/// Longer texts are not read; Redis's buffer is as long.
 const MAX_TEXT_LEN: usize = 5 * 1024;
 
 /// Decimals that are printed.
@@ -33,10 +39,10 @@ pub enum Parsed {
 }
 
 impl LongDouble {
-    /// Reads a decimal number, as `strtold` does, with nothing before or after it. `None` for everything else, NaN and
-    /// what is out of range included.
+    /// Reads a decimal or hexadecimal number, as `strtold` does, with nothing before or after it. `None` for everything
+    /// else, NaN and what is out of range included.
     pub fn parse(text: &[u8]) -> Option<Parsed> {
-        if text.is_empty() || text.len() > MAX_TEXT_LEN {
+        if text.is_empty() || text.len() >= MAX_TEXT_LEN {
             return None;
         }
         let text = std::str::from_utf8(text).ok()?;
@@ -44,35 +50,28 @@ impl LongDouble {
         if unsigned.eq_ignore_ascii_case("inf") || unsigned.eq_ignore_ascii_case("infinity") {
             return Some(Parsed::Infinite);
         }
-        let (digits, power) = match unsigned.split_once(['e', 'E']) {
-            Some((digits, power)) => (
-                digits,
-                power.parse::<i64>().ok().filter(|_| is_integer(power))?,
-            ),
-            None => (unsigned, 0),
+        let value = match unsigned.strip_prefix("0x").or(unsigned.strip_prefix("0X")) {
+            Some(digits) => Self::parse_hexadecimal(digits)?,
+            None => Self::parse_decimal(unsigned)?,
         };
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        if whole.len() + fraction.len() == 0
-            || !(whole.bytes().chain(fraction.bytes())).all(|b| b.is_ascii_digit())
-        {
-            return None;
-        }
-        let number: BigUint = format!("{whole}{fraction}").parse().ok()?;
         let sign = if text.starts_with('-') {
             Sign::Minus
         } else {
             Sign::Plus
         };
-        let power = power.checked_sub(fraction.len() as i64)?;
-        // Beyond these the value overflows, or is too small for any of the decimals that are printed.
-        if number != BigUint::ZERO && power > 5_000 {
-            return None;
+        value.signed(sign).finite().map(Parsed::Finite)
+    }
+
+    fn parse_decimal(text: &str) -> Option<Self> {
+        let (digits, power) = split_power(text, ['e', 'E'])?;
+        let (number, fraction_len) = digits_to_number(digits, 10)?;
+        let power = power.checked_sub(fraction_len)?;
+        if number == BigUint::ZERO {
+            return Some(Self::zero());
         }
-        if number == BigUint::ZERO || power < -6_000 - MAX_TEXT_LEN as i64 {
-            return Some(Parsed::Finite(Self {
-                mantissa: BigInt::ZERO,
-                exponent: 0,
-            }));
+        // Beyond these the value overflows or vanishes.
+        if !(-5_000 - MAX_TEXT_LEN as i64..=5_000).contains(&power) {
+            return None;
         }
         let ten = BigUint::from(10_u32).pow(power.unsigned_abs() as u32);
         let value = if power >= 0 {
@@ -80,7 +79,32 @@ impl LongDouble {
         } else {
             Self::divide(&number, &ten)
         };
-        value.signed(sign).finite().map(Parsed::Finite)
+        value.not_vanished()
+    }
+
+    fn parse_hexadecimal(text: &str) -> Option<Self> {
+        let (digits, power) = split_power(text, ['p', 'P'])?;
+        let (number, fraction_len) = digits_to_number(digits, 16)?;
+        let power = power.checked_sub(4 * fraction_len)?;
+        if number == BigUint::ZERO {
+            return Some(Self::zero());
+        }
+        if !(-MAX_POWER_OF_TWO..=MAX_POWER_OF_TWO).contains(&power) {
+            return None;
+        }
+        Self::round(number, power, false).not_vanished()
+    }
+
+    fn zero() -> Self {
+        Self {
+            mantissa: BigInt::ZERO,
+            exponent: 0,
+        }
+    }
+
+    /// `None` if the value is nearer to zero than to the least that can be told.
+    fn not_vanished(self) -> Option<Self> {
+        (self.mantissa.bits() as i64 + self.exponent > MIN_EXPONENT).then_some(self)
     }
 
     /// The rounded sum; `None` if it is out of range.
@@ -138,6 +162,26 @@ impl LongDouble {
         let top = self.mantissa.bits() as i64 + self.exponent;
         (self.mantissa == BigInt::ZERO || top <= MAX_EXPONENT).then_some(self)
     }
+}
+
+/// The digits, and the power after one of the letters.
+fn split_power(text: &str, letters: [char; 2]) -> Option<(&str, i64)> {
+    match text.split_once(letters) {
+        Some((digits, power)) => {
+            let power = power.parse::<i64>().ok().filter(|_| is_integer(power))?;
+            Some((digits, power))
+        }
+        None => Some((text, 0)),
+    }
+}
+
+/// The number that digits and perhaps a point make without the point, and how many digits are behind it.
+fn digits_to_number(text: &str, radix: u32) -> Option<(BigUint, i64)> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = [whole, fraction].concat();
+    let right = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
+    let number = BigUint::parse_bytes(digits.as_bytes(), radix).filter(|_| right)?;
+    Some((number, fraction.len() as i64))
 }
 
 fn is_integer(text: &str) -> bool {
@@ -204,7 +248,7 @@ mod tests {
             ("1", "-1", "0"),
             ("1234567890123.1", "0.2", "1234567890123.30000007152557373"),
             ("17179869184", "1.5", "17179869185.5"),
-            ("1e20", "1", "100000000000000000001"),
+            ("1e20", "1", "100000000000000000000"),
             ("1e30", "1", "1000000000000000000024696061952"),
             ("-0.5", "0.25", "-0.25"),
         ] {
@@ -216,7 +260,24 @@ mod tests {
     #[test]
     fn refuses_what_is_no_number() {
         for text in [
-            "", " 1", "1 ", "abc", "1e", "1e+", ".", "--1", "nan", "1.2.3", "1e5000",
+            "",
+            " 1",
+            "1 ",
+            "abc",
+            "1e",
+            "1e+",
+            ".",
+            "--1",
+            "nan",
+            "1.2.3",
+            "1e5000",
+            "1e-5000",
+            "0x",
+            "0x.",
+            "0xg",
+            "0x1p",
+            "0x1p99999",
+            "1p3",
         ] {
             assert_eq!(LongDouble::parse(text.as_bytes()), None, "{text}");
         }
@@ -227,6 +288,8 @@ mod tests {
                 "{text}"
             );
         }
+        assert_eq!(parse("0x10").to_string(), "16");
+        assert_eq!(parse("-0X1.8P1").to_string(), "-3");
         assert_eq!(parse(".5").to_string(), "0.5");
         assert_eq!(parse("5.").to_string(), "5");
         assert_eq!(parse("1e-30").to_string(), "0");

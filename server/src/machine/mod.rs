@@ -111,10 +111,14 @@ fn execute(
             Args::new(&args)
         };
         let result = match command.handler {
-            DataHandler::Read(_) if !answer => Ok(()),
             DataHandler::Read(handler) => {
+                // Drawn by all replicas, or the writes that follow would draw different numbers.
                 let seed = txn.random();
-                handler(&ReadContext::new(txn.view(), seed), &mut cursor, &mut out)
+                if answer {
+                    handler(&ReadContext::new(txn.view(), seed), &mut cursor, &mut out)
+                } else {
+                    Ok(())
+                }
             }
             DataHandler::Write(handler) => {
                 handler(&mut WriteContext { txn: &mut *txn }, &mut cursor, &mut out)

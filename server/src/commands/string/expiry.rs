@@ -30,6 +30,18 @@ impl Unit {
             .find(|(word, _)| args.flag(word))
             .map(|(_, unit)| unit)
     }
+
+    /// Takes the value after the word. The same unit may be told again, and the last one counts; another may not.
+    pub(in crate::commands) fn value<'a>(
+        self,
+        args: &mut Args<'a>,
+        told: Option<(&'a [u8], Self)>,
+    ) -> CommandResult<&'a [u8]> {
+        if told.is_some_and(|(_, unit)| unit != self) {
+            return Err(CommandError::SYNTAX);
+        }
+        args.bytes()
+    }
 }
 
 /// The time in milliseconds of Unix time. Not positive, or too far away to be told: refused in the name of `command`.

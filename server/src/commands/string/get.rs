@@ -81,11 +81,33 @@ pub(super) fn getdel(
     Ok(())
 }
 
-/// What GETEX does to the time of expiry.
-enum Change {
+/// What GETEX does to the expiry.
+#[derive(Clone, Copy)]
+enum Change<'a> {
     None,
     Persist,
-    At(i64, Unit),
+    At(&'a [u8], Unit),
+}
+
+impl<'a> Change<'a> {
+    fn parse(args: &mut Args<'a>) -> CommandResult<Self> {
+        let mut change = Self::None;
+        while !args.is_empty() {
+            change = match (change, args.flag("PERSIST")) {
+                (Self::None | Self::Persist, true) => Self::Persist,
+                (Self::None, false) => {
+                    let unit = Unit::take(args).ok_or(CommandError::SYNTAX)?;
+                    Self::At(unit.value(args, None)?, unit)
+                }
+                (Self::At(value, told), false) => {
+                    let unit = Unit::take(args).ok_or(CommandError::SYNTAX)?;
+                    Self::At(unit.value(args, Some((value, told)))?, unit)
+                }
+                (Self::At(..), true) | (Self::Persist, false) => return Err(CommandError::SYNTAX),
+            };
+        }
+        Ok(change)
+    }
 }
 
 /// GETEX key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]
@@ -95,35 +117,25 @@ pub(super) fn getex(
     out: &mut Writer<'_>,
 ) -> CommandResult {
     let key = args.bytes()?;
-    let change = if args.flag("PERSIST") {
-        Change::Persist
-    } else if let Some(unit) = Unit::take(args) {
-        let value = args.bytes()?;
-        args.finish()?;
-        let value = parse_i64(value).ok_or(CommandError::NOT_INTEGER)?;
-        Change::At(value, unit)
-    } else {
-        Change::None
-    };
-    args.finish()?;
-    let at = match change {
-        Change::At(value, unit) => Some(absolute_ms(value, unit, ctx.txn.now_ms(), "getex")?),
-        Change::None | Change::Persist => None,
-    };
+    let change = Change::parse(args)?;
+    // Without the key, or with another type, the time is not even looked at.
     if !answer(ctx, key, out)? {
         return Ok(());
     }
-    match (change, at) {
-        (_, Some(at)) if at <= ctx.txn.now_ms() => {
-            ctx.txn.remove(key)?;
-        }
-        (_, Some(at)) => {
-            ctx.txn.set_expiry(key, Some(at))?;
-        }
-        (Change::Persist, None) => {
+    match change {
+        Change::None => {}
+        Change::Persist => {
             ctx.txn.set_expiry(key, None)?;
         }
-        _ => {}
+        Change::At(value, unit) => {
+            let value = parse_i64(value).ok_or(CommandError::NOT_INTEGER)?;
+            let at_ms = absolute_ms(value, unit, ctx.txn.now_ms(), "getex")?;
+            if at_ms <= ctx.txn.now_ms() {
+                ctx.txn.remove(key)?;
+            } else {
+                ctx.txn.set_expiry(key, Some(at_ms))?;
+            }
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Parts of strings: GETRANGE SUBSTR SETRANGE APPEND.
 
 use resp::Writer;
+use storage::dataset::Expiry;
 
 use super::super::args::Args;
 use super::super::context::{ReadContext, WriteContext};
@@ -40,11 +41,11 @@ pub(super) fn getrange(
     Ok(())
 }
 
-/// The length of the string at `key`, 0 if there is none.
-fn length(ctx: &mut WriteContext<'_, '_>, key: &[u8]) -> CommandResult<usize> {
+/// The length of the string at `key`, if there is one.
+fn length(ctx: &mut WriteContext<'_, '_>, key: &[u8]) -> CommandResult<Option<usize>> {
     match ctx.txn.lookup(key)? {
-        Some(object) => Ok(text(&object)?.len()),
-        None => Ok(0),
+        Some(object) => Ok(Some(text(&object)?.len())),
+        None => Ok(None),
     }
 }
 
@@ -55,7 +56,13 @@ pub(super) fn append(
     out: &mut Writer<'_>,
 ) -> CommandResult {
     let (key, value) = (args.bytes()?, args.bytes()?);
-    let len = length(ctx, key)? + value.len();
+    let Some(len) = length(ctx, key)? else {
+        // What is new is stored as SET does: a number becomes one.
+        ctx.txn.set_string(key, value, Expiry::Clear)?;
+        out.integer(value.len() as i64);
+        return Ok(());
+    };
+    let len = len + value.len();
     if len > MAX_STRING_BYTES {
         return Err(CommandError::STRING_TOO_LONG);
     }
@@ -75,7 +82,7 @@ pub(super) fn setrange(
     if offset < 0 {
         return Err(CommandError::OFFSET_OUT_OF_RANGE);
     }
-    let len = length(ctx, key)?;
+    let len = length(ctx, key)?.unwrap_or(0);
     if value.is_empty() {
         out.integer(len as i64);
         return Ok(());

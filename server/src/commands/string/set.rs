@@ -35,23 +35,30 @@ impl<'a> Options<'a> {
             expire: None,
         };
         while !args.is_empty() {
-            if args.flag("NX") && options.condition != Condition::IfPresent {
-                options.condition = Condition::IfAbsent;
-            } else if args.flag("XX") && options.condition != Condition::IfAbsent {
-                options.condition = Condition::IfPresent;
+            if args.flag("NX") {
+                options.only(Condition::IfAbsent)?;
+            } else if args.flag("XX") {
+                options.only(Condition::IfPresent)?;
             } else if args.flag("GET") {
                 options.get = true;
             } else if options.expire.is_none() && args.flag("KEEPTTL") {
                 options.keep_ttl = true;
-            } else if let Some(unit) =
-                Unit::take(args).filter(|_| options.expire.is_none() && !options.keep_ttl)
-            {
-                options.expire = Some((args.bytes()?, unit));
+            } else if let Some(unit) = Unit::take(args).filter(|_| !options.keep_ttl) {
+                options.expire = Some((unit.value(args, options.expire)?, unit));
             } else {
                 return Err(CommandError::SYNTAX);
             }
         }
         Ok(options)
+    }
+
+    /// Either condition may be told twice, but not both.
+    fn only(&mut self, condition: Condition) -> CommandResult {
+        if self.condition != Condition::Always && self.condition != condition {
+            return Err(CommandError::SYNTAX);
+        }
+        self.condition = condition;
+        Ok(())
     }
 }
 

@@ -1,0 +1,8 @@
+//! Data commands end to end: golden scripts, and the same commands on redis-server.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails should stop at once")]
+
+mod cluster;
+mod golden;
+mod redis;
+mod show;

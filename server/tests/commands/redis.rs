@@ -1,0 +1,298 @@
+//! The same commands on redis-server, if one is installed: replies must be equal.
+
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use resp::{Frame, FrameDecoder, encode_command};
+
+use super::cluster::{Cluster, Mode};
+use super::golden::{name, scripts, words};
+use super::show::show;
+
+/// A redis-server of our own on a free port, and a connection to it.
+struct Redis {
+    process: Child,
+    stream: TcpStream,
+    decoder: FrameDecoder,
+}
+
+impl Redis {
+    /// None without redis-server on this machine.
+    fn start() -> Option<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let mut process = Command::new("redis-server")
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+                "/tmp",
+            ])
+            .stdout(Stdio::piped())
+            .spawn()
+            .inspect_err(|_| eprintln!("no redis-server here: nothing to compare with"))
+            .ok()?;
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let ready = lines
+            .map_while(Result::ok)
+            .any(|line| line.contains("Ready to accept connections"));
+        assert!(ready, "redis-server does not start");
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        Some(Self {
+            process,
+            stream,
+            decoder: FrameDecoder::new(),
+        })
+    }
+
+    fn run(&mut self, args: &[&[u8]]) -> Frame {
+        let mut bytes = bytes::BytesMut::new();
+        encode_command(args, &mut bytes);
+        self.stream.write_all(&bytes).unwrap();
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            if let Some(frame) = self.decoder.next_frame().unwrap() {
+                return frame;
+            }
+            let len = self.stream.read(&mut buffer).unwrap();
+            assert!(len > 0, "redis-server closed the connection");
+            self.decoder.push(&buffer[..len]);
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Every script that does not direct time, block by block.
+#[test]
+fn scripts_answer_as_redis_does() {
+    let Some(mut redis) = Redis::start() else {
+        return;
+    };
+    let mut differences = Vec::new();
+    for path in scripts() {
+        let script = std::fs::read_to_string(&path).unwrap();
+        if name(&path).starts_with("memory_")
+            || script.contains("\nadvance")
+            || script.contains("\nclock")
+        {
+            continue;
+        }
+        redis.run(&[b"FLUSHALL"]);
+        redis.run(&[b"SELECT", b"0"]);
+        redis.run(&[b"HELLO", b"2"]);
+        // What the blocks put out: commands with replies, and directives, in their order.
+        let mut output = false;
+        for line in script.lines() {
+            match line {
+                "---" => output = true,
+                "" => output = false,
+                _ if !output => {}
+                line => differences.extend(
+                    compare(&mut redis, line)
+                        .map(|difference| format!("{}: {difference}", name(&path))),
+                ),
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// Runs a line of a script's output on Redis; answers how the reply differs.
+fn compare(redis: &mut Redis, line: &str) -> Option<String> {
+    let Some((command, expected)) = line.split_once(" → ") else {
+        let (word, number) = line.split_once(' ')?;
+        assert!(matches!(word, "select" | "hello"), "{line}");
+        redis.run(&[word.as_bytes(), number.as_bytes()]);
+        return None;
+    };
+    let args = words(command).unwrap();
+    let reply = show(&redis.run(&args.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+    (reply != expected).then(|| format!("{command}\n  ours:  {expected}\n  redis: {reply}"))
+}
+
+/// Commands of one test case; they share few keys, so that they meet.
+const COMMANDS_PER_CASE: usize = 60;
+const CASES: u32 = 150;
+
+type Arguments = Vec<Vec<u8>>;
+
+/// Sequences of commands whose arguments are often right, often nearly right, and sometimes anything.
+#[test]
+fn random_commands_answer_as_redis_does() {
+    let Some(redis) = Redis::start().map(RefCell::new) else {
+        return;
+    };
+    let config = Config {
+        cases: CASES,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let commands = prop::collection::vec(command(), 1..COMMANDS_PER_CASE);
+    let checked = TestRunner::new_with_rng(config, TestRunner::deterministic().new_rng()).run(
+        &commands,
+        |commands| {
+            let mut redis = redis.borrow_mut();
+            redis.run(&[b"FLUSHALL"]);
+            let dir = tempfile::tempdir().unwrap();
+            let mut ours = Cluster::new(Mode::Direct, dir.path());
+            for command in &commands {
+                let args: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
+                let (ours, theirs) = (show(&ours.run(&args)), show(&redis.run(&args)));
+                let text: Vec<String> = command
+                    .iter()
+                    .map(|arg| arg.escape_ascii().to_string())
+                    .collect();
+                prop_assert_eq!(ours, theirs, "{}", text.join(" "));
+            }
+            Ok(())
+        },
+    );
+    checked.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> + Clone {
+    prop::sample::select(words).prop_map(|word| word.as_bytes().to_vec())
+}
+
+fn key() -> impl Strategy<Value = Vec<u8>> + Clone {
+    one_of(&["a", "b", "c", "d"])
+}
+
+/// Values, and arguments where a number is expected.
+fn value() -> impl Strategy<Value = Vec<u8>> + Clone {
+    prop_oneof![
+        4 => (-100_i64..100).prop_map(|number| number.to_string().into_bytes()),
+        2 => any::<i64>().prop_map(|number| number.to_string().into_bytes()),
+        2 => (any::<i32>(), 0_u32..20).prop_map(|(number, decimals)| {
+            format!("{}", f64::from(number) / 10_f64.powi(decimals as i32)).into_bytes()
+        }),
+        1 => (any::<i32>(), -40_i32..40).prop_map(|(number, power)| format!("{number}e{power}").into_bytes()),
+        2 => prop::collection::vec(any::<u8>(), 0..60),
+        1 => one_of(&[
+            "", "0", "-0", "+1", "1 ", " 1", "007", "inf", "-inf", "nan", "0x1f", "1e400", "1.", ".5", "1.5.", "abc",
+            "9223372036854775807", "-9223372036854775808", "9223372036854775808",
+        ]),
+    ]
+}
+
+fn small() -> impl Strategy<Value = Vec<u8>> + Clone {
+    (-20_i64..40).prop_map(|number| number.to_string().into_bytes())
+}
+
+/// Words that are options somewhere. Times are so far away or so long ago that both servers agree about them.
+fn option() -> impl Strategy<Value = Vec<u8>> + Clone {
+    one_of(&[
+        "NX",
+        "XX",
+        "GET",
+        "KEEPTTL",
+        "PERSIST",
+        "PXAT",
+        "EXAT",
+        "32503680000000",
+        "32503680000",
+        "REPLACE",
+        "DB",
+        "1",
+        "GT",
+        "LT",
+        "LEN",
+        "IDX",
+        "MINMATCHLEN",
+        "WITHMATCHLEN",
+        "nx",
+        "bogus",
+        "ABSTTL",
+        "COUNT",
+        "100",
+        "MATCH",
+    ])
+}
+
+/// A command of enough arguments for its arity.
+fn command() -> impl Strategy<Value = Arguments> {
+    let plain = |name: &'static str, rest: Vec<BoxedStrategy<Vec<u8>>>| {
+        rest.prop_map(move |rest| [vec![name.as_bytes().to_vec()], rest].concat())
+            .boxed()
+    };
+    let with_options = |name: &'static str, rest: Vec<BoxedStrategy<Vec<u8>>>| {
+        (rest, prop::collection::vec(option(), 0..4))
+            .prop_map(move |(rest, options)| {
+                [vec![name.as_bytes().to_vec()], rest, options].concat()
+            })
+            .boxed()
+    };
+    let (k, v, n) = (|| key().boxed(), || value().boxed(), || small().boxed());
+    let time = || {
+        one_of(&[
+            "32503680000000",
+            "32503680000",
+            "0",
+            "-1",
+            "5",
+            "abc",
+            "9223372036854775807",
+        ])
+        .boxed()
+    };
+    let db = || one_of(&["0", "1", "15", "16", "-1", "x", "3000000000"]).boxed();
+    prop::strategy::Union::new([
+        with_options("SET", vec![k(), v()]),
+        with_options("GETEX", vec![k()]),
+        with_options("COPY", vec![k(), k()]),
+        with_options("LCS", vec![k(), k()]),
+        with_options("EXPIREAT", vec![k(), time()]),
+        with_options("PEXPIREAT", vec![k(), time()]),
+        with_options("RESTORE", vec![k(), time(), v()]),
+        plain("SETNX", vec![k(), v()]),
+        plain("GET", vec![k()]),
+        plain("GETSET", vec![k(), v()]),
+        plain("GETDEL", vec![k()]),
+        plain("MGET", vec![k(), k(), k()]),
+        plain("MSET", vec![k(), v(), k(), v()]),
+        plain("MSET", vec![k(), v(), k()]),
+        plain("MSETNX", vec![k(), v(), k(), v()]),
+        plain("APPEND", vec![k(), v()]),
+        plain("STRLEN", vec![k()]),
+        plain("INCR", vec![k()]),
+        plain("DECR", vec![k()]),
+        plain("INCRBY", vec![k(), v()]),
+        plain("DECRBY", vec![k(), v()]),
+        plain("INCRBYFLOAT", vec![k(), v()]),
+        plain("INCRBYFLOAT", vec![k(), v()]),
+        plain("GETRANGE", vec![k(), n(), n()]),
+        plain("SETRANGE", vec![k(), n(), v()]),
+        plain("DEL", vec![k(), k()]),
+        plain("EXISTS", vec![k(), k()]),
+        plain("TYPE", vec![k()]),
+        plain("TOUCH", vec![k()]),
+        plain("PEXPIRETIME", vec![k()]),
+        plain("EXPIRETIME", vec![k()]),
+        plain("PERSIST", vec![k()]),
+        plain("RENAME", vec![k(), k()]),
+        plain("RENAMENX", vec![k(), k()]),
+        plain("MOVE", vec![k(), db()]),
+        plain("SWAPDB", vec![db(), db()]),
+        plain("DBSIZE", vec![]),
+        plain("DUMP", vec![k()]),
+        plain("OBJECT", vec![Just(b"ENCODING".to_vec()).boxed(), k()]),
+        plain("OBJECT", vec![Just(b"REFCOUNT".to_vec()).boxed(), k()]),
+    ])
+}
