@@ -36,8 +36,6 @@ impl Redis {
                 "127.0.0.1",
                 "--save",
                 "",
-                "--dir",
-                "/tmp",
             ])
             .stdout(Stdio::piped())
             .spawn()
@@ -161,7 +159,7 @@ fn random_commands_answer_as_redis_does() {
         },
     );
     if let Err(TestError::Fail(difference, commands)) = checked {
-        let commands: Vec<String> = commands.iter().map(|command| text(command)).collect();
+        let commands: Vec<String> = commands.iter().map(text).collect();
         panic!("{difference}\n{}", commands.join("\n"));
     }
 }

@@ -42,6 +42,19 @@ impl Access {
         }
     }
 
+    /// Makes it look as if the last use was `idle_ms` ago, or as if it was used so often.
+    pub(super) fn pretend(&self, now_ms: u64, idle_ms: Option<u64>, counter: Option<u8>) {
+        let used_ms = now_ms.saturating_sub(idle_ms.unwrap_or(0));
+        let counter = counter.map_or_else(
+            || decayed(self.0.load(Ordering::Relaxed), now_ms),
+            u32::from,
+        );
+        self.0.store(
+            seconds(used_ms) << COUNTER_BITS | counter,
+            Ordering::Relaxed,
+        );
+    }
+
     /// Milliseconds since the last use, in steps of a second.
     pub(super) fn idle_ms(&self, now_ms: u64) -> u64 {
         u64::from(idle_seconds(self.0.load(Ordering::Relaxed), now_ms)) * 1000
@@ -110,6 +123,18 @@ mod tests {
         assert!(many > 100 && many < 200, "{many}");
         assert_eq!(access.frequency(10 * 60_000), many - 10);
         assert_eq!(access.frequency(300 * 60_000), 0);
+    }
+
+    #[test]
+    fn idle_time_and_frequency_can_be_told() {
+        let access = Access::new(5_000_000);
+        access.pretend(5_000_000, Some(1_000_000), None);
+        assert_eq!(access.idle_ms(5_000_000), 1_000_000);
+        access.pretend(5_000_000, None, Some(100));
+        assert_eq!(
+            (access.idle_ms(5_000_000), access.frequency(5_000_000)),
+            (0, 100)
+        );
     }
 
     #[test]

@@ -256,6 +256,13 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// See [`super::Txn::pretend_use`].
+    pub(super) fn pretend_use(&self, idle_ms: Option<u64>, frequency: Option<u8>) {
+        if let Source::Memory(entry) = &self.source {
+            entry.access().pretend(self.now_ms, idle_ms, frequency);
+        }
+    }
+
     #[inline]
     pub(super) fn is_expired(&self) -> bool {
         is_expired(self.expire_at_ms(), self.now_ms)

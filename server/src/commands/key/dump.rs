@@ -27,8 +27,8 @@ pub(super) fn dump(
 struct Options {
     replace: bool,
     absolute: bool,
-    idle_seconds: Option<i64>,
-    frequency: Option<i64>,
+    idle_seconds: Option<u64>,
+    frequency: Option<u8>,
 }
 
 impl Options {
@@ -40,20 +40,15 @@ impl Options {
             } else if args.flag("ABSTTL") {
                 options.absolute = true;
             } else if options.frequency.is_none() && args.remaining() > 1 && args.flag("IDLETIME") {
-                let idle_seconds = args.int()?;
-                if idle_seconds < 0 {
-                    return Err(CommandError::reply(
-                        "ERR Invalid IDLETIME value, must be >= 0",
-                    ));
-                }
+                let told = u64::try_from(args.int()?);
+                let idle_seconds = told
+                    .map_err(|_| CommandError::reply("ERR Invalid IDLETIME value, must be >= 0"))?;
                 options.idle_seconds = Some(idle_seconds);
             } else if options.idle_seconds.is_none() && args.remaining() > 1 && args.flag("FREQ") {
-                let frequency = args.int()?;
-                if !(0..=255).contains(&frequency) {
-                    return Err(CommandError::reply(
-                        "ERR Invalid FREQ value, must be >= 0 and <= 255",
-                    ));
-                }
+                let told = u8::try_from(args.int()?);
+                let frequency = told.map_err(|_| {
+                    CommandError::reply("ERR Invalid FREQ value, must be >= 0 and <= 255")
+                })?;
                 options.frequency = Some(frequency);
             } else {
                 return Err(CommandError::SYNTAX);
@@ -91,6 +86,12 @@ pub(super) fn restore(
         }
     } else {
         ctx.txn.set_string(key, &value, expiry)?;
+        if options.idle_seconds.is_some() || options.frequency.is_some() {
+            let idle_ms = options
+                .idle_seconds
+                .map(|seconds| seconds.saturating_mul(1000));
+            ctx.txn.pretend_use(key, idle_ms, options.frequency)?;
+        }
         ctx.txn.notify("restore", key);
     }
     out.ok();

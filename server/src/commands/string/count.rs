@@ -63,6 +63,7 @@ fn add(
     };
     let sum = old.checked_add(increment).ok_or(CommandError::OVERFLOW)?;
     ctx.txn.set_int(key, sum, Expiry::Keep)?;
+    ctx.txn.notify("incrby", key);
     out.integer(sum);
     Ok(())
 }
@@ -87,6 +88,7 @@ pub(super) fn incrbyfloat(
         .ok_or(CommandError::NAN_OR_INFINITY)?
         .to_string();
     ctx.txn.set_text(key, sum.as_bytes(), Expiry::Keep)?;
+    ctx.txn.notify("incrbyfloat", key);
     out.bulk(sum.as_bytes());
     Ok(())
 }

@@ -77,6 +77,7 @@ pub(super) fn getdel(
     let key = args.bytes()?;
     if answer(ctx, key, out)? {
         ctx.txn.remove(key)?;
+        ctx.txn.notify("del", key);
     }
     Ok(())
 }
@@ -125,15 +126,21 @@ pub(super) fn getex(
     match change {
         Change::None => {}
         Change::Persist => {
-            ctx.txn.set_expiry(key, None)?;
+            let object = ctx.txn.peek(key)?;
+            if object.is_some_and(|object| object.expire_at_ms().is_some()) {
+                ctx.txn.set_expiry(key, None)?;
+                ctx.txn.notify("persist", key);
+            }
         }
         Change::At(value, unit) => {
             let value = parse_i64(value).ok_or(CommandError::NOT_INTEGER)?;
             let at_ms = absolute_ms(value, unit, ctx.txn.now_ms(), "getex")?;
             if at_ms <= ctx.txn.now_ms() {
                 ctx.txn.remove(key)?;
+                ctx.txn.notify("del", key);
             } else {
                 ctx.txn.set_expiry(key, Some(at_ms))?;
+                ctx.txn.notify("expire", key);
             }
         }
     }

@@ -59,6 +59,7 @@ pub(super) fn append(
     let Some(len) = length(ctx, key)? else {
         // What is new is stored as SET does: a number becomes one.
         ctx.txn.set_string(key, value, Expiry::Clear)?;
+        ctx.txn.notify("append", key);
         out.integer(value.len() as i64);
         return Ok(());
     };
@@ -68,6 +69,7 @@ pub(super) fn append(
     }
     ctx.txn
         .edit_string(key, |string| string.extend_from_slice(value))?;
+    ctx.txn.notify("append", key);
     out.integer(len as i64);
     Ok(())
 }
@@ -98,6 +100,7 @@ pub(super) fn setrange(
         }
         string[offset..end].copy_from_slice(value);
     })?;
+    ctx.txn.notify("setrange", key);
     out.integer(len.max(end) as i64);
     Ok(())
 }

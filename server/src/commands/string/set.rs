@@ -62,6 +62,16 @@ impl<'a> Options<'a> {
     }
 }
 
+/// Stores a string, and notes what happened.
+fn put(ctx: &mut WriteContext<'_, '_>, key: &[u8], value: &[u8], expiry: Expiry) -> CommandResult {
+    ctx.txn.set_string(key, value, expiry)?;
+    ctx.txn.notify("set", key);
+    if matches!(expiry, Expiry::AtMs(_)) {
+        ctx.txn.notify("expire", key);
+    }
+    Ok(())
+}
+
 /// SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds |
 /// KEEPTTL]
 pub(super) fn set(
@@ -71,7 +81,7 @@ pub(super) fn set(
 ) -> CommandResult {
     let (key, value) = (args.bytes()?, args.bytes()?);
     if args.is_empty() {
-        ctx.txn.set_string(key, value, Expiry::Clear)?;
+        put(ctx, key, value, Expiry::Clear)?;
         out.ok();
         return Ok(());
     }
@@ -99,7 +109,7 @@ pub(super) fn set(
         Condition::IfPresent => exists,
     };
     if allowed {
-        ctx.txn.set_string(key, value, expiry)?;
+        put(ctx, key, value, expiry)?;
     }
     match (options.get, allowed) {
         (true, _) => {}
@@ -118,7 +128,7 @@ pub(super) fn setnx(
     let (key, value) = (args.bytes()?, args.bytes()?);
     let absent = !ctx.txn.exists(key)?;
     if absent {
-        ctx.txn.set_string(key, value, Expiry::Clear)?;
+        put(ctx, key, value, Expiry::Clear)?;
     }
     out.integer(absent.into());
     Ok(())
@@ -151,7 +161,7 @@ fn set_with_ttl(
 ) -> CommandResult {
     let (key, ttl, value) = (args.bytes()?, args.int()?, args.bytes()?);
     let at = absolute_ms(ttl, unit, ctx.txn.now_ms(), name)?;
-    ctx.txn.set_string(key, value, Expiry::AtMs(at))?;
+    put(ctx, key, value, Expiry::AtMs(at))?;
     out.ok();
     Ok(())
 }
@@ -159,7 +169,7 @@ fn set_with_ttl(
 /// The keys and values of MSET and MSETNX.
 fn pairs<'a>(args: &mut Args<'a>, name: &str) -> CommandResult<&'a [&'a [u8]]> {
     let pairs = args.rest();
-    if pairs.len() % 2 == 0 {
+    if pairs.len().is_multiple_of(2) {
         Ok(pairs)
     } else {
         Err(CommandError::arity(name))
@@ -173,7 +183,7 @@ pub(super) fn mset(
     out: &mut Writer<'_>,
 ) -> CommandResult {
     for pair in pairs(args, "mset")?.chunks_exact(2) {
-        ctx.txn.set_string(pair[0], pair[1], Expiry::Clear)?;
+        put(ctx, pair[0], pair[1], Expiry::Clear)?;
     }
     out.ok();
     Ok(())
@@ -193,7 +203,7 @@ pub(super) fn msetnx(
         }
     }
     for pair in pairs.chunks_exact(2) {
-        ctx.txn.set_string(pair[0], pair[1], Expiry::Clear)?;
+        put(ctx, pair[0], pair[1], Expiry::Clear)?;
     }
     out.integer(1);
     Ok(())
@@ -210,6 +220,6 @@ pub(super) fn getset(
         Some(object) => out.bulk(&text(&object)?),
         None => out.null(),
     }
-    ctx.txn.set_string(key, value, Expiry::Clear)?;
+    put(ctx, key, value, Expiry::Clear)?;
     Ok(())
 }

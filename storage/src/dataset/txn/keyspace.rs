@@ -63,6 +63,19 @@ impl Txn<'_> {
         Ok(self.lookup(key)?.is_some())
     }
 
+    /// Makes `key` look as if it was last used `idle_ms` ago, or so often (RESTORE). Each replica's own, as every use is.
+    pub fn pretend_use(
+        &mut self,
+        key: &[u8],
+        idle_ms: Option<u64>,
+        frequency: Option<u8>,
+    ) -> Result<()> {
+        if let Some(object) = self.peek(key)? {
+            object.pretend_use(idle_ms, frequency);
+        }
+        Ok(())
+    }
+
     /// Gives the value and expiry of `from` to `to`, replacing what was there. False when `from` is not there.
     pub fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<bool> {
         let at = self.position(from);
