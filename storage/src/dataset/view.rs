@@ -255,7 +255,7 @@ impl<'a> View<'a> {
     fn random_in_slot(&self, slot: u16, state: &mut u64) -> Result<Option<Vec<u8>>> {
         let count = u64::from(self.dataset.database(self.physical).counts.of(slot));
         let bits = (count / WINDOW_KEYS).checked_ilog2().unwrap_or(0).min(31);
-        let width = u64::from(u32::MAX) + 1 >> bits;
+        let width = (u64::from(u32::MAX) + 1) >> bits;
         for attempt in 0..WINDOW_TRIES {
             let first = (u64::from(split_mix(state) as u32) / width) * width;
             let (first, last) = (first as u32, (first + width - 1) as u32);

@@ -479,6 +479,17 @@ impl World {
     }
 }
 
+/// So many cases, or as many as the environment's PROPTEST_CASES says.
+fn config(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    let cases = asked.and_then(|asked| asked.parse().ok()).unwrap_or(cases);
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 fn check_all(bench: Bench, ops: &[Op], every: usize) {
     let mut world = World::new(bench);
     for (n, op) in ops.iter().enumerate() {
@@ -513,16 +524,16 @@ fn check_all(bench: Bench, ops: &[Op], every: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(64))]
 
     #[test]
     fn the_data_set_is_what_the_model_says(ops in proptest::collection::vec(op(), 1..120)) {
-        check_all(Bench::memory(), &ops, 4);
+        check_all(Bench::memory(), &ops, 8);
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(4))]
 
     #[test]
     fn on_the_lsm_too(ops in proptest::collection::vec(op(), 50..150)) {
@@ -531,7 +542,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(40))]
 
     /// Two replicas execute the same entries; one of them drops, loads and promotes as it likes.
     #[test]

@@ -87,7 +87,7 @@ fn keys_that_stay_are_given_once_while_they_move_between_memory_and_disk() {
             }
             3 => bench.set(&name(step * 7 % 3000), b"changed"),
             _ => {
-                assert_eq!(bench.get(0, &name(step * 11 % 3000)).is_some(), true);
+                assert!(bench.get(0, &name(step * 11 % 3000)).is_some());
                 bench.dataset.promote(10).unwrap();
             }
         });
