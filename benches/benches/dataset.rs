@@ -1,0 +1,332 @@
+//! The Region's memory: lookups, writes with their write set, checkpoints, loading; and the bytes that a key costs.
+//!
+//! Keys have 16 bytes and values 64, as in the comparison with redis-server. Resident bytes are printed first, because a
+//! process that ran the rest keeps memory that no data set uses.
+
+use std::fs;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group};
+use storage::dataset::{Dataset, DatasetOptions, Expiry};
+use storage::engine::lsm::{LsmEngine, LsmOptions};
+use storage::engine::{Durability, Engine, Reader, Scan, SortedRecords, WriteBatch};
+use storage::ids::{DbIndex, FIRST_REGION, LogIndex, Term};
+
+/// What the server uses: size classes decide what a key costs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const KEYS: usize = 100_000;
+const MANY_KEYS: usize = 1_000_000;
+const VALUE: [u8; 64] = [b'x'; 64];
+const DB: DbIndex = DbIndex(0);
+const NOW_MS: u64 = 1_700_000_000_000;
+/// Writes of one log entry: a pipelined batch.
+const ENTRY_WRITES: usize = 16;
+/// Records after which a server makes a checkpoint, more or less.
+const CHECKPOINT_RECORDS: usize = 100_000;
+
+/// Takes every record and keeps none, so that only the data set's own work is measured.
+struct Sink;
+
+impl Reader for Sink {
+    fn get(&self, _: &[u8]) -> storage::Result<Option<Bytes>> {
+        Ok(None)
+    }
+
+    fn scan(&self, _: &[u8], _: &[u8]) -> Scan<'_> {
+        Box::new(std::iter::empty())
+    }
+}
+
+impl Engine for Sink {
+    fn write(&self, _: WriteBatch, _: Durability) -> storage::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&self) -> storage::Result<()> {
+        Ok(())
+    }
+
+    fn ingest(&self, records: SortedRecords<'_>) -> storage::Result<()> {
+        records.for_each(|record| drop(black_box(record)));
+        Ok(())
+    }
+
+    fn forget(&self, _: &[u8], _: &[u8]) {}
+
+    fn view(&self) -> Arc<dyn Reader> {
+        Arc::new(Self)
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+}
+
+fn open(engine: Arc<dyn Engine>) -> Dataset {
+    let options = DatasetOptions {
+        maxmemory_bytes: 0,
+        hash_seed: *b"0123456789abcdef",
+    };
+    Dataset::open(FIRST_REGION, engine, options).expect("a data set opens")
+}
+
+fn key(n: usize) -> [u8; 16] {
+    let mut key = *b"key:000000000000";
+    let digits = format!("{n:012}");
+    key[4..].copy_from_slice(digits.as_bytes());
+    key
+}
+
+/// Numbers below `bound` without a pattern, the same in every run.
+fn draws(count: usize, bound: usize) -> Vec<[u8; 16]> {
+    let mut state = 1u64;
+    let mut draw = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        key((state >> 33) as usize % bound)
+    };
+    (0..count).map(|_| draw()).collect()
+}
+
+fn set_all<'k>(dataset: &mut Dataset, keys: impl Iterator<Item = &'k [u8; 16]>, value: &[u8]) {
+    let mut keys = keys.peekable();
+    while keys.peek().is_some() {
+        let index = LogIndex(dataset.apply_state().applied_index + 1);
+        let mut txn = dataset.begin(index, Term(1), NOW_MS, 1);
+        for key in keys.by_ref().take(ENTRY_WRITES) {
+            txn.set_string(key, value, Expiry::Clear)
+                .expect("memory suffices");
+        }
+    }
+}
+
+fn checkpoint(dataset: &mut Dataset, engine: &dyn Engine) {
+    if let Some(checkpoint) = dataset.freeze() {
+        let done = checkpoint.run(engine).expect("the disk has room");
+        dataset.checkpoint_done(done);
+    }
+}
+
+fn filled(keys: usize, engine: Arc<dyn Engine>) -> Dataset {
+    let mut dataset = open(Arc::clone(&engine));
+    let names: Vec<_> = (0..keys).map(key).collect();
+    for names in names.chunks(CHECKPOINT_RECORDS) {
+        set_all(&mut dataset, names.iter(), &VALUE);
+        checkpoint(&mut dataset, &*engine);
+    }
+    dataset
+}
+
+fn lookups(c: &mut Criterion) {
+    let mut group = c.benchmark_group("dataset/get");
+    let keys = draws(1 << 16, KEYS);
+    group.throughput(Throughput::Elements(keys.len() as u64));
+    for (name, count) in [("100k_keys", KEYS), ("1m_keys", MANY_KEYS)] {
+        let dataset = filled(count, Arc::new(Sink));
+        let keys = draws(1 << 16, count);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                for batch in keys.chunks(ENTRY_WRITES) {
+                    let view = dataset.view(DB, NOW_MS);
+                    for key in batch {
+                        let object = view
+                            .lookup(key)
+                            .expect("memory answers")
+                            .expect("the key is there");
+                        black_box(object.string().map(|value| value.len()));
+                    }
+                }
+            });
+        });
+    }
+    let dataset = filled(KEYS, Arc::new(Sink));
+    group.bench_function("absent", |b| {
+        b.iter(|| {
+            let view = dataset.view(DB, NOW_MS);
+            keys.iter()
+                .for_each(|key| drop(black_box(view.lookup(&key[1..]).expect("memory answers"))));
+        });
+    });
+    group.finish();
+}
+
+fn writes(c: &mut Criterion) {
+    let mut group = c.benchmark_group("dataset/set");
+    let keys = draws(1 << 16, KEYS);
+    group.throughput(Throughput::Elements(keys.len() as u64));
+    let engine: Arc<dyn Engine> = Arc::new(Sink);
+    let mut dataset = filled(KEYS, Arc::clone(&engine));
+    // Time of freezing is included, as the apply worker pays it; writing the checkpoint is not.
+    group.bench_function("100k_keys", |b| {
+        b.iter_custom(|rounds| {
+            let mut spent = Duration::ZERO;
+            for _ in 0..rounds {
+                let start = Instant::now();
+                set_all(&mut dataset, keys.iter(), &VALUE);
+                let frozen = (dataset.write_set_records() > KEYS / 2)
+                    .then(|| dataset.freeze())
+                    .flatten();
+                spent += start.elapsed();
+                if let Some(checkpoint) = frozen {
+                    let done = checkpoint.run(&*engine).expect("the sink takes all");
+                    dataset.checkpoint_done(done);
+                }
+            }
+            spent
+        });
+    });
+    group.bench_function("new_keys", |b| {
+        let names: Vec<_> = (0..keys.len()).map(key).collect();
+        b.iter_batched_ref(
+            || open(Arc::new(Sink)),
+            |dataset| set_all(dataset, names.iter(), &VALUE),
+            BatchSize::PerIteration,
+        );
+    });
+    group.bench_function("append", |b| {
+        let mut n = 0usize;
+        b.iter(|| {
+            let index = LogIndex(dataset.apply_state().applied_index + 1);
+            let mut txn = dataset.begin(index, Term(1), NOW_MS, 1);
+            for key in &keys {
+                n += 1;
+                let edit = |value: &mut Vec<u8>| {
+                    if n.is_multiple_of(64) {
+                        value.truncate(64)
+                    } else {
+                        value.push(b'y')
+                    }
+                };
+                txn.edit_string(key, edit).expect("memory suffices");
+            }
+        });
+    });
+    group.finish();
+}
+
+fn disk(c: &mut Criterion) {
+    let mut group = c.benchmark_group("dataset/disk");
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(CHECKPOINT_RECORDS as u64));
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let engine: Arc<dyn Engine> =
+        Arc::new(LsmEngine::open(dir.path(), LsmOptions::kv()).expect("the LSM opens"));
+    let mut dataset = open(Arc::clone(&engine));
+    let names: Vec<_> = (0..CHECKPOINT_RECORDS).map(key).collect();
+    group.bench_function("freeze_100k", |b| {
+        b.iter_custom(|rounds| {
+            let mut spent = Duration::ZERO;
+            for _ in 0..rounds {
+                set_all(&mut dataset, names.iter(), &VALUE);
+                let start = Instant::now();
+                let frozen = dataset.freeze();
+                spent += start.elapsed();
+                let done = frozen
+                    .expect("there were writes")
+                    .run(&Sink)
+                    .expect("the sink takes all");
+                dataset.checkpoint_done(done);
+            }
+            spent
+        });
+    });
+    group.bench_function("checkpoint_100k", |b| {
+        b.iter_custom(|rounds| {
+            let mut spent = Duration::ZERO;
+            for _ in 0..rounds {
+                set_all(&mut dataset, names.iter(), &VALUE);
+                let frozen = dataset.freeze().expect("there were writes");
+                let start = Instant::now();
+                let done = frozen.run(&*engine).expect("the disk has room");
+                spent += start.elapsed();
+                dataset.checkpoint_done(done);
+            }
+            spent
+        });
+    });
+    group.bench_function("load_100k", |b| {
+        b.iter_batched_ref(
+            || open(Arc::clone(&engine)),
+            |dataset| while dataset.load_next(1024).expect("the disk answers") {},
+            BatchSize::PerIteration,
+        );
+    });
+    let cold = draws(1 << 12, CHECKPOINT_RECORDS);
+    group.throughput(Throughput::Elements(cold.len() as u64));
+    group.bench_function("cold_get", |b| {
+        b.iter_batched_ref(
+            || open(Arc::clone(&engine)),
+            |dataset| {
+                let view = dataset.view(DB, NOW_MS);
+                cold.iter()
+                    .for_each(|key| drop(black_box(view.lookup(key).expect("the disk answers"))));
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+fn scans(c: &mut Criterion) {
+    let mut group = c.benchmark_group("dataset/scan");
+    let dataset = filled(KEYS, Arc::new(Sink));
+    group.throughput(Throughput::Elements(KEYS as u64));
+    group.bench_function("count_10", |b| {
+        b.iter(|| {
+            let mut cursor = 0;
+            loop {
+                let (next, keys) = dataset
+                    .view(DB, NOW_MS)
+                    .scan(cursor, 10)
+                    .expect("memory answers");
+                black_box(keys.len());
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
+            }
+        });
+    });
+    group.finish();
+}
+
+/// Resident bytes of this process.
+fn resident_bytes() -> u64 {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse().ok())
+        .unwrap_or(0);
+    pages * 4096
+}
+
+fn report_memory() {
+    let before = resident_bytes();
+    let dataset = filled(MANY_KEYS, Arc::new(Sink));
+    let (resident, accounted) = (resident_bytes() - before, dataset.memory_used());
+    let per_key = |bytes: u64| bytes as f64 / MANY_KEYS as f64;
+    println!(
+        "dataset/memory: {:.1} resident bytes per key of 16 bytes with a value of 64, at a million keys, after checkpoints \
+         of {CHECKPOINT_RECORDS} records; {:.1} accounted",
+        per_key(resident),
+        per_key(accounted)
+    );
+}
+
+criterion_group!(benches, lookups, writes, disk, scans);
+
+fn main() {
+    if std::env::args().any(|arg| arg == "--bench") {
+        report_memory();
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}
