@@ -1,30 +1,35 @@
-//! The entries of one slot in memory: extendible hashing (Fagin and others, 1979) over small hash tables.
+//! The entries of one slot in memory: extendible hashing (Fagin and others, 1979) over small segments.
 //!
-//! A slot begins as one table. A table that is full splits in two by the next upper bit of the hash, so growing never
-//! costs more than moving one small table, even when all keys share a hash tag; and the tables in order of their prefixes
-//! are the slot in order of hashes, which is what SCAN walks.
-
-use hashbrown::HashTable;
+//! A slot begins as one segment, a pair of dense arrays that grow by a little at a time: tables of a power of two would
+//! leave a third of their places empty on average, and what they outgrow is too small to be used again. A segment that
+//! is full splits in two by the next upper bit of the hash, so growing never costs more than moving one segment, even when
+//! all keys share a hash tag; and the segments in order of their prefixes are the slot in order of hashes, which is what SCAN
+//! walks.
 
 use super::entry::Entry;
-use super::position::spread;
 
-/// A table splits rather than grow beyond this: the load of a table of 1024 buckets.
-const SEGMENT_MAX_ENTRIES: usize = 896;
-/// The directory stops doubling here; tables grow instead. 2^24 tables hold ten billion keys.
+/// A segment splits rather than grow beyond this. Finding a tag among so many costs a few tens of nanoseconds.
+const SEGMENT_MAX_ENTRIES: usize = 256;
+/// The directory stops doubling here; segments grow instead. 2^24 segments hold billions of keys.
 const MAX_DEPTH: u32 = 24;
-/// A table is shrunk when it uses less than one in so many of its buckets.
-const SHRINK_BELOW: usize = 8;
+/// A segment that is full grows by one part in so many.
+const GROWTH_PARTS: usize = 8;
+/// And by so many entries at least.
+const GROWTH_MIN_ENTRIES: usize = 4;
+/// A segment gives memory back when it uses less than one in so many of its places.
+const SHRINK_BELOW: usize = 4;
+/// Tags compared at a time: a width that the compiler turns into vector instructions.
+const TAGS_AT_ONCE: usize = 16;
 
 /// The entries of one slot.
 pub(super) enum SlotTable {
     /// The common case: few keys.
-    One(HashTable<Entry>),
-    /// More keys than one table should hold.
+    One(Segment),
+    /// More keys than one segment should hold.
     Many(Box<Directory>),
 }
 
-/// Tables by the upper `depth` bits of the hash. Several prefixes may share a table whose own depth is less.
+/// Segments by the upper `depth` bits of the hash. Several prefixes may share a segment whose own depth is less.
 pub(super) struct Directory {
     len: usize,
     depth: u32,
@@ -32,22 +37,126 @@ pub(super) struct Directory {
     segments: Vec<Segment>,
 }
 
-struct Segment {
-    table: HashTable<Entry>,
-    depth: u32,
+/// Entries in no order. The tag of an entry, the lower half of its hash, stands at its place in the other array: nearly
+/// always only the entry that is looked for is touched.
+#[derive(Default)]
+pub(super) struct Segment {
+    tags: Vec<u16>,
+    entries: Vec<Entry>,
+}
+
+impl Segment {
+    fn tag(hash: u32) -> u16 {
+        hash as u16
+    }
+
+    /// All entries, in no particular order.
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Entry> {
+        self.entries.iter()
+    }
+
+    /// The places from `from` on whose tag is that of `hash`.
+    #[inline]
+    fn next_place(&self, hash: u32, from: usize) -> Option<usize> {
+        let tag = Self::tag(hash);
+        let tags = self.tags.get(from..)?;
+        let (blocks, rest) = tags.as_chunks::<TAGS_AT_ONCE>();
+        for (number, block) in blocks.iter().enumerate() {
+            // Without an early end, so that the whole block is compared at once.
+            if block
+                .iter()
+                .fold(false, |found, &other| found | (other == tag))
+            {
+                let within = block.iter().position(|&other| other == tag)?;
+                return Some(from + number * TAGS_AT_ONCE + within);
+            }
+        }
+        let within = rest.iter().position(|&other| other == tag)?;
+        Some(from + blocks.len() * TAGS_AT_ONCE + within)
+    }
+
+    #[inline]
+    fn place(&self, hash: u32, key: &[u8]) -> Option<usize> {
+        let mut from = 0;
+        loop {
+            let place = self.next_place(hash, from)?;
+            if self
+                .entries
+                .get(place)
+                .is_some_and(|entry| entry.hash() == hash && entry.key() == key)
+            {
+                return Some(place);
+            }
+            from = place + 1;
+        }
+    }
+
+    /// Adds an entry; answers by how much the bytes changed.
+    #[inline]
+    fn push(&mut self, entry: Entry) -> isize {
+        let before = self.allocated_bytes();
+        if self.entries.len() == self.entries.capacity() {
+            let more = (self.entries.len() / GROWTH_PARTS).max(GROWTH_MIN_ENTRIES);
+            self.tags.reserve_exact(more);
+            self.entries.reserve_exact(more);
+        }
+        self.tags.push(Self::tag(entry.hash()));
+        self.entries.push(entry);
+        self.allocated_bytes() as isize - before as isize
+    }
+
+    fn swap_remove(&mut self, place: usize) -> Entry {
+        self.tags.swap_remove(place);
+        self.entries.swap_remove(place)
+    }
+
+    /// Takes out every entry that `goes`; answers by how much the bytes changed.
+    fn extract(
+        &mut self,
+        mut goes: impl FnMut(&Entry) -> bool,
+        mut taken: impl FnMut(Entry),
+    ) -> isize {
+        let mut place = 0;
+        while let Some(entry) = self.entries.get(place) {
+            if goes(entry) {
+                taken(self.swap_remove(place));
+            } else {
+                place += 1;
+            }
+        }
+        self.shrink()
+    }
+
+    /// Gives memory back when most is unused; answers by how much the bytes changed.
+    fn shrink(&mut self) -> isize {
+        if self.entries.len() * SHRINK_BELOW >= self.entries.capacity() {
+            return 0;
+        }
+        let before = self.allocated_bytes() as isize;
+        // Room for half as many again, or a removal and an insertion in turn would move everything each time.
+        let room = self.entries.len() + self.entries.len() / 2;
+        self.tags.shrink_to(room);
+        self.entries.shrink_to(room);
+        self.allocated_bytes() as isize - before
+    }
+
+    fn allocated_bytes(&self) -> usize {
+        self.tags.capacity() * size_of::<u16>() + self.entries.capacity() * size_of::<Entry>()
+    }
 }
 
 impl Default for SlotTable {
     fn default() -> Self {
-        Self::One(HashTable::new())
+        Self::One(Segment::default())
     }
 }
 
 impl SlotTable {
     /// Number of entries.
+    #[inline]
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::One(table) => table.len(),
+            Self::One(segment) => segment.entries.len(),
             Self::Many(directory) => directory.len,
         }
     }
@@ -60,77 +169,65 @@ impl SlotTable {
     }
 
     #[inline]
-    fn table(&self, hash: u32) -> Option<&HashTable<Entry>> {
+    fn segment(&self, hash: u32) -> Option<&Segment> {
         match self {
-            Self::One(table) => Some(table),
-            Self::Many(directory) => directory.table(hash),
+            Self::One(segment) => Some(segment),
+            Self::Many(directory) => directory.segment(hash),
         }
     }
 
     #[inline]
-    fn table_mut(&mut self, hash: u32) -> Option<&mut HashTable<Entry>> {
+    fn segment_mut(&mut self, hash: u32) -> Option<&mut Segment> {
         match self {
-            Self::One(table) => Some(table),
-            Self::Many(directory) => directory
-                .segment_mut(hash)
-                .map(|segment| &mut segment.table),
+            Self::One(segment) => Some(segment),
+            Self::Many(directory) => directory.segment_mut(hash),
         }
     }
 
     #[inline]
     pub(super) fn find(&self, hash: u32, key: &[u8]) -> Option<&Entry> {
-        self.table(hash)?.find(spread(hash), |entry| {
-            entry.hash() == hash && entry.key() == key
-        })
+        let segment = self.segment(hash)?;
+        segment.entries.get(segment.place(hash, key)?)
     }
 
     #[inline]
     pub(super) fn find_mut(&mut self, hash: u32, key: &[u8]) -> Option<&mut Entry> {
-        self.table_mut(hash)?.find_mut(spread(hash), |entry| {
-            entry.hash() == hash && entry.key() == key
-        })
+        let segment = self.segment_mut(hash)?;
+        let place = segment.place(hash, key)?;
+        segment.entries.get_mut(place)
     }
 
     /// The entries whose keys have this hash: one, as good as always.
     pub(super) fn with_hash(&self, hash: u32) -> impl Iterator<Item = &Entry> {
-        let table = self.table(hash).into_iter();
-        table
-            .flat_map(move |table| table.iter_hash(spread(hash)))
+        let segment = self.segment(hash).into_iter();
+        segment
+            .flat_map(Segment::iter)
             .filter(move |entry| entry.hash() == hash)
     }
 
-    /// Adds an entry whose key is not there. Answers by how much the tables' bytes changed.
+    /// Adds an entry whose key is not there. Answers by how much the segments' bytes changed.
     #[inline]
     pub(super) fn insert(&mut self, entry: Entry) -> isize {
         let hash = entry.hash();
         let mut change = 0;
         if self
-            .table(hash)
-            .is_some_and(|table| table.len() >= SEGMENT_MAX_ENTRIES)
+            .segment(hash)
+            .is_some_and(|segment| segment.entries.len() >= SEGMENT_MAX_ENTRIES)
         {
             change += self.split(hash);
         }
         self.count(1);
-        let Some(table) = self.table_mut(hash) else {
-            return change;
-        };
-        if table.len() < table.capacity() {
-            table.insert_unique(spread(hash), entry, rehash);
-            return change;
+        if let Some(segment) = self.segment_mut(hash) {
+            change += segment.push(entry);
         }
-        change -= table.allocation_size() as isize;
-        table.insert_unique(spread(hash), entry, rehash);
-        change + table.allocation_size() as isize
+        change
     }
 
     #[cold]
     fn split(&mut self, hash: u32) -> isize {
-        if let Self::One(table) = self {
-            let len = table.len();
-            let first = Segment {
-                table: std::mem::take(table),
-                depth: 0,
-            };
+        if let Self::One(segment) = self {
+            let first = std::mem::take(segment);
+            let len = first.entries.len();
             *self = Self::Many(Box::new(Directory {
                 len,
                 depth: 0,
@@ -144,42 +241,32 @@ impl SlotTable {
         }
     }
 
-    /// Takes an entry out. Answers by how much the tables' bytes changed, too.
+    /// Takes an entry out. Answers by how much the segments' bytes changed, too.
     pub(super) fn remove(&mut self, hash: u32, key: &[u8]) -> Option<(Entry, isize)> {
-        let table = self.table_mut(hash)?;
-        let found = table
-            .find_entry(spread(hash), |entry| {
-                entry.hash() == hash && entry.key() == key
-            })
-            .ok()?;
-        let (entry, _) = found.remove();
-        let change = shrink(table);
+        let segment = self.segment_mut(hash)?;
+        let entry = segment.swap_remove(segment.place(hash, key)?);
+        let change = segment.shrink();
         self.count(-1);
         Some((entry, change))
     }
 
-    /// Takes out every entry that `goes`, in no particular order. Answers by how much the tables' bytes changed.
+    /// Takes out every entry that `goes`, in no particular order. Answers by how much the segments' bytes changed.
     pub(super) fn extract(
         &mut self,
         mut goes: impl FnMut(&Entry) -> bool,
         mut taken: impl FnMut(Entry),
     ) -> isize {
-        let mut extract = |table: &mut HashTable<Entry>| {
-            table.extract_if(|entry| goes(entry)).for_each(&mut taken);
-            shrink(table)
-        };
         match self {
-            Self::One(table) => extract(table),
+            Self::One(segment) => segment.extract(goes, taken),
             Self::Many(directory) => {
-                let change = directory
-                    .segments
-                    .iter_mut()
-                    .map(|segment| extract(&mut segment.table))
+                let segments = directory.segments.iter_mut();
+                let change = segments
+                    .map(|segment| segment.extract(&mut goes, &mut taken))
                     .sum();
                 directory.len = directory
                     .segments
                     .iter()
-                    .map(|segment| segment.table.len())
+                    .map(|segment| segment.entries.len())
                     .sum();
                 change
             }
@@ -188,22 +275,22 @@ impl SlotTable {
 
     /// All entries, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.tables_from(0).flat_map(HashTable::iter)
+        self.segments_from(0).flat_map(Segment::iter)
     }
 
-    /// The tables that hold the hashes from `hash` on: those of one table lie below those of the next.
-    pub(super) fn tables_from(&self, hash: u32) -> impl Iterator<Item = &HashTable<Entry>> {
+    /// The segments that hold the hashes from `hash` on: those of one lie below those of the next.
+    pub(super) fn segments_from(&self, hash: u32) -> impl Iterator<Item = &Segment> {
         let (one, many) = match self {
-            Self::One(table) => (Some(table), None),
-            Self::Many(directory) => (None, Some(directory.tables_from(hash))),
+            Self::One(segment) => (Some(segment), None),
+            Self::Many(directory) => (None, Some(directory.segments_from(hash))),
         };
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    /// Bytes of the tables, the directory of them not included.
+    /// Bytes of the segments, the directory of them not included.
     #[cfg(test)]
-    fn table_bytes(&self) -> usize {
-        self.tables_from(0).map(HashTable::allocation_size).sum()
+    fn allocated_bytes(&self) -> usize {
+        self.segments_from(0).map(Segment::allocated_bytes).sum()
     }
 }
 
@@ -215,11 +302,9 @@ impl Directory {
     }
 
     #[inline]
-    fn table(&self, hash: u32) -> Option<&HashTable<Entry>> {
+    fn segment(&self, hash: u32) -> Option<&Segment> {
         let segment = *self.by_prefix.get(Self::prefix(hash, self.depth))?;
-        self.segments
-            .get(segment as usize)
-            .map(|segment| &segment.table)
+        self.segments.get(segment as usize)
     }
 
     #[inline]
@@ -228,53 +313,65 @@ impl Directory {
         self.segments.get_mut(segment as usize)
     }
 
-    fn tables_from(&self, hash: u32) -> impl Iterator<Item = &HashTable<Entry>> {
+    fn segments_from(&self, hash: u32) -> impl Iterator<Item = &Segment> {
         let mut at = Self::prefix(hash, self.depth);
         std::iter::from_fn(move || {
-            let segment = self.segments.get(*self.by_prefix.get(at)? as usize)?;
-            // Skip the other prefixes of the same table: it covers an aligned run of them.
-            let run = 1 << (self.depth - segment.depth);
-            at = (at / run + 1) * run;
-            Some(&segment.table)
+            let number = *self.by_prefix.get(at)?;
+            // The prefixes of one segment stand together.
+            at += self
+                .by_prefix
+                .get(at..)?
+                .iter()
+                .take_while(|&&other| other == number)
+                .count();
+            self.segments.get(number as usize)
         })
     }
 
-    /// Splits the table of `hash` until it has room, unless all its entries have the same hash. Answers by how much the
-    /// tables' bytes changed.
+    /// Splits the segment of `hash` until it has room, unless all its entries have the same hash. Answers by how much the
+    /// segments' bytes changed.
     fn split(&mut self, hash: u32) -> isize {
         let mut change = 0;
-        while let Some(full) = self.segment_mut(hash) {
-            if full.table.len() < SEGMENT_MAX_ENTRIES || full.depth == MAX_DEPTH {
-                break;
+        loop {
+            let depth = self.depth_of(hash) + 1;
+            let Some(full) = self.segment_mut(hash) else {
+                return change;
+            };
+            if full.entries.len() < SEGMENT_MAX_ENTRIES || depth > MAX_DEPTH {
+                return change;
             }
-            full.depth += 1;
-            let depth = full.depth;
             let bit = 1u32 << (32 - depth);
-            let mut upper = HashTable::with_capacity(SEGMENT_MAX_ENTRIES / 2);
-            for entry in full.table.extract_if(|entry| entry.hash() & bit != 0) {
-                upper.insert_unique(spread(entry.hash()), entry, rehash);
-            }
-            change +=
-                shrink(&mut upper) + upper.allocation_size() as isize + shrink(&mut full.table);
-            self.add_segment(
-                Segment {
-                    table: upper,
-                    depth,
+            let mut upper = Segment::default();
+            change += full.extract(
+                |entry| entry.hash() & bit != 0,
+                |entry| {
+                    upper.push(entry);
                 },
-                hash | bit,
             );
+            change += upper.allocated_bytes() as isize;
+            self.add_segment(upper, hash | bit, depth);
         }
-        change
     }
 
-    /// Enters a table for the prefix of `hash` at its depth.
-    fn add_segment(&mut self, segment: Segment, hash: u32) {
-        let depth = segment.depth;
+    /// How many upper bits the entries of the segment of `hash` share.
+    fn depth_of(&self, hash: u32) -> u32 {
+        let at = Self::prefix(hash, self.depth);
+        let number = self.by_prefix.get(at);
+        // A segment of depth d stands at all prefixes that agree in d bits.
+        let narrower = (0..self.depth).take_while(|&bits| {
+            let neighbour = at ^ (1 << bits);
+            self.by_prefix.get(neighbour) == number
+        });
+        self.depth - narrower.count() as u32
+    }
+
+    /// Enters a segment for the prefix of `hash` at `depth`.
+    fn add_segment(&mut self, segment: Segment, hash: u32, depth: u32) {
         if depth > self.depth {
             self.by_prefix = self
                 .by_prefix
                 .iter()
-                .flat_map(|&segment| [segment, segment])
+                .flat_map(|&number| [number, number])
                 .collect();
             self.depth = depth;
         }
@@ -286,20 +383,6 @@ impl Directory {
             prefixes.fill(added);
         }
     }
-}
-
-fn rehash(entry: &Entry) -> u64 {
-    spread(entry.hash())
-}
-
-/// Gives memory back when a table is nearly empty. Answers by how much its bytes changed.
-fn shrink(table: &mut HashTable<Entry>) -> isize {
-    if table.len() * SHRINK_BELOW >= table.num_buckets() {
-        return 0;
-    }
-    let before = table.allocation_size() as isize;
-    table.shrink_to(table.len() * 2, rehash);
-    table.allocation_size() as isize - before
 }
 
 #[cfg(test)]
@@ -336,17 +419,17 @@ mod tests {
             );
         }
         assert_eq!((slot.len(), slot.iter().count()), (50_000, 50_000));
-        assert_eq!(bytes, slot.table_bytes() as isize);
+        assert_eq!(bytes, slot.allocated_bytes() as isize);
         let mut above = 0;
-        for table in slot.tables_from(0) {
-            assert!(table.len() <= SEGMENT_MAX_ENTRIES);
-            assert!(table.iter().all(|entry| entry.hash() >= above));
-            above = table.iter().map(Entry::hash).max().unwrap_or(above);
+        for segment in slot.segments_from(0) {
+            assert!(segment.entries.len() <= SEGMENT_MAX_ENTRIES);
+            assert!(segment.iter().all(|entry| entry.hash() >= above));
+            above = segment.iter().map(Entry::hash).max().unwrap_or(above);
         }
         let middle = 0x8000_0000;
         let from_middle: usize = slot
-            .tables_from(middle)
-            .map(|table| table.iter().filter(|e| e.hash() >= middle).count())
+            .segments_from(middle)
+            .map(|segment| segment.iter().filter(|e| e.hash() >= middle).count())
             .sum();
         assert_eq!(
             from_middle,
@@ -358,7 +441,7 @@ mod tests {
             assert_eq!(taken.key(), &key[..]);
             assert!(slot.remove(hasher.hash(key), key).is_none());
         }
-        assert_eq!((slot.len(), bytes), (0, slot.table_bytes() as isize));
+        assert_eq!((slot.len(), bytes), (0, slot.allocated_bytes() as isize));
         assert!(bytes < 20_000, "empty tables keep no buckets: {bytes}");
     }
 
@@ -388,6 +471,6 @@ mod tests {
         bytes += slot.extract(|entry| entry.hash() % 10 != 0, |_| taken += 1);
         assert_eq!(slot.len() + taken, 5000);
         assert!(slot.iter().all(|entry| entry.hash() % 10 == 0));
-        assert_eq!(bytes, slot.table_bytes() as isize);
+        assert_eq!(bytes, slot.allocated_bytes() as isize);
     }
 }

@@ -86,18 +86,18 @@ pub(super) fn walk_slot<'a>(
     }
 }
 
-/// The entries of a slot in order of hashes, sorted table by table.
+/// The entries of a slot in order of hashes, sorted segment by segment.
 fn in_memory(slot: &SlotTable, range: Range) -> impl Iterator<Item = &Entry> {
     let hashes = range.from.hash..=range.last_hash;
-    slot.tables_from(range.from.hash)
-        .map_while(move |table| {
-            let mut entries: Vec<&Entry> = table
+    slot.segments_from(range.from.hash)
+        .map_while(move |segment| {
+            let mut entries: Vec<&Entry> = segment
                 .iter()
                 .filter(|entry| hashes.contains(&entry.hash()))
                 .collect();
-            // A table without a match ends the walk once the tables lie beyond the last hash.
+            // A segment without a match ends the walk once the segments lie beyond the last hash.
             if entries.is_empty()
-                && table
+                && segment
                     .iter()
                     .next()
                     .is_some_and(|entry| entry.hash() > range.last_hash)
