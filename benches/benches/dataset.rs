@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use criterion::{BatchSize, Criterion, Throughput, criterion_group};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group};
 use storage::dataset::{Dataset, DatasetOptions, Expiry};
 use storage::engine::lsm::{LsmEngine, LsmOptions};
 use storage::engine::{Durability, Engine, Reader, Scan, SortedRecords, WriteBatch};
@@ -94,13 +94,33 @@ fn draws(count: usize, bound: usize) -> Vec<[u8; 16]> {
     (0..count).map(|_| draw()).collect()
 }
 
-fn set_all<'k>(dataset: &mut Dataset, keys: impl Iterator<Item = &'k [u8; 16]>, value: &[u8]) {
+/// How the keys of a batch are looked up.
+#[derive(Clone, Copy, PartialEq)]
+enum Batching {
+    /// One after the other, as if each came alone.
+    Alone,
+    /// Announced first, as those of a pipelined batch are.
+    Together,
+}
+
+const BATCHINGS: [(&str, Batching); 2] =
+    [("alone", Batching::Alone), ("together", Batching::Together)];
+
+fn set_all<'k>(
+    dataset: &mut Dataset,
+    keys: impl Iterator<Item = &'k [u8; 16]>,
+    batching: Batching,
+) {
     let mut keys = keys.peekable();
     while keys.peek().is_some() {
         let index = LogIndex(dataset.apply_state().applied_index + 1);
         let mut txn = dataset.begin(index, Term(1), NOW_MS, 1);
-        for key in keys.by_ref().take(ENTRY_WRITES) {
-            txn.set_string(key, value, Expiry::Clear)
+        let batch: [Option<&[u8; 16]>; ENTRY_WRITES] = std::array::from_fn(|_| keys.next());
+        if batching == Batching::Together {
+            txn.warm(batch.iter().flatten().map(|key| &key[..]));
+        }
+        for key in batch.into_iter().flatten() {
+            txn.set_string(key, &VALUE, Expiry::Clear)
                 .expect("memory suffices");
         }
     }
@@ -115,9 +135,12 @@ fn checkpoint(dataset: &mut Dataset, engine: &dyn Engine) {
 
 fn filled(keys: usize, engine: Arc<dyn Engine>) -> Dataset {
     let mut dataset = open(Arc::clone(&engine));
-    let names: Vec<_> = (0..keys).map(key).collect();
-    for names in names.chunks(CHECKPOINT_RECORDS) {
-        set_all(&mut dataset, names.iter(), &VALUE);
+    let mut names = Vec::with_capacity(CHECKPOINT_RECORDS);
+    for start in (0..keys).step_by(CHECKPOINT_RECORDS) {
+        names.clear();
+        // As a hash would order them: neighbours in memory are not written one after the other.
+        names.extend((start..start + CHECKPOINT_RECORDS).map(|n| key(n * 7_919 % keys)));
+        set_all(&mut dataset, names.iter(), Batching::Together);
         checkpoint(&mut dataset, &*engine);
     }
     dataset
@@ -125,27 +148,21 @@ fn filled(keys: usize, engine: Arc<dyn Engine>) -> Dataset {
 
 fn lookups(c: &mut Criterion) {
     let mut group = c.benchmark_group("dataset/get");
-    let keys = draws(1 << 16, KEYS);
-    group.throughput(Throughput::Elements(keys.len() as u64));
     for (name, count) in [("100k_keys", KEYS), ("1m_keys", MANY_KEYS)] {
         let dataset = filled(count, Arc::new(Sink));
         let keys = draws(1 << 16, count);
-        group.bench_function(name, |b| {
-            b.iter(|| {
-                for batch in keys.chunks(ENTRY_WRITES) {
-                    let view = dataset.view(DB, NOW_MS);
-                    for key in batch {
-                        let object = view
-                            .lookup(key)
-                            .expect("memory answers")
-                            .expect("the key is there");
-                        black_box(object.string().map(|value| value.len()));
-                    }
-                }
+        group.throughput(Throughput::Elements(keys.len() as u64));
+        for (how, batching) in BATCHINGS {
+            group.bench_function(BenchmarkId::new(name, how), |b| {
+                b.iter(|| {
+                    keys.chunks(ENTRY_WRITES)
+                        .for_each(|batch| get_all(&dataset, batch, batching))
+                });
             });
-        });
+        }
     }
     let dataset = filled(KEYS, Arc::new(Sink));
+    let keys = draws(1 << 16, KEYS);
     group.bench_function("absent", |b| {
         b.iter(|| {
             let view = dataset.view(DB, NOW_MS);
@@ -156,36 +173,51 @@ fn lookups(c: &mut Criterion) {
     group.finish();
 }
 
+fn get_all(dataset: &Dataset, batch: &[[u8; 16]], batching: Batching) {
+    let view = dataset.view(DB, NOW_MS);
+    if batching == Batching::Together {
+        view.warm(batch.iter().map(|key| &key[..]));
+    }
+    for key in batch {
+        let object = view
+            .lookup(key)
+            .expect("memory answers")
+            .expect("the key is there");
+        // Its last byte, or half of it would not have been fetched.
+        black_box(object.string().and_then(|value| value.last().copied()));
+    }
+}
+
 fn writes(c: &mut Criterion) {
     let mut group = c.benchmark_group("dataset/set");
     let keys = draws(1 << 16, KEYS);
     group.throughput(Throughput::Elements(keys.len() as u64));
     let engine: Arc<dyn Engine> = Arc::new(Sink);
     let mut dataset = filled(KEYS, Arc::clone(&engine));
-    // Time of freezing is included, as the apply worker pays it; writing the checkpoint is not.
-    group.bench_function("100k_keys", |b| {
-        b.iter_custom(|rounds| {
-            let mut spent = Duration::ZERO;
-            for _ in 0..rounds {
-                let start = Instant::now();
-                set_all(&mut dataset, keys.iter(), &VALUE);
-                let frozen = (dataset.write_set_records() > KEYS / 2)
-                    .then(|| dataset.freeze())
-                    .flatten();
-                spent += start.elapsed();
-                if let Some(checkpoint) = frozen {
-                    let done = checkpoint.run(&*engine).expect("the sink takes all");
-                    dataset.checkpoint_done(done);
+    // Freezing is included, because the apply worker pays for it; writing the checkpoint is not.
+    for (how, batching) in BATCHINGS {
+        group.bench_function(BenchmarkId::new("100k_keys", how), |b| {
+            b.iter_custom(|rounds| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..rounds {
+                    let start = Instant::now();
+                    set_all(&mut dataset, keys.iter(), batching);
+                    let full = dataset.write_set_records() > KEYS / 2;
+                    let frozen = full.then(|| dataset.freeze()).flatten();
+                    spent += start.elapsed();
+                    if let Some(checkpoint) = frozen {
+                        let done = checkpoint.run(&*engine).expect("the sink takes all");
+                        dataset.checkpoint_done(done);
+                    }
                 }
-            }
-            spent
+                spent
+            });
         });
-    });
+    }
     group.bench_function("new_keys", |b| {
-        let names: Vec<_> = (0..keys.len()).map(key).collect();
         b.iter_batched_ref(
             || open(Arc::new(Sink)),
-            |dataset| set_all(dataset, names.iter(), &VALUE),
+            |dataset| set_all(dataset, keys.iter(), Batching::Together),
             BatchSize::PerIteration,
         );
     });
@@ -218,13 +250,14 @@ fn disk(c: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let engine: Arc<dyn Engine> =
         Arc::new(LsmEngine::open(dir.path(), LsmOptions::kv()).expect("the LSM opens"));
-    let mut dataset = open(Arc::clone(&engine));
+    let mut dataset = filled(CHECKPOINT_RECORDS, Arc::clone(&engine));
     let names: Vec<_> = (0..CHECKPOINT_RECORDS).map(key).collect();
     group.bench_function("freeze_100k", |b| {
+        let mut dataset = open(Arc::new(Sink));
         b.iter_custom(|rounds| {
             let mut spent = Duration::ZERO;
             for _ in 0..rounds {
-                set_all(&mut dataset, names.iter(), &VALUE);
+                set_all(&mut dataset, names.iter(), Batching::Together);
                 let start = Instant::now();
                 let frozen = dataset.freeze();
                 spent += start.elapsed();
@@ -241,7 +274,7 @@ fn disk(c: &mut Criterion) {
         b.iter_custom(|rounds| {
             let mut spent = Duration::ZERO;
             for _ in 0..rounds {
-                set_all(&mut dataset, names.iter(), &VALUE);
+                set_all(&mut dataset, names.iter(), Batching::Together);
                 let frozen = dataset.freeze().expect("there were writes");
                 let start = Instant::now();
                 let done = frozen.run(&*engine).expect("the disk has room");

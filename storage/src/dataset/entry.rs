@@ -270,6 +270,17 @@ impl Entry {
         }
     }
 
+    /// Brings the entry into the processor's caches. The number means nothing.
+    #[inline]
+    pub(super) fn warm(&self) -> u64 {
+        match self {
+            Self::Packed(packed) => {
+                u64::from(packed.hash) + u64::from(packed.data.get(64).copied().unwrap_or(0))
+            }
+            Self::Large(large) => u64::from(large.hash),
+        }
+    }
+
     /// Bytes allocated for this entry, its slot in the table not included.
     #[inline]
     pub(super) fn allocated_bytes(&self) -> usize {

@@ -31,6 +31,7 @@
 //! | `write_set`, `checkpoint` | what changed, and how it becomes durable |
 //! | `cold`, `walk` | what is only on disk: lookups, loading, dropping; and the ordered walk over both |
 //! | `view`, `txn` | reads and writes |
+//! | `warm` | fetching the memory of several keys at once |
 
 mod access;
 mod checkpoint;
@@ -48,6 +49,7 @@ mod system;
 mod txn;
 mod view;
 mod walk;
+mod warm;
 mod write_set;
 
 use std::sync::Arc;

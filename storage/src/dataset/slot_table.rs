@@ -45,6 +45,19 @@ pub(super) struct Segment {
     entries: Vec<Entry>,
 }
 
+/// A place in a segment, whose entry was not looked at yet.
+#[derive(Clone, Copy)]
+pub(super) struct Probable<'a> {
+    segment: &'a Segment,
+    place: usize,
+}
+
+impl<'a> Probable<'a> {
+    pub(super) fn entry(self) -> Option<&'a Entry> {
+        self.segment.entries.get(self.place)
+    }
+}
+
 impl Segment {
     fn tag(hash: u32) -> u16 {
         hash as u16
@@ -195,6 +208,16 @@ impl SlotTable {
         let segment = self.segment_mut(hash)?;
         let place = segment.place(hash, key)?;
         segment.entries.get_mut(place)
+    }
+
+    /// Where an entry with this hash probably is; reading it brings the tags into the processor's caches.
+    #[inline]
+    pub(super) fn probable(&self, hash: u32) -> Option<Probable<'_>> {
+        let segment = self.segment(hash)?;
+        Some(Probable {
+            segment,
+            place: segment.next_place(hash, 0)?,
+        })
     }
 
     /// The entries whose keys have this hash: one, as good as always.

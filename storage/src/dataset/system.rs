@@ -53,7 +53,7 @@ pub(super) fn load(dataset: &mut Dataset) -> Result<()> {
         let (key, value) = record?;
         match name(region, &key) {
             Some(STATE) => decode_state(dataset, &value)?,
-            Some(&[COUNTS, db, chunk]) => dataset
+            Some(&[COUNTS, db, chunk]) if db < DB_COUNT => dataset
                 .database_mut(PhysicalDb(db))
                 .counts
                 .load_chunk(chunk, &value)

@@ -90,6 +90,13 @@ impl<'a> Txn<'a> {
         split_mix(&mut self.seed)
     }
 
+    /// Says that these keys are about to be read and written. See [`View::warm`].
+    pub fn warm<'k>(&self, keys: impl IntoIterator<Item = &'k [u8]>) {
+        self.dataset
+            .database(self.physical)
+            .warm(&self.dataset.hasher, keys, true);
+    }
+
     /// Reads the database at work at the entry's time.
     pub fn view(&self) -> View<'_> {
         View::new(self.dataset, self.db, self.now_ms)

@@ -66,9 +66,17 @@ impl<'a> View<'a> {
         self.now_ms
     }
 
-    /// Statistics of the data set.
+    /// The data set that is read, for its statistics.
     pub fn dataset(&self) -> &'a Dataset {
         self.dataset
+    }
+
+    /// Says that these keys are about to be looked up. Their memory is fetched at once (of the first 16), which is several
+    /// times faster than one lookup after the other when they are many. Changes nothing.
+    pub fn warm<'k>(&self, keys: impl IntoIterator<Item = &'k [u8]>) {
+        self.dataset
+            .database(self.physical)
+            .warm(&self.dataset.hasher, keys, false);
     }
 
     /// The value of `key`; counts as a use of it.

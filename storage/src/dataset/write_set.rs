@@ -164,6 +164,17 @@ impl WriteSet {
         chunks + self.records.index.allocation_size()
     }
 
+    /// Brings the record of a key with this hash into the processor's caches. The number means nothing.
+    #[inline]
+    pub(super) fn warm(&self, hash: u32) -> usize {
+        let Some(at) = self.records.index.iter_hash(spread(hash)).next() else {
+            return 0;
+        };
+        self.records
+            .lengths(at.place)
+            .map_or(0, |lengths| lengths.room)
+    }
+
     /// The last write of a key; none: not since the last freeze.
     pub(super) fn pending(&self, key: &RecordKey<'_>) -> Option<Pending> {
         self.records.pending(key)

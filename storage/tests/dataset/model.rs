@@ -224,6 +224,8 @@ impl World {
             }
             Op::Append { db, key, size } => {
                 let more = bytes(key, size);
+                self.bench
+                    .entry(db, |txn| txn.warm([&name(key)[..], b"absent"]));
                 let append = |value: &mut Vec<u8>| value.extend_from_slice(&more);
                 self.bench
                     .entry(db, |txn| txn.edit_string(&name(key), append))
@@ -364,6 +366,8 @@ impl World {
     fn maintain(&mut self, op: &Op) {
         match *op {
             Op::Get { db, key } => {
+                let names: Vec<Vec<u8>> = (0..24).map(name).collect();
+                self.bench.view(db).warm(names.iter().map(|name| &name[..]));
                 let expected = self.model.clone().live(db, &name(key), self.bench.now_ms);
                 assert_eq!(
                     self.bench.get(db, &name(key)),

@@ -267,6 +267,16 @@ fn warm_up_stops_at_the_limit_and_goes_on_when_it_is_raised() {
 }
 
 #[test]
+fn a_system_record_of_no_database_is_corrupt() {
+    let (bench, engine) = counting();
+    let mut batch = WriteBatch::new();
+    let key = storage::keys::system_record(FIRST_REGION, b"n\x10\x00");
+    batch.put(key, Bytes::from_static(&[0; 128]));
+    engine.write(batch, Durability::Synced).unwrap();
+    assert!(Dataset::open(FIRST_REGION, engine, bench.options.clone()).is_err());
+}
+
+#[test]
 fn opening_a_damaged_record_is_an_error_and_not_a_missing_key() {
     let (mut bench, engine) = counting();
     bench.set(b"k", b"v");
