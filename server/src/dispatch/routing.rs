@@ -6,6 +6,7 @@ use bytes::Bytes;
 use storage::proto::command::Request;
 use tokio::sync::oneshot;
 
+use super::mailbox;
 use super::outcome::{Failure, Refusal};
 use super::segment::{Segment, run_reads};
 use super::shared::Shared;
@@ -80,16 +81,9 @@ pub async fn read_here(shared: &Shared, request: &Request) -> Result<Bytes, raft
 
 /// Sends a request through the log of the Region that this Store leads.
 pub async fn propose(shared: &Shared, request: &Request) -> Result<Bytes, raftstore::Error> {
-    let (done, wait) = oneshot::channel();
-    shared.router.propose(
-        request.clone(),
-        Box::new(move |result| {
-            // The connection may be gone by now.
-            let _ = done.send(result.map(|response| response.replies));
-        }),
-    );
-    // A callback that is dropped without being called belongs to a thread that is gone: nobody knows.
-    wait.await.unwrap_or(Err(raftstore::Error::StaleCommand))
+    let (callback, answer) = mailbox::expect();
+    shared.router.propose(request.clone(), callback);
+    Ok(answer.await?.replies)
 }
 
 async fn run_there(

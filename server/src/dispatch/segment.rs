@@ -15,7 +15,7 @@ use crate::machine::{self, Lookup, batch, data_commands};
 pub const MAX_SEGMENT_BYTES: usize = 256 << 10;
 
 /// Commands that run under one acquisition of the shared lock.
-pub const READS_PER_LOCK: usize = 64;
+pub const READS_PER_LOCK: usize = 32;
 
 /// Commands of one connection in one database, in order.
 #[derive(Clone, Debug)]

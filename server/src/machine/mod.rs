@@ -14,7 +14,8 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
 use prost::Message;
 use resp::{Protocol, Writer};
-use storage::dataset::{Dataset, Txn};
+use smallvec::SmallVec;
+use storage::dataset::{Dataset, Txn, WARM_KEYS};
 use storage::ids::{DB_COUNT, DbIndex, LogIndex, Term};
 use storage::proto::command::{DeleteExpired, RaftCmdRequest, RaftCmdResponse, Request};
 
@@ -24,6 +25,9 @@ use crate::commands::error::CommandError;
 use crate::commands::spec::{DataCommand, DataHandler};
 
 pub use table::{Lookup, Table, data_commands};
+
+/// Commands from which on it is worth it to touch their keys together first.
+const WARM_FROM: usize = 4;
 
 /// Executes entries on a Region's memory. Clones share it.
 #[derive(Clone)]
@@ -65,37 +69,92 @@ impl Machine {
         if let Some(expired) = entry.delete_expired {
             delete_expired(&mut txn, &expired)?;
         }
-        let mut scratch = BytesMut::new();
-        let mut responses = Vec::with_capacity(if answer { entry.requests.len() } else { 0 });
-        for request in &entry.requests {
-            execute(&mut txn, request, answer, &mut scratch)?;
-            if answer {
-                let replies = scratch.split().freeze();
-                responses.push(RaftCmdResponse {
-                    header: None,
-                    replies,
-                    db: request.db,
-                });
-            } else {
-                scratch.clear();
-            }
-        }
-        Ok(responses)
+        let mut execution = Execution {
+            txn,
+            answer,
+            replies: BytesMut::new(),
+            responses: Vec::new(),
+        };
+        execution.run(&entry.requests)?;
+        Ok(execution.responses)
     }
 }
 
-/// Executes one connection's batch.
-fn execute(
-    txn: &mut Txn<'_>,
-    request: &Request,
+/// A command of an entry: which request it belongs to, and its arguments.
+type Decoded<'a> = (usize, batch::Arguments<'a>);
+
+/// The requests of one entry, being executed.
+struct Execution<'a> {
+    txn: Txn<'a>,
     answer: bool,
-    replies: &mut BytesMut,
-) -> storage::Result<()> {
-    txn.select(database(request.db)?);
-    let protocol = protocol(request.protocol);
-    for args in batch::iter(&request.commands) {
-        let args = args?;
-        let Lookup::Found { command, args_from } = data_commands().find(&args) else {
+    /// Of the present request.
+    replies: BytesMut,
+    responses: Vec<RaftCmdResponse>,
+}
+
+impl Execution<'_> {
+    /// Executes all commands in order, a window at a time: what a window will look at is fetched into the processor's caches
+    /// together.
+    fn run(&mut self, requests: &[Request]) -> storage::Result<()> {
+        let mut window: SmallVec<[Decoded<'_>; WARM_KEYS]> = SmallVec::new();
+        let mut current = 0;
+        for (number, request) in requests.iter().enumerate() {
+            for args in batch::iter(&request.commands) {
+                window.push((number, args?));
+                if window.len() == WARM_KEYS {
+                    self.execute(requests, &mut window, &mut current)?;
+                }
+            }
+        }
+        self.execute(requests, &mut window, &mut current)?;
+        for request in &requests[current.min(requests.len())..] {
+            self.respond(request);
+        }
+        Ok(())
+    }
+
+    fn execute(
+        &mut self,
+        requests: &[Request],
+        window: &mut SmallVec<[Decoded<'_>; WARM_KEYS]>,
+        current: &mut usize,
+    ) -> storage::Result<()> {
+        if window.len() >= WARM_FROM {
+            // The first argument is nearly always the key; touching another changes nothing.
+            let keys: SmallVec<[&[u8]; WARM_KEYS]> = window
+                .iter()
+                .filter_map(|(_, args)| args.get(1).copied())
+                .collect();
+            let db = database(requests[window[0].0].db)?;
+            self.txn.dataset().warm(db, &keys, true);
+        }
+        for (number, args) in window.drain(..) {
+            while *current < number {
+                self.respond(&requests[*current]);
+                *current += 1;
+            }
+            self.command(&requests[number], &args)?;
+        }
+        Ok(())
+    }
+
+    /// The request is executed: its replies go to whoever waits.
+    fn respond(&mut self, request: &Request) {
+        if self.answer {
+            let replies = self.replies.split().freeze();
+            self.responses.push(RaftCmdResponse {
+                header: None,
+                replies,
+                db: request.db,
+            });
+        } else {
+            self.replies.clear();
+        }
+    }
+
+    fn command(&mut self, request: &Request, args: &[&[u8]]) -> storage::Result<()> {
+        self.txn.select(database(request.db)?);
+        let Lookup::Found { command, args_from } = data_commands().find(args) else {
             let name =
                 String::from_utf8_lossy(args.first().copied().unwrap_or_default()).into_owned();
             return Err(storage::Error::corrupt(
@@ -103,34 +162,40 @@ fn execute(
                 format!("{name} is not a data command"),
             ));
         };
-        let mut out = Writer::new(replies, protocol);
+        let mut out = Writer::new(&mut self.replies, protocol(request.protocol));
         let mark = out.mark();
         let mut cursor = if args_from == 2 {
-            Args::of_subcommand(&args)
+            Args::of_subcommand(args)
         } else {
-            Args::new(&args)
+            Args::new(args)
         };
         let result = match command.handler {
             DataHandler::Read(handler) => {
                 // Drawn by all replicas, or the writes that follow would draw different numbers.
-                let seed = txn.random();
-                if answer {
-                    handler(&ReadContext::new(txn.view(), seed), &mut cursor, &mut out)
+                let seed = self.txn.random();
+                if self.answer {
+                    handler(
+                        &ReadContext::new(self.txn.view(), seed),
+                        &mut cursor,
+                        &mut out,
+                    )
                 } else {
                     Ok(())
                 }
             }
-            DataHandler::Write(handler) => {
-                handler(&mut WriteContext { txn: &mut *txn }, &mut cursor, &mut out)
-            }
+            DataHandler::Write(handler) => handler(
+                &mut WriteContext { txn: &mut self.txn },
+                &mut cursor,
+                &mut out,
+            ),
             DataHandler::Container => Err(CommandError::SYNTAX),
         };
         if let Err(error) = result {
             out.truncate(mark);
             write_error(error, &mut out)?;
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Runs a command that only reads, on a connection's thread under the shared lock.

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use resp::Writer;
+use smallvec::SmallVec;
+use storage::dataset::WARM_KEYS;
 
 use super::pipeline::Pipeline;
 use crate::commands::args::Args;
@@ -22,6 +24,9 @@ use crate::session::{ReplyMode, Session};
 /// Replies beyond this are sent before the round goes on, so that a slow reader is waited for instead of filling memory.
 pub(super) const FLUSH_BYTES: usize = 256 << 10;
 
+/// Reads from which on it is worth it to touch their keys together first.
+const WARM_FROM: usize = 4;
+
 /// A connection's part of a round.
 pub(super) struct Round<'c> {
     pub(super) shared: &'c Arc<Shared>,
@@ -29,6 +34,14 @@ pub(super) struct Round<'c> {
     pub(super) pipeline: &'c Pipeline,
     pub(super) out: &'c mut BytesMut,
     pub(super) tally: &'c mut Tally,
+}
+
+/// A read of a pipeline.
+struct Read<'r, 'p> {
+    entry: &'r Entry,
+    command: &'static DataCommand,
+    first: usize,
+    args: SmallVec<[&'p [u8]; 8]>,
 }
 
 /// Where a request leads.
@@ -40,7 +53,7 @@ enum Next<'r> {
     Refused(CommandError),
 }
 
-impl Round<'_> {
+impl<'c> Round<'c> {
     /// Runs requests from `at` on until all are done, the replies should be sent, or the connection closes; answers where
     /// to go on.
     pub(super) async fn run(&mut self, mut at: usize) -> usize {
@@ -49,7 +62,7 @@ impl Round<'_> {
             let args = self.pipeline.args(at);
             let mark = self.out.len();
             let next = at + 1;
-            match self.gate(&shared, &args) {
+            match gate(&shared, self.session, &args) {
                 Next::Read(..) | Next::Write => {
                     at = match self.run_reads(&shared, at) {
                         0 => self.run_segment(&shared, at).await,
@@ -70,48 +83,40 @@ impl Round<'_> {
         at
     }
 
-    fn gate<'r>(&self, shared: &'r Shared, args: &[&[u8]]) -> Next<'r> {
-        match gates::pass(&shared.registry, self.session, args) {
-            Err(error) => Next::Refused(error),
-            Ok((entry, first)) => match entry.runs {
-                Runs::Data(DataCommand {
-                    handler: DataHandler::Write(_),
-                    ..
-                }) => Next::Write,
-                Runs::Data(_) => Next::Read(entry, first),
-                Runs::Session(command) => Next::Session(entry, command, first),
-                Runs::Admin(command) => Next::Admin(entry, command),
-            },
-        }
-    }
-
     /// Runs consecutive reads at once, under the leader's lease; how many. None without a lease, or if it ended meanwhile:
     /// then their replies are dropped and they take the long way.
     fn run_reads(&mut self, shared: &Shared, from: usize) -> usize {
         if !shared.router.lease().is_valid() {
             return 0;
         }
-        let (mark, mut done, mut started) = (self.out.len(), 0, Instant::now());
+        let (mark, started) = (self.out.len(), Instant::now());
+        let reads = leading_reads(shared, self.session, self.pipeline, from);
         let now_ms = shared.router.now_ms();
-        let mut tally = Vec::new();
         let dataset = shared.machine.dataset().read();
-        while done < READS_PER_LOCK
-            && from + done < self.pipeline.len()
-            && self.out.len() < FLUSH_BYTES
+        if reads.len() >= WARM_FROM {
+            let keys: SmallVec<[&[u8]; WARM_KEYS]> = reads
+                .iter()
+                .filter_map(|read| read.args.get(1).copied())
+                .collect();
+            dataset.warm(self.session.db, &keys, false);
+        }
+        let mut done = 0;
+        for Read {
+            entry,
+            command,
+            first,
+            args,
+        } in &reads
         {
-            let args = self.pipeline.args(from + done);
-            let Next::Read(entry, first) = self.gate(shared, &args) else {
-                break;
-            };
-            let Runs::Data(command) = entry.runs else {
-                break;
-            };
             let before = self.out.len();
+            if before >= FLUSH_BYTES {
+                break;
+            }
             let context = ReadContext::new(dataset.view(self.session.db, now_ms), shared.random());
-            let mut cursor = if first == 2 {
-                Args::of_subcommand(&args)
+            let mut cursor = if *first == 2 {
+                Args::of_subcommand(args)
             } else {
-                Args::new(&args)
+                Args::new(args)
             };
             let mut out = Writer::new(self.out, self.session.protocol);
             if let Err(error) = machine::run_read(command, &context, &mut cursor, &mut out) {
@@ -123,7 +128,6 @@ impl Round<'_> {
                     .add_error(Some(entry.id), false, &self.out[before..]);
             }
             self.apply_reply_mode(before);
-            count(&mut tally, entry.id, &mut started);
             done += 1;
         }
         drop(dataset);
@@ -132,8 +136,9 @@ impl Round<'_> {
             self.out.truncate(mark);
             return 0;
         }
-        for (id, calls, usec) in tally {
-            self.tally.count(&shared.stats, id, calls, usec);
+        let usec = started.elapsed().as_micros() as u64 / reads.len().max(1) as u64;
+        for read in reads.iter().take(done) {
+            self.tally.count(&shared.stats, read.entry.id, 1, usec);
         }
         done
     }
@@ -292,18 +297,45 @@ impl Round<'_> {
     }
 }
 
-/// Counts a command in a list of runs of equal ones, with the time since the last.
-fn count(tally: &mut Vec<(usize, u64, u64)>, id: usize, started: &mut Instant) {
-    let now = Instant::now();
-    let usec = now.duration_since(*started).as_micros() as u64;
-    *started = now;
-    match tally.last_mut() {
-        Some((last, calls, total)) if *last == id => {
-            *calls += 1;
-            *total += usec;
-        }
-        _ => tally.push((id, 1, usec)),
+fn gate<'r>(shared: &'r Shared, session: &Session, args: &[&[u8]]) -> Next<'r> {
+    match gates::pass(&shared.registry, session, args) {
+        Err(error) => Next::Refused(error),
+        Ok((entry, first)) => match entry.runs {
+            Runs::Data(DataCommand {
+                handler: DataHandler::Write(_),
+                ..
+            }) => Next::Write,
+            Runs::Data(_) => Next::Read(entry, first),
+            Runs::Session(command) => Next::Session(entry, command, first),
+            Runs::Admin(command) => Next::Admin(entry, command),
+        },
     }
+}
+
+/// The consecutive reads from `from` on, as many as run under one lock.
+fn leading_reads<'r, 'p>(
+    shared: &'r Shared,
+    session: &Session,
+    pipeline: &'p Pipeline,
+    from: usize,
+) -> SmallVec<[Read<'r, 'p>; WARM_KEYS]> {
+    let mut reads = SmallVec::new();
+    for at in from..pipeline.len().min(from + READS_PER_LOCK) {
+        let args = pipeline.args(at);
+        let Next::Read(entry, first) = gate(shared, session, &args) else {
+            break;
+        };
+        let Runs::Data(command) = entry.runs else {
+            break;
+        };
+        reads.push(Read {
+            entry,
+            command,
+            first,
+            args,
+        });
+    }
+    reads
 }
 
 /// Adds what a round moved.

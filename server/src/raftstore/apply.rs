@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::Sender;
 use parking_lot::RwLock;
 use raft::eraftpb::{Entry, EntryType};
 use storage::dataset::{CheckpointDone, Dataset};
@@ -13,6 +13,7 @@ use storage::proto::command::{RaftCmdResponse, ResponseHeader};
 use super::checkpoint::CheckpointJob;
 use super::error::Result;
 use super::inbox::{Inbox, StoreMessage};
+use super::queue::Queue;
 use super::store::{StoreOptions, fatal};
 use crate::machine::Machine;
 
@@ -27,6 +28,9 @@ const UPKEEP_BUDGET: usize = 256;
 
 /// How often an idle worker looks at the age of the write set.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// How often a worker that is never idle does a slice of upkeep.
+const UPKEEP_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A committed entry and who waits for it on this Store.
 pub struct CommittedEntry {
@@ -122,13 +126,14 @@ pub type OpenDataset = Arc<dyn Fn() -> storage::Result<Dataset> + Send + Sync>;
 pub(super) struct ApplyWorker {
     pub(super) machine: Machine,
     pub(super) open: OpenDataset,
-    pub(super) inbox: Receiver<ApplyMessage>,
+    pub(super) inbox: Arc<Queue<ApplyMessage>>,
     pub(super) store: Arc<Inbox>,
     pub(super) checkpoints: Sender<CheckpointJob>,
     pub(super) options: StoreOptions,
     /// Since when a checkpoint is under way.
     pub(super) checkpointing: bool,
     pub(super) last_checkpoint: Instant,
+    pub(super) last_upkeep: Instant,
     pub(super) waiting: Waiting,
     /// False when the memory holds every record of the kv engine.
     pub(super) loading: bool,
@@ -145,23 +150,31 @@ pub(super) struct Waiting {
 
 impl ApplyWorker {
     pub(super) fn run(mut self) {
+        let mut messages = Vec::new();
+        let mut idle = IDLE;
         loop {
-            let message = match self.inbox.try_recv() {
-                Ok(message) => Some(message),
-                Err(_) if self.upkeep() => continue,
-                Err(_) => match self.inbox.recv_timeout(IDLE) {
-                    Ok(message) => Some(message),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => return,
-                },
-            };
-            match message {
-                Some(ApplyMessage::Stop) => return,
-                Some(message) => self.handle(message),
-                None => {}
+            self.inbox.take(&mut messages, idle);
+            let waited = messages.is_empty();
+            for message in messages.drain(..) {
+                if matches!(message, ApplyMessage::Stop) {
+                    return;
+                }
+                self.handle(message);
             }
             self.maybe_checkpoint();
+            // Upkeep goes on while nothing else is to be done, a slice at a time, and otherwise gets one now and then.
+            let busy = (waited || self.upkeep_is_due()) && self.upkeep();
+            idle = if busy { Duration::ZERO } else { IDLE };
         }
+    }
+
+    /// True every [`UPKEEP_INTERVAL`]: a loaded Store must load and drop objects too.
+    fn upkeep_is_due(&mut self) -> bool {
+        let due = self.last_upkeep.elapsed() >= UPKEEP_INTERVAL;
+        if due {
+            self.last_upkeep = Instant::now();
+        }
+        due
     }
 
     fn dataset(&self) -> &RwLock<Dataset> {

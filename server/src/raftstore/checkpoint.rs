@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use storage::dataset::{Checkpoint, Garbage};
 use storage::engine::Engine;
 
 use super::apply::ApplyMessage;
+use super::queue::Queue;
 use super::store::fatal;
 
 /// A job of the checkpoint thread.
@@ -19,7 +20,11 @@ pub(super) enum CheckpointJob {
 }
 
 /// Runs until the apply worker, which sends the jobs, is gone.
-pub(super) fn run(jobs: Receiver<CheckpointJob>, kv: Arc<dyn Engine>, apply: Sender<ApplyMessage>) {
+pub(super) fn run(
+    jobs: Receiver<CheckpointJob>,
+    kv: Arc<dyn Engine>,
+    apply: Arc<Queue<ApplyMessage>>,
+) {
     for job in jobs {
         let checkpoint = match job {
             CheckpointJob::Checkpoint(checkpoint) => checkpoint,
@@ -33,9 +38,7 @@ pub(super) fn run(jobs: Receiver<CheckpointJob>, kv: Arc<dyn Engine>, apply: Sen
             Ok(done) => {
                 tracing::debug!(index = %checkpoint.index(), elapsed = ?started.elapsed(), "checkpoint");
                 metrics::histogram!("tinykv_checkpoint_seconds").record(started.elapsed());
-                if apply.send(ApplyMessage::CheckpointDone(done)).is_err() {
-                    return;
-                }
+                apply.push(ApplyMessage::CheckpointDone(done));
             }
             Err(error) => fatal("a checkpoint failed", &error),
         }

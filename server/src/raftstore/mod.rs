@@ -47,6 +47,7 @@ mod lease;
 mod logger;
 mod peer;
 mod propose;
+mod queue;
 mod read;
 mod ready;
 mod router;

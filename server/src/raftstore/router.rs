@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_channel::Sender;
 use parking_lot::RwLock;
 use storage::ids::{LogIndex, StoreId};
 use storage::proto::command::{RaftMessage, Request, RequestHeader};
@@ -16,13 +15,14 @@ use super::error::Error;
 use super::inbox::{Inbox, StoreMessage};
 use super::lease::Lease;
 use super::propose::Proposal;
+use super::queue::Queue;
 use super::status::Status;
 
 /// A cheap handle to the store thread. Clones share it.
 #[derive(Clone)]
 pub struct RaftRouter {
     pub(super) inbox: Arc<Inbox>,
-    pub(super) apply: Sender<ApplyMessage>,
+    pub(super) apply: Arc<Queue<ApplyMessage>>,
     pub(super) lease: Arc<Lease>,
     pub(super) status: Arc<RwLock<Status>>,
     pub(super) leader: watch::Receiver<Option<StoreId>>,
@@ -113,8 +113,6 @@ impl RaftRouter {
     /// Makes everything applied so far durable in the kv engine; calls back with the index that is.
     pub fn checkpoint(&self, callback: Box<dyn FnOnce(Result<LogIndex, Error>) + Send>) {
         let callback: Box<dyn FnOnce(LogIndex) + Send> = Box::new(move |index| callback(Ok(index)));
-        if self.apply.send(ApplyMessage::Checkpoint(callback)).is_err() {
-            tracing::debug!("a checkpoint was asked for while the Store stops");
-        }
+        self.apply.push(ApplyMessage::Checkpoint(callback));
     }
 }

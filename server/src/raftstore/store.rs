@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::{bounded, unbounded};
 use parking_lot::RwLock;
 use storage::engine::Engines;
 use storage::ids::StoreId;
@@ -25,6 +25,7 @@ use super::inbox::{Inbox, StoreMessage};
 use super::lease::Lease;
 use super::peer::{Peer, Step};
 use super::propose::{Proposal, Work};
+use super::queue::Queue;
 use super::ready::Outbox;
 use super::router::RaftRouter;
 use crate::machine::Machine;
@@ -94,7 +95,7 @@ impl Store {
         let lease = Arc::new(Lease::default());
         let peer = Peer::new(config.clone(), storage, lease.clone(), Now::read())?;
         let inbox = Arc::new(Inbox::default());
-        let (apply, apply_inbox) = unbounded();
+        let apply = Arc::new(Queue::default());
         let (checkpoints, checkpoint_jobs) = unbounded();
         let (leader_tx, leader) = watch::channel(None);
         let status = Arc::new(RwLock::new(peer.status()));
@@ -111,12 +112,13 @@ impl Store {
         let worker = ApplyWorker {
             machine: machine.clone(),
             open,
-            inbox: apply_inbox,
+            inbox: Arc::clone(&apply),
             store: inbox,
             checkpoints,
             options: options.clone(),
             checkpointing: false,
             last_checkpoint: Instant::now(),
+            last_upkeep: Instant::now(),
             waiting: Waiting::default(),
             loading: true,
         };
@@ -163,8 +165,7 @@ impl Store {
         {
             tracing::error!("the store thread panicked");
         }
-        // The worker may have stopped already; then there is nobody to tell.
-        let _ = self.router.apply.send(ApplyMessage::Stop);
+        self.router.apply.push(ApplyMessage::Stop);
         for worker in self.workers.drain(..) {
             if worker.join().is_err() {
                 tracing::error!("a worker thread panicked");
@@ -183,7 +184,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<Joi
 struct Output {
     store: StoreId,
     transport: Arc<dyn StoreTransport>,
-    apply: Sender<ApplyMessage>,
+    apply: Arc<Queue<ApplyMessage>>,
 }
 
 impl Output {
@@ -196,9 +197,7 @@ impl Output {
     }
 
     fn tell(&self, message: ApplyMessage) {
-        if self.apply.send(message).is_err() {
-            tracing::debug!("the apply worker has stopped");
-        }
+        self.apply.push(message);
     }
 }
 
