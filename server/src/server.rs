@@ -93,9 +93,10 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// By default half of the cores: the store thread, the apply worker and the checkpoints need the others.
 fn io_threads(settings: &Settings) -> usize {
     match settings.io_threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
         threads => threads as usize,
     }
 }

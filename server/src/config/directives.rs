@@ -280,7 +280,7 @@ const NETWORK: &[Directive] = &[
         "io-threads",
         "0",
         int_of!(io_threads, 0, 128),
-        "Threads that serve connections and run reads; 0: one per core.",
+        "Threads that serve connections and run reads; 0: half as many as cores.",
     ),
 ];
 

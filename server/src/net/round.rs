@@ -46,7 +46,7 @@ struct Read<'r, 'p> {
 
 /// Where a request leads.
 enum Next<'r> {
-    Read(&'r Entry, usize),
+    Read,
     Write,
     Session(&'r Entry, &'static SessionCommand, usize),
     Admin(&'r Entry, &'static AdminCommand),
@@ -63,11 +63,15 @@ impl<'c> Round<'c> {
             let mark = self.out.len();
             let next = at + 1;
             match gate(&shared, self.session, &args) {
-                Next::Read(..) | Next::Write => {
+                Next::Read => {
                     at = match self.run_reads(&shared, at) {
                         0 => self.run_segment(&shared, at).await,
                         done => at + done,
                     };
+                    continue;
+                }
+                Next::Write => {
+                    at = self.run_segment(&shared, at).await;
                     continue;
                 }
                 Next::Session(entry, command, first) => {
@@ -305,7 +309,7 @@ fn gate<'r>(shared: &'r Shared, session: &Session, args: &[&[u8]]) -> Next<'r> {
                 handler: DataHandler::Write(_),
                 ..
             }) => Next::Write,
-            Runs::Data(_) => Next::Read(entry, first),
+            Runs::Data(_) => Next::Read,
             Runs::Session(command) => Next::Session(entry, command, first),
             Runs::Admin(command) => Next::Admin(entry, command),
         },
@@ -322,10 +326,16 @@ fn leading_reads<'r, 'p>(
     let mut reads = SmallVec::new();
     for at in from..pipeline.len().min(from + READS_PER_LOCK) {
         let args = pipeline.args(at);
-        let Next::Read(entry, first) = gate(shared, session, &args) else {
+        let Ok((entry, first)) = gates::pass(&shared.registry, session, &args) else {
             break;
         };
-        let Runs::Data(command) = entry.runs else {
+        let Runs::Data(
+            command @ DataCommand {
+                handler: DataHandler::Read(_),
+                ..
+            },
+        ) = entry.runs
+        else {
             break;
         };
         reads.push(Read {
