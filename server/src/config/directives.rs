@@ -380,9 +380,9 @@ const DURABILITY: &[Directive] = &[
     .run_time(),
     Directive::new(
         "checkpoint-size",
-        "64mb",
+        "16mb",
         memory_of!(checkpoint_size_bytes, MB, 64 * GB),
-        "Changed records go from memory to the LSM when they take so much. More: fewer, larger writes, and a longer start.",
+        "Changed records go from memory to the LSM when they take so much, or the log since the last time 4 times so much. More: fewer, larger writes, more memory, and a longer start.",
     )
     .own(),
     Directive::new(
@@ -432,7 +432,7 @@ const MEMORY: &[Directive] = &[
     .run_time(),
     Directive::new(
         "block-cache-size",
-        "64mb",
+        "16mb",
         memory_of!(block_cache_size_bytes, MB, LONG_MAX),
         "Memory for blocks read from the LSM, besides maxmemory.",
     )

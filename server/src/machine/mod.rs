@@ -121,12 +121,9 @@ impl Execution<'_> {
     ) -> storage::Result<()> {
         if window.len() >= WARM_FROM {
             // The first argument is nearly always the key; touching another changes nothing.
-            let keys: SmallVec<[&[u8]; WARM_KEYS]> = window
-                .iter()
-                .filter_map(|(_, args)| args.get(1).copied())
-                .collect();
-            let db = database(requests[window[0].0].db)?;
-            self.txn.dataset().warm(db, &keys, true);
+            self.txn.select(database(requests[window[0].0].db)?);
+            self.txn
+                .warm(window.iter().filter_map(|(_, args)| args.get(1).copied()));
         }
         for (number, args) in window.drain(..) {
             while *current < number {

@@ -97,21 +97,20 @@ impl<'c> Round<'c> {
         let reads = leading_reads(shared, self.session, self.pipeline, from);
         let now_ms = shared.router.now_ms();
         let dataset = shared.machine.dataset().read();
-        if reads.len() >= WARM_FROM {
-            let keys: SmallVec<[&[u8]; WARM_KEYS]> = reads
-                .iter()
-                .filter_map(|read| read.args.get(1).copied())
-                .collect();
-            dataset.warm(self.session.db, &keys, false);
-        }
         let mut done = 0;
-        for Read {
-            entry,
-            command,
-            first,
-            args,
-        } in &reads
-        {
+        for (nth, read) in reads.iter().enumerate() {
+            let Read {
+                entry,
+                command,
+                first,
+                args,
+            } = read;
+            if nth % WARM_KEYS == 0 && reads.len() - nth >= WARM_FROM {
+                let ahead = reads[nth..].iter().take(WARM_KEYS);
+                dataset
+                    .view(self.session.db, now_ms)
+                    .warm(ahead.filter_map(|read| read.args.get(1).copied()));
+            }
             let before = self.out.len();
             if before >= FLUSH_BYTES {
                 break;

@@ -32,6 +32,10 @@ const IDLE: Duration = Duration::from_millis(100);
 /// How often a worker that is never idle does a slice of upkeep.
 const UPKEEP_INTERVAL: Duration = Duration::from_millis(5);
 
+/// A checkpoint starts when the entries applied since the last one take this many times `checkpoint_bytes`, however few
+/// records they left: they are what a restart replays.
+const LOG_PER_CHECKPOINT: usize = 4;
+
 /// A committed entry and who waits for it on this Store.
 pub struct CommittedEntry {
     /// The entry.
@@ -56,6 +60,14 @@ pub struct Applied {
 }
 
 impl ApplyTask {
+    /// Bytes of the entries' data.
+    pub fn size_bytes(&self) -> usize {
+        self.entries
+            .iter()
+            .map(|committed| committed.entry.data.len())
+            .sum()
+    }
+
     /// Executes the entries in order and answers each when it is done. `None` for an empty task. An error is fatal: a
     /// replica that cannot apply must not skip.
     pub fn execute(self, machine: &Machine) -> storage::Result<Option<Applied>> {
@@ -134,6 +146,8 @@ pub(super) struct ApplyWorker {
     pub(super) checkpointing: bool,
     pub(super) last_checkpoint: Instant,
     pub(super) last_upkeep: Instant,
+    /// Bytes of entries applied since the last freeze.
+    pub(super) applied_bytes: usize,
     pub(super) waiting: Waiting,
     /// False when the memory holds every record of the kv engine.
     pub(super) loading: bool,
@@ -183,13 +197,16 @@ impl ApplyWorker {
 
     fn handle(&mut self, message: ApplyMessage) {
         match message {
-            ApplyMessage::Task(task) => match task.execute(&self.machine) {
-                Ok(Some(Applied { index, now_ms })) => {
-                    self.store.push(StoreMessage::Applied { index, now_ms })
+            ApplyMessage::Task(task) => {
+                self.applied_bytes += task.size_bytes();
+                match task.execute(&self.machine) {
+                    Ok(Some(Applied { index, now_ms })) => {
+                        self.store.push(StoreMessage::Applied { index, now_ms })
+                    }
+                    Ok(None) => {}
+                    Err(error) => fatal("cannot apply a committed entry", &error),
                 }
-                Ok(None) => {}
-                Err(error) => fatal("cannot apply a committed entry", &error),
-            },
+            }
             ApplyMessage::CheckpointDone(done) => self.on_checkpoint_done(done),
             ApplyMessage::Checkpoint(callback) if self.checkpointing => {
                 self.waiting.next_checkpoint.push(callback)
@@ -251,13 +268,15 @@ impl ApplyWorker {
         };
         let aged =
             records > 0 && self.last_checkpoint.elapsed() >= self.options.checkpoint_interval;
-        if bytes >= self.options.checkpoint_bytes || aged {
+        let long = self.applied_bytes >= LOG_PER_CHECKPOINT * self.options.checkpoint_bytes;
+        if bytes >= self.options.checkpoint_bytes || aged || (long && records > 0) {
             self.start_checkpoint();
         }
     }
 
     fn start_checkpoint(&mut self) {
         let frozen = self.dataset().write().freeze();
+        self.applied_bytes = 0;
         match frozen {
             Some(checkpoint) => {
                 self.checkpointing = true;

@@ -119,6 +119,7 @@ impl Store {
             checkpointing: false,
             last_checkpoint: Instant::now(),
             last_upkeep: Instant::now(),
+            applied_bytes: 0,
             waiting: Waiting::default(),
             loading: true,
         };

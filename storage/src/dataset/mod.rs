@@ -64,6 +64,7 @@ pub use position::slot_of;
 pub use stats::DatasetStats;
 pub use txn::{Event, Expiry, Txn};
 pub use view::{ScannedKey, View};
+pub use warm::WARM_KEYS;
 
 use crate::engine::Engine;
 use crate::ids::{DB_COUNT, DbIndex, LogIndex, RegionId, Term};

@@ -12,7 +12,7 @@ use super::database::Database;
 use super::position::KeyHasher;
 
 /// Keys looked at together. More would push each other out of the first-level cache.
-const TOGETHER: usize = 16;
+pub const WARM_KEYS: usize = 16;
 
 impl Database {
     /// Brings what lookups of these keys will read into the processor's caches, at most so many keys'; `writes`: and what
@@ -23,9 +23,9 @@ impl Database {
         keys: impl IntoIterator<Item = &'k [u8]>,
         writes: bool,
     ) {
-        let keys = keys.into_iter().take(TOGETHER);
+        let keys = keys.into_iter().take(WARM_KEYS);
         let mut read = 0u64;
-        let mut at: SmallVec<[_; TOGETHER]> = SmallVec::new();
+        let mut at: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
         for key in keys {
             let position = hasher.position(key);
             if let Some(slot) = self.slot(position.slot) {
@@ -33,11 +33,11 @@ impl Database {
                 at.push((slot, position.hash));
             }
         }
-        let mut places: SmallVec<[_; TOGETHER]> = SmallVec::new();
+        let mut places: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
         for (slot, hash) in &at {
             places.extend(slot.probable(*hash));
         }
-        let mut entries: SmallVec<[_; TOGETHER]> = SmallVec::new();
+        let mut entries: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
         for place in places {
             entries.extend(place.entry());
         }
