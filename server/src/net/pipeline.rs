@@ -97,10 +97,70 @@ impl Pipeline {
     pub(super) fn finish(&mut self) -> bool {
         let parsed = self.count > 0 || self.consumed > 0;
         self.buffer.advance(self.consumed);
+        if self.count < self.requests.len() {
+            // Of a request whose rest has not arrived the parser has already put arguments here; it goes on with it first.
+            self.requests.swap(0, self.count);
+        }
         (self.count, self.consumed) = (0, 0);
         if self.buffer.is_empty() && self.buffer.capacity() > KEEP_BYTES {
             self.buffer = BytesMut::new();
         }
         parsed && !self.buffer.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_REQUESTS_PER_ROUND, Pipeline};
+    use resp::Limits;
+
+    /// What a connection does with bytes that arrive in two parts.
+    fn run(parts: [&[u8]; 2]) -> Vec<Vec<Vec<u8>>> {
+        let mut pipeline = Pipeline::new(Limits::default());
+        let mut commands = Vec::new();
+        for part in parts {
+            pipeline.space().extend_from_slice(part);
+            loop {
+                pipeline.parse(usize::MAX).expect("well-formed");
+                let ran = pipeline.len();
+                for nth in 0..ran {
+                    commands.push(pipeline.args(nth).iter().map(|arg| arg.to_vec()).collect());
+                }
+                if !pipeline.finish() || ran == 0 {
+                    break;
+                }
+            }
+        }
+        commands
+    }
+
+    #[test]
+    fn a_pipeline_may_be_split_anywhere() {
+        let bytes = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2\r\n11\r\n*2\r\n$3\r\nGET\r\n$1\r\nb\r\nPING \"x y\"\r\n\r\n\
+            *4\r\n$3\r\nSET\r\n$1\r\nc\r\n$0\r\n\r\n$2\r\nNX\r\n*1\r\n$4\r\nPING\r\n";
+        let whole = run([bytes, b""]);
+        let names: Vec<_> = whole.iter().map(|args| args.len()).collect();
+        assert_eq!(names, [3, 2, 2, 4, 1]);
+        for at in 0..=bytes.len() {
+            let (first, second) = bytes.split_at(at);
+            assert_eq!(run([first, second]), whole, "split at {at}");
+        }
+    }
+
+    #[test]
+    fn a_long_pipeline_takes_several_rounds() {
+        let count = 2 * MAX_REQUESTS_PER_ROUND + 2;
+        let one = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+        let bytes = one.repeat(count);
+        let cut = MAX_REQUESTS_PER_ROUND * one.len() + one.len() / 2;
+        for at in [0, cut, cut + one.len()] {
+            let commands = run([&bytes[..at], &bytes[at..]]);
+            assert_eq!(commands.len(), count);
+            assert!(
+                commands
+                    .iter()
+                    .all(|args| *args == [b"GET".to_vec(), b"k".to_vec()])
+            );
+        }
     }
 }
