@@ -1,0 +1,144 @@
+"""What is compared: one node, three nodes, memory, start. Each returns what it measured as plain data."""
+
+import random
+import signal
+import sys
+
+from .wire import Client, key_name
+from .workload import benchmark, measure, rows
+
+# Of a cluster only these have targets.
+CLUSTER_COMMANDS = ("SET", "GET")
+
+CLUSTER_NODES = 3
+
+# Memory differs less from start to start than time does.
+MEMORY_ROUNDS = 3
+
+
+def say(text):
+    """Progress; the results alone go to standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def preload(group, keys):
+    """Sets all keys, so that every GET finds one."""
+    with group.leader.connect() as client:
+        client.load(keys)
+        if (found := client.call("DBSIZE")) != keys:
+            raise AssertionError(f"{found} keys after setting {keys}")
+
+
+def rotated(contenders, by):
+    """The contenders in another order each time: none is always the one that finds a warm machine."""
+    by %= len(contenders)
+    return contenders[by:] + contenders[:by]
+
+
+def run_rows(launcher, programs, options, contenders, selected):
+    """Samples of all rows for all contenders.
+
+    In every round each contender is started on an empty directory, loaded, and runs all rows of one fsync mode; then the
+    next. `contenders` are pairs of a name and a function from the fsync mode to a Group. Returns a list of
+    `{"row": name, "samples": {contender: [sample]}}`, and the number of leaders that changed during a row.
+    """
+    results = {row: {name: [] for name, _ in contenders} for row in selected}
+    moved = 0
+    for number in range(options.rounds):
+        for fsync in dict.fromkeys(row.fsync for row in selected):
+            for name, start in rotated(contenders, number):
+                say(f"round {number + 1} of {options.rounds}, appendfsync {fsync}: {name}")
+                with start(fsync) as group:
+                    preload(group, options.keys)
+                    group.settle(options.quiet_seconds)
+                    for row in (row for row in selected if row.fsync == fsync):
+                        sample = measure(
+                            programs.benchmark, group, row, options.requests, options.keys, options.quiet_seconds
+                        )
+                        if group.follow_leader():
+                            say(f"{row.name}: the leader changed")
+                            moved += 1
+                        say(f"  {row.name:<20} {sample['rps']:>10,.0f}/s  {sample['cpu_us']:6.2f} us")
+                        results[row][name].append(sample)
+                    launcher.discard(group)
+    table = [{"row": row.name, "samples": samples} for row, samples in results.items()]
+    return {"rows": table, "leaders_changed": moved}
+
+
+def single(launcher, programs, options):
+    """One node each."""
+    contenders = [(kind, lambda fsync, kind=kind: launcher.single(kind, fsync)) for kind in ("redis", "tinykv")]
+    return run_rows(launcher, programs, options, contenders, rows(options.rows))
+
+
+def cluster(launcher, programs, options):
+    """Three nodes of TinyKV; a redis-server primary with two replicas; one redis-server. All on this machine."""
+    contenders = [
+        ("redis", lambda _: launcher.single("redis")),
+        ("replicas", lambda _: launcher.redis_replicas(CLUSTER_NODES)),
+        ("tinykv", lambda _: launcher.tinykv_cluster(CLUSTER_NODES)),
+    ]
+    selected = rows(options.rows, fsyncs=("always",), commands=CLUSTER_COMMANDS)
+    return run_rows(launcher, programs, options, contenders, selected)
+
+
+def memory(launcher, programs, options):
+    """Resident bytes: of a server without keys, after loading, and after as many random SETs again."""
+    results = []
+    for keys in options.memory_keys:
+        samples = {"redis": [], "tinykv": []}
+        for number in range(min(options.rounds, MEMORY_ROUNDS)):
+            for kind in rotated(list(samples), number):
+                say(f"memory: {kind}, {keys:,} keys")
+                samples[kind].append(_resident(launcher, programs, options, kind, keys))
+        results.append({"keys": keys, "resident_bytes": samples})
+    return results
+
+
+def _resident(launcher, programs, options, kind, keys):
+    with launcher.single(kind) as group:
+        group.settle(options.quiet_seconds)
+        empty, _ = group.leader.resident_bytes()
+        preload(group, keys)
+        group.settle(options.quiet_seconds)
+        loaded, _ = group.leader.resident_bytes()
+        benchmark(programs.benchmark, group.leader.port, "SET", 16, keys, keys)
+        group.settle(options.quiet_seconds)
+        overwritten, peak = group.leader.resident_bytes()
+        launcher.discard(group)
+    return {"empty": empty, "loaded": loaded, "overwritten": overwritten, "peak": peak}
+
+
+def start(launcher, programs, options):
+    """Seconds from the start of the process to the first answer, after SIGTERM and after SIGKILL.
+
+    Before each, a tenth of the keys is set again, so that there is a log to replay. The files are in the page cache.
+    """
+    results = []
+    for kind in ("redis", "tinykv"):
+        samples = {"SIGTERM": [], "SIGKILL": []}
+        with launcher.single(kind) as group:
+            preload(group, options.start_keys)
+            for number in range(options.rounds):
+                for how, seconds in samples.items():
+                    seconds.append(_restart(launcher, programs, group, kind, how, options.start_keys))
+                    say(f"start {number + 1} of {options.rounds}: {kind} after {how}: {seconds[-1]:.3f} s")
+            launcher.discard(group)
+        results.append({"keys": options.start_keys, "kind": kind, "seconds": samples})
+    return results
+
+
+def _restart(launcher, programs, group, kind, how, keys):
+    benchmark(programs.benchmark, group.leader.port, "SET", 16, max(keys // 10, 1), keys)
+    key = key_name(random.randrange(keys))
+    with Client(group.leader.port) as client:
+        expected = client.call("GET", key)
+    group.leader.stop(signal.Signals[how])
+    group.leader = launcher.start(kind, group.leader.directory)
+    group.servers[:] = [group.leader]
+    seconds, value = group.leader.first_get(key)
+    if value != expected:
+        raise AssertionError(f"{kind} answered another value after {how}")
+    # The next one begins when everything is loaded.
+    group.settle(quiet_seconds=0.2)
+    return seconds
