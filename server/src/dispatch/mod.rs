@@ -6,6 +6,7 @@
 //! | [`gates`] | the ordered chain of checks before every command |
 //! | [`segment`] | consecutive data commands of a pipeline, run or sent as one |
 //! | [`routing`] | where a segment runs: here under the lease, through the log, or at the leader; holding in elections |
+//! | [`gather`] | proposals of one I/O thread, handed over together |
 //! | [`mailbox`] | answers of the apply worker on their way to connections |
 //! | [`outcome`] | the only place where an error of the Raft core or of forwarding becomes a reply |
 //! | [`forwarded`] | the other end: segments that another Store forwards |
@@ -14,6 +15,7 @@
 
 pub mod forwarded;
 pub mod gates;
+pub mod gather;
 pub mod handlers;
 pub mod mailbox;
 pub mod outcome;

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use storage::proto::command::Request;
 use tokio::sync::oneshot;
 
-use super::mailbox;
 use super::outcome::{Failure, Refusal};
 use super::segment::{Segment, run_reads};
 use super::shared::Shared;
+use super::{gather, mailbox};
 use crate::raftstore;
 
 /// Between two tries when the leader is known and still refuses: it has not finished its election, or hands over.
@@ -82,7 +82,7 @@ pub async fn read_here(shared: &Shared, request: &Request) -> Result<Bytes, raft
 /// Sends a request through the log of the Region that this Store leads.
 pub async fn propose(shared: &Shared, request: &Request) -> Result<Bytes, raftstore::Error> {
     let (callback, answer) = mailbox::expect();
-    shared.router.propose(request.clone(), callback);
+    gather::propose(&shared.router, request.clone(), callback);
     Ok(answer.await?.replies)
 }
 

@@ -17,7 +17,7 @@ use tokio::task::LocalSet;
 
 use super::connection;
 use crate::config::Settings;
-use crate::dispatch::Shared;
+use crate::dispatch::{Shared, gather};
 
 /// Connections that may wait for one I/O thread to begin with them.
 const MAX_HANDOVERS: usize = 1024;
@@ -140,6 +140,7 @@ impl IoThreads {
         for number in 0..count.max(1) {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
+                .on_thread_park(gather::hand_over)
                 .build()?;
             let (sender, receiver) = mpsc::channel(MAX_HANDOVERS);
             let shared = Arc::clone(shared);

@@ -38,6 +38,19 @@ struct Waiting {
     closed: bool,
 }
 
+impl Waiting {
+    /// Whether a proposal may wait here.
+    fn admit(&self) -> Result<(), super::Error> {
+        if self.closed {
+            Err(super::Error::Stopped)
+        } else if self.proposal_bytes >= MAX_WAITING_PROPOSAL_BYTES {
+            Err(super::Error::Busy)
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// The inbox.
 #[derive(Default)]
 pub(super) struct Inbox {
@@ -57,25 +70,43 @@ impl Inbox {
             }
             waiting.raft_messages += 1;
         }
-        self.wake(waiting, message);
+        self.wake(waiting, [message]);
     }
 
     /// Adds a proposal, or hands it back when too much waits or nobody will come for it.
     pub(super) fn propose(&self, proposal: Proposal) -> Result<(), (Proposal, super::Error)> {
         let mut waiting = self.waiting.lock();
-        if waiting.closed {
-            return Err((proposal, super::Error::Stopped));
-        }
-        if waiting.proposal_bytes >= MAX_WAITING_PROPOSAL_BYTES {
-            return Err((proposal, super::Error::Busy));
+        if let Err(error) = waiting.admit() {
+            return Err((proposal, error));
         }
         waiting.proposal_bytes += proposal.request.commands.len();
-        self.wake(waiting, StoreMessage::Propose(proposal));
+        self.wake(waiting, [StoreMessage::Propose(proposal)]);
         Ok(())
     }
 
-    fn wake(&self, mut waiting: parking_lot::MutexGuard<'_, Waiting>, message: StoreMessage) {
-        waiting.messages.push(message);
+    /// The same for several, all or none.
+    pub(super) fn propose_all(
+        &self,
+        proposals: Vec<Proposal>,
+    ) -> Result<(), (Vec<Proposal>, super::Error)> {
+        let mut waiting = self.waiting.lock();
+        if let Err(error) = waiting.admit() {
+            return Err((proposals, error));
+        }
+        let bytes = proposals
+            .iter()
+            .map(|proposal| proposal.request.commands.len());
+        waiting.proposal_bytes += bytes.sum::<usize>();
+        self.wake(waiting, proposals.into_iter().map(StoreMessage::Propose));
+        Ok(())
+    }
+
+    fn wake(
+        &self,
+        mut waiting: parking_lot::MutexGuard<'_, Waiting>,
+        messages: impl IntoIterator<Item = StoreMessage>,
+    ) {
+        waiting.messages.extend(messages);
         let asleep = std::mem::take(&mut waiting.asleep);
         drop(waiting);
         if asleep {

@@ -38,6 +38,15 @@ impl RaftRouter {
         self.propose_with(RequestHeader::default(), request, callback);
     }
 
+    /// Proposes batches of several connections; each callback is told its own outcome.
+    pub fn propose_all(&self, proposals: Vec<Proposal>) {
+        if let Err((refused, error)) = self.inbox.propose_all(proposals) {
+            for proposal in refused {
+                (proposal.callback)(Err(error.clone()));
+            }
+        }
+    }
+
     /// The same, bound to the Region, epoch and term in `header`.
     pub fn propose_with(&self, header: RequestHeader, request: Request, callback: Callback) {
         if let Err((refused, error)) = self.inbox.propose(Proposal {
