@@ -1,6 +1,7 @@
 //! The apply worker: executes committed entries on the Region's memory, answers, and keeps the memory in shape.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -146,8 +147,8 @@ pub(super) struct ApplyWorker {
     pub(super) checkpointing: bool,
     pub(super) last_checkpoint: Instant,
     pub(super) last_upkeep: Instant,
-    /// Bytes of entries applied since the last freeze.
-    pub(super) applied_bytes: usize,
+    /// Bytes of entries applied since the last freeze, here and by the store thread.
+    pub(super) applied_bytes: Arc<AtomicUsize>,
     pub(super) waiting: Waiting,
     /// False when the memory holds every record of the kv engine.
     pub(super) loading: bool,
@@ -198,12 +199,10 @@ impl ApplyWorker {
     fn handle(&mut self, message: ApplyMessage) {
         match message {
             ApplyMessage::Task(task) => {
-                self.applied_bytes += task.size_bytes();
+                let bytes = task.size_bytes();
+                self.applied_bytes.fetch_add(bytes, Ordering::Relaxed);
                 match task.execute(&self.machine) {
-                    Ok(Some(Applied { index, now_ms })) => {
-                        self.store.push(StoreMessage::Applied { index, now_ms })
-                    }
-                    Ok(None) => {}
+                    Ok(applied) => self.store.push(StoreMessage::Applied(applied)),
                     Err(error) => fatal("cannot apply a committed entry", &error),
                 }
             }
@@ -268,7 +267,8 @@ impl ApplyWorker {
         };
         let aged =
             records > 0 && self.last_checkpoint.elapsed() >= self.options.checkpoint_interval;
-        let long = self.applied_bytes >= LOG_PER_CHECKPOINT * self.options.checkpoint_bytes;
+        let applied_bytes = self.applied_bytes.load(Ordering::Relaxed);
+        let long = applied_bytes >= LOG_PER_CHECKPOINT * self.options.checkpoint_bytes;
         if bytes >= self.options.checkpoint_bytes || aged || (long && records > 0) {
             self.start_checkpoint();
         }
@@ -276,7 +276,7 @@ impl ApplyWorker {
 
     fn start_checkpoint(&mut self) {
         let frozen = self.dataset().write().freeze();
-        self.applied_bytes = 0;
+        self.applied_bytes.store(0, Ordering::Relaxed);
         match frozen {
             Some(checkpoint) => {
                 self.checkpointing = true;

@@ -7,7 +7,7 @@ use storage::ids::{LogIndex, StoreId};
 use storage::proto::command::RaftMessage;
 use storage::snapshot::ReceivedSnapshot;
 
-use super::apply::ReadCallback;
+use super::apply::{Applied, ReadCallback};
 use super::propose::Proposal;
 
 /// Messages from other Stores that may wait; beyond it they are dropped, and Raft sends again.
@@ -23,7 +23,8 @@ pub(super) enum StoreMessage {
     Step(Box<RaftMessage>, Option<ReceivedSnapshot>),
     Unreachable(StoreId),
     SnapshotSent { to: StoreId, ok: bool },
-    Applied { index: LogIndex, now_ms: u64 },
+    /// The apply worker has executed a task; nothing in it if the task was empty.
+    Applied(Option<Applied>),
     Checkpointed(LogIndex),
     Transfer(StoreId),
     Stop,

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use storage::proto::command::RaftMessage;
 use storage::snapshot::SnapshotSource;
 use tokio::sync::watch;
 
-use super::apply::{ApplyMessage, ApplyTask, ApplyWorker, OpenDataset, Waiting};
+use super::apply::{Applied, ApplyMessage, ApplyTask, ApplyWorker, OpenDataset, Waiting};
 use super::checkpoint;
 use super::clock::Now;
 use super::config::PeerConfig;
@@ -41,6 +41,9 @@ const DISK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Free bytes below which writes are refused: the log, a checkpoint and a compaction must still find room.
 const DISK_RESERVE_BYTES: u64 = 128 << 20;
+
+/// Bytes of a task that the store thread applies itself, about a hundred small commands.
+const INLINE_APPLY_BYTES: usize = 16 << 10;
 
 /// How the store thread and its workers run.
 #[derive(Clone, Debug)]
@@ -109,6 +112,7 @@ impl Store {
             applied_ms,
             checkpointed_ms: Arc::new(AtomicU64::new(Now::read().wall_ms)),
         };
+        let applied_bytes = Arc::new(AtomicUsize::new(0));
         let worker = ApplyWorker {
             machine: machine.clone(),
             open,
@@ -119,7 +123,7 @@ impl Store {
             checkpointing: false,
             last_checkpoint: Instant::now(),
             last_upkeep: Instant::now(),
-            applied_bytes: 0,
+            applied_bytes: Arc::clone(&applied_bytes),
             waiting: Waiting::default(),
             loading: true,
         };
@@ -137,12 +141,16 @@ impl Store {
             options,
             router: router.clone(),
             leader_tx,
-            machine,
+            machine: machine.clone(),
             engines,
             output: Output {
                 store: config.store,
                 transport,
                 apply,
+                machine,
+                applied_bytes,
+                in_flight: 0,
+                applied: None,
             },
         };
         let thread = Some(spawn("store", move || driver.run())?);
@@ -186,6 +194,13 @@ struct Output {
     store: StoreId,
     transport: Arc<dyn StoreTransport>,
     apply: Arc<Queue<ApplyMessage>>,
+    machine: Machine,
+    /// Bytes of entries applied since the last freeze.
+    applied_bytes: Arc<AtomicUsize>,
+    /// Tasks that the worker has and did not report yet.
+    in_flight: usize,
+    /// How far this thread has applied by itself since the Peer was told last.
+    applied: Option<Applied>,
 }
 
 impl Output {
@@ -215,8 +230,20 @@ impl Outbox for Output {
         }
     }
 
+    /// A small task is executed here when the worker has nothing before it: waking it would take longer. A large one is
+    /// handed over, so that the next fsync begins at once.
     fn apply(&mut self, task: ApplyTask) {
-        self.tell(ApplyMessage::Task(task));
+        let bytes = task.size_bytes();
+        if bytes > INLINE_APPLY_BYTES || self.in_flight > 0 {
+            self.in_flight += 1;
+            self.tell(ApplyMessage::Task(task));
+            return;
+        }
+        self.applied_bytes.fetch_add(bytes, Ordering::Relaxed);
+        match task.execute(&self.machine) {
+            Ok(applied) => self.applied = applied.or(self.applied),
+            Err(error) => fatal("cannot apply a committed entry", &error),
+        }
     }
 
     fn quiesce(&mut self) {
@@ -273,15 +300,37 @@ impl Driver {
             }
             self.on_time(&mut timers, now);
             self.peer.flush_reads();
-            loop {
-                match self.peer.handle_raft_ready(Now::read(), &mut self.output) {
-                    Ok(true) => {}
-                    Ok(false) => break,
-                    Err(error) => fatal("cannot persist the Raft log", &error),
-                }
-            }
+            self.handle_readies();
             self.publish_leader();
         }
+    }
+
+    /// Lets Raft's decisions happen until it has none.
+    fn handle_readies(&mut self) {
+        loop {
+            match self.peer.handle_raft_ready(Now::read(), &mut self.output) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => fatal("cannot persist the Raft log", &error),
+            }
+            if let Some(applied) = self.output.applied.take() {
+                self.on_applied(applied, Now::read());
+            }
+        }
+    }
+
+    /// The worker has executed a task.
+    fn on_reported(&mut self, applied: Option<Applied>, now: Now) {
+        self.output.in_flight -= 1;
+        // A report may be older than a snapshot that was installed while it waited in the inbox.
+        if let Some(applied) = applied.filter(|applied| applied.index > self.peer.applied()) {
+            self.on_applied(applied, now);
+        }
+    }
+
+    fn on_applied(&mut self, Applied { index, now_ms }: Applied, now: Now) {
+        self.router.applied_ms.store(now_ms, Ordering::Relaxed);
+        self.peer.on_applied(index, now_ms, now);
     }
 
     /// Hands every message to the Peer; false to stop.
@@ -298,10 +347,7 @@ impl Driver {
                 }
                 StoreMessage::Unreachable(store) => self.peer.report_unreachable(store),
                 StoreMessage::SnapshotSent { to, ok } => self.peer.report_snapshot(to, ok),
-                StoreMessage::Applied { index, now_ms } => {
-                    self.router.applied_ms.store(now_ms, Ordering::Relaxed);
-                    self.peer.on_applied(index, now_ms, now);
-                }
+                StoreMessage::Applied(applied) => self.on_reported(applied, now),
                 StoreMessage::Checkpointed(index) => {
                     self.router
                         .checkpointed_ms
