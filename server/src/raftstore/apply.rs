@@ -35,7 +35,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A checkpoint starts when the entries applied since the last one take this many times `checkpoint_bytes`, however few
 /// records they left: they are what a restart replays.
-const LOG_PER_CHECKPOINT: usize = 4;
+const LOG_PER_CHECKPOINT: usize = 2;
 
 /// A committed entry and who waits for it on this Store.
 pub struct CommittedEntry {

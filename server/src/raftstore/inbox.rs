@@ -22,7 +22,10 @@ pub(super) enum StoreMessage {
     Read(ReadCallback),
     Step(Box<RaftMessage>, Option<ReceivedSnapshot>),
     Unreachable(StoreId),
-    SnapshotSent { to: StoreId, ok: bool },
+    SnapshotSent {
+        to: StoreId,
+        ok: bool,
+    },
     /// The apply worker has executed a task; nothing in it if the task was empty.
     Applied(Option<Applied>),
     Checkpointed(LogIndex),

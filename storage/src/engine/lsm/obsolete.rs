@@ -1,10 +1,9 @@
 //! Removal of pairs that nobody can see any more, while the LSM compacts anyway.
 //!
-//! Log entries are removed this way, and not by tombstones, when the log is compacted: a tombstone per entry would be
-//! one more record through journal, memtable and compaction for each record of the log, on the path of every
-//! acknowledgement; a filter costs nothing until a compaction reads the entry, and then saves writing it. It is correct
-//! because reads below the truncated index are refused before they reach the engine, so it does not matter when, or
-//! whether, an entry disappears.
+//! Log entries that a table holds are removed this way: a filter costs nothing until a compaction reads the entry, and then
+//! saves writing it. Those still in memory are deleted by [`super::trim`], so that few get into a table at all. Either
+//! is correct because reads below the truncated index are refused before they reach the engine, so it does not matter
+//! when, or whether, an entry disappears.
 
 use std::collections::BTreeMap;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -35,12 +34,14 @@ impl Obsolete {
         }
     }
 
-    pub(super) fn forget(&self, start: &[u8], end: &[u8]) {
+    /// Notes a range; answers where the part of it begins that was not forgotten before. Nothing for the first range of
+    /// its start: that one is as old as the directory.
+    pub(super) fn forget(&self, start: &[u8], end: &[u8]) -> Option<Vec<u8>> {
         let mut forgotten = self
             .forgotten
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        forgotten.insert(start.to_vec(), end.to_vec());
+        forgotten.insert(start.to_vec(), end.to_vec())
     }
 
     pub(super) fn factory(self: &Arc<Self>) -> Arc<dyn Factory> {
