@@ -25,7 +25,7 @@ pub struct PeerAddress {
 }
 
 impl PeerAddress {
-    /// For Stores; `None` when the client port is too high to add 10000, which [`check`] refuses.
+    /// For Stores; `None` when the client port is too high to add 10000, which `check` refuses.
     pub fn bus_port(&self) -> Option<u16> {
         self.given_bus_port
             .or_else(|| self.port.checked_add(BUS_PORT_OFFSET))

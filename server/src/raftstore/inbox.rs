@@ -77,19 +77,8 @@ impl Inbox {
         self.wake(waiting, [message]);
     }
 
-    /// Adds a proposal, or hands it back when too much waits or nobody will come for it.
-    pub(super) fn propose(&self, proposal: Proposal) -> Result<(), (Proposal, super::Error)> {
-        let mut waiting = self.waiting.lock();
-        if let Err(error) = waiting.admit() {
-            return Err((proposal, error));
-        }
-        waiting.proposal_bytes += proposal.request.commands.len();
-        self.wake(waiting, [StoreMessage::Propose(proposal)]);
-        Ok(())
-    }
-
-    /// The same for several, all or none.
-    pub(super) fn propose_all(
+    /// Adds proposals, or hands them all back when too much waits or nobody will come for them.
+    pub(super) fn propose(
         &self,
         proposals: Vec<Proposal>,
     ) -> Result<(), (Vec<Proposal>, super::Error)> {

@@ -39,7 +39,7 @@ struct Coalesced {
 }
 
 impl Peer {
-    /// Proposes everything that waits, as few entries as [`MAX_ENTRY_BYTES`] allows. Each proposal is checked first, and
+    /// Proposes everything that waits, as few entries as `MAX_ENTRY_BYTES` allows. Each proposal is checked first, and
     /// refused through its own callback.
     pub fn propose_raft_command(&mut self, proposals: Vec<Proposal>, now: Now) {
         let mut coalesced = Coalesced::default();

@@ -40,7 +40,7 @@ impl RaftRouter {
 
     /// Proposes batches of several connections; each callback is told its own outcome.
     pub fn propose_all(&self, proposals: Vec<Proposal>) {
-        if let Err((refused, error)) = self.inbox.propose_all(proposals) {
+        if let Err((refused, error)) = self.inbox.propose(proposals) {
             for proposal in refused {
                 (proposal.callback)(Err(error.clone()));
             }
@@ -49,13 +49,11 @@ impl RaftRouter {
 
     /// The same, bound to the Region, epoch and term in `header`.
     pub fn propose_with(&self, header: RequestHeader, request: Request, callback: Callback) {
-        if let Err((refused, error)) = self.inbox.propose(Proposal {
+        self.propose_all(vec![Proposal {
             header,
             request,
             callback,
-        }) {
-            (refused.callback)(Err(error));
-        }
+        }]);
     }
 
     /// Calls back when local memory reflects everything that was acknowledged anywhere before this call.

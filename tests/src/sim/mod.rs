@@ -7,7 +7,7 @@
 //! Two uses: directed tests (`tests/sim_scenarios.rs`) call the verbs of [`World`] and read like English; the swarm
 //! ([`swarm`]) mixes faults and load at random and then asks checkers that know nothing of the load:
 //!
-//! - every index of the log holds one entry, whoever applies it ([`World::assert_one_history`], checked on every apply);
+//! - every index of the log holds one entry, whoever applies it (`World::assert_one_history`, checked on every apply);
 //! - replicas at the same applied index have the same digest;
 //! - the history of every register is linearizable ([`linearizable`]);
 //! - after healing, a write succeeds and every replica catches up.
