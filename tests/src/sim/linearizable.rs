@@ -102,14 +102,14 @@ fn next_step(
         .filter_map(|at| events[at].returned)
         .min()
         .unwrap_or(u64::MAX);
-    for at in from..events.len() {
+    for (at, event) in events.iter().enumerate().skip(from) {
         if done.has(at) {
             continue;
         }
-        if events[at].invoked > horizon {
+        if event.invoked > horizon {
             return None;
         }
-        let Some(after) = events[at].op.apply(state) else {
+        let Some(after) = event.op.apply(state) else {
             continue;
         };
         done.flip(at);

@@ -72,7 +72,7 @@ enum Happening {
     Apply,
     Checkpoint,
     Deliver(Box<RaftMessage>),
-    DeliverSnapshot(Box<RaftMessage>, SnapshotSource, StoreId),
+    DeliverSnapshot(Box<(RaftMessage, SnapshotSource)>, StoreId),
 }
 
 struct Event {
@@ -477,8 +477,9 @@ impl World {
             Happening::Apply => self.apply_one(store),
             Happening::Checkpoint => self.finish_checkpoint(store),
             Happening::Deliver(message) => self.deliver(store, *message, None),
-            Happening::DeliverSnapshot(message, source, from) => {
-                self.deliver_snapshot(store, *message, source, from)
+            Happening::DeliverSnapshot(sent, from) => {
+                let (message, source) = *sent;
+                self.deliver_snapshot(store, message, source, from);
             }
         }
         self.settle(store);
@@ -675,7 +676,7 @@ impl World {
         for (message, source) in snapshots {
             let to = StoreId(message.to_peer.as_ref().expect("an addressee").store_id);
             let after_ns = self.rng.random_range(1_000_000..30_000_000);
-            let happening = Happening::DeliverSnapshot(Box::new(message), source, store);
+            let happening = Happening::DeliverSnapshot(Box::new((message, source)), store);
             self.schedule(
                 Event {
                     store: to,
