@@ -1,4 +1,4 @@
-//! The Region's memory: lookups, writes with their write set, checkpoints, loading; and the bytes that a key costs.
+//! The Region's memory: lookups, writes with their write set, loading; and the bytes that a key costs.
 //!
 //! Keys have 16 bytes and values 64, as in the comparison with redis-server. Resident bytes are printed first, because a
 //! process that ran the rest keeps memory that no data set uses.
@@ -8,12 +8,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use benches::{Batching, ENTRY_WRITES, NOW_MS, Sink, draws, key, open, set_all};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group};
-use storage::dataset::{Dataset, DatasetOptions, Expiry};
+use storage::dataset::Dataset;
+use storage::engine::Engine;
 use storage::engine::lsm::{LsmEngine, LsmOptions};
-use storage::engine::{Durability, Engine, Reader, Scan, SortedRecords, WriteBatch};
-use storage::ids::{DbIndex, FIRST_REGION, LogIndex, Term};
+use storage::ids::{DbIndex, LogIndex, Term};
 
 /// What the server uses: size classes decide what a key costs.
 #[global_allocator]
@@ -21,110 +21,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const KEYS: usize = 100_000;
 const MANY_KEYS: usize = 1_000_000;
-const VALUE: [u8; 64] = [b'x'; 64];
 const DB: DbIndex = DbIndex(0);
-const NOW_MS: u64 = 1_700_000_000_000;
-/// Writes of one log entry: a pipelined batch.
-const ENTRY_WRITES: usize = 16;
 /// Records after which a server makes a checkpoint, more or less.
 const CHECKPOINT_RECORDS: usize = 100_000;
 
-/// Takes every record and keeps none, so that only the data set's own work is measured.
-struct Sink;
-
-impl Reader for Sink {
-    fn get(&self, _: &[u8]) -> storage::Result<Option<Bytes>> {
-        Ok(None)
-    }
-
-    fn scan(&self, _: &[u8], _: &[u8]) -> Scan<'_> {
-        Box::new(std::iter::empty())
-    }
-}
-
-impl Engine for Sink {
-    fn write(&self, _: WriteBatch, _: Durability) -> storage::Result<()> {
-        Ok(())
-    }
-
-    fn sync(&self) -> storage::Result<()> {
-        Ok(())
-    }
-
-    fn ingest(&self, records: SortedRecords<'_>) -> storage::Result<()> {
-        records.for_each(|record| drop(black_box(record)));
-        Ok(())
-    }
-
-    fn forget(&self, _: &[u8], _: &[u8]) {}
-
-    fn view(&self) -> Arc<dyn Reader> {
-        Arc::new(Self)
-    }
-
-    fn disk_bytes(&self) -> u64 {
-        0
-    }
-}
-
-fn open(engine: Arc<dyn Engine>) -> Dataset {
-    let options = DatasetOptions {
-        maxmemory_bytes: 0,
-        hash_seed: *b"0123456789abcdef",
-    };
-    Dataset::open(FIRST_REGION, engine, options).expect("a data set opens")
-}
-
-fn key(n: usize) -> [u8; 16] {
-    let mut key = *b"key:000000000000";
-    let digits = format!("{n:012}");
-    key[4..].copy_from_slice(digits.as_bytes());
-    key
-}
-
-/// Numbers below `bound` without a pattern, the same in every run.
-fn draws(count: usize, bound: usize) -> Vec<[u8; 16]> {
-    let mut state = 1u64;
-    let mut draw = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        key((state >> 33) as usize % bound)
-    };
-    (0..count).map(|_| draw()).collect()
-}
-
-/// How the keys of a batch are looked up.
-#[derive(Clone, Copy, PartialEq)]
-enum Batching {
-    /// One after the other, as if each came alone.
-    Alone,
-    /// Announced first, as those of a pipelined batch are.
-    Together,
-}
-
 const BATCHINGS: [(&str, Batching); 2] =
     [("alone", Batching::Alone), ("together", Batching::Together)];
-
-fn set_all<'k>(
-    dataset: &mut Dataset,
-    keys: impl Iterator<Item = &'k [u8; 16]>,
-    batching: Batching,
-) {
-    let mut keys = keys.peekable();
-    while keys.peek().is_some() {
-        let index = LogIndex(dataset.apply_state().applied_index + 1);
-        let mut txn = dataset.begin(index, Term(1), NOW_MS, 1);
-        let batch: [Option<&[u8; 16]>; ENTRY_WRITES] = std::array::from_fn(|_| keys.next());
-        if batching == Batching::Together {
-            txn.warm(batch.iter().flatten().map(|key| &key[..]));
-        }
-        for key in batch.into_iter().flatten() {
-            txn.set_string(key, &VALUE, Expiry::Clear)
-                .expect("memory suffices");
-        }
-    }
-}
 
 fn checkpoint(dataset: &mut Dataset, engine: &dyn Engine) {
     if let Some(checkpoint) = dataset.freeze() {
@@ -250,40 +152,7 @@ fn disk(c: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let engine: Arc<dyn Engine> =
         Arc::new(LsmEngine::open(dir.path(), LsmOptions::kv()).expect("the LSM opens"));
-    let mut dataset = filled(CHECKPOINT_RECORDS, Arc::clone(&engine));
-    let names: Vec<_> = (0..CHECKPOINT_RECORDS).map(key).collect();
-    group.bench_function("freeze_100k", |b| {
-        let mut dataset = open(Arc::new(Sink));
-        b.iter_custom(|rounds| {
-            let mut spent = Duration::ZERO;
-            for _ in 0..rounds {
-                set_all(&mut dataset, names.iter(), Batching::Together);
-                let start = Instant::now();
-                let frozen = dataset.freeze();
-                spent += start.elapsed();
-                let done = frozen
-                    .expect("there were writes")
-                    .run(&Sink)
-                    .expect("the sink takes all");
-                dataset.checkpoint_done(done);
-            }
-            spent
-        });
-    });
-    group.bench_function("checkpoint_100k", |b| {
-        b.iter_custom(|rounds| {
-            let mut spent = Duration::ZERO;
-            for _ in 0..rounds {
-                set_all(&mut dataset, names.iter(), Batching::Together);
-                let frozen = dataset.freeze().expect("there were writes");
-                let start = Instant::now();
-                let done = frozen.run(&*engine).expect("the disk has room");
-                spent += start.elapsed();
-                dataset.checkpoint_done(done);
-            }
-            spent
-        });
-    });
+    drop(filled(CHECKPOINT_RECORDS, Arc::clone(&engine)));
     group.bench_function("load_100k", |b| {
         b.iter_batched_ref(
             || open(Arc::clone(&engine)),

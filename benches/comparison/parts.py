@@ -38,29 +38,31 @@ def rotated(contenders, by):
 def run_rows(launcher, programs, options, contenders, selected):
     """Samples of all rows for all contenders.
 
-    In every round each contender is started on an empty directory, loaded, and runs all rows of one fsync mode; then the
-    next. `contenders` are pairs of a name and a function from the fsync mode to a Group. Returns a list of
-    `{"row": name, "samples": {contender: [sample]}}`, and the number of leaders that changed during a row.
+    For every sample the contender is started anew, on an empty directory, and loaded: so the contenders of a row follow one
+    another within seconds, and a row finds the same whether or not others are selected. `contenders` are pairs of a name and
+    a function from the fsync mode to a Group. Returns a list of `{"row": name, "samples": {contender: [sample]}}`, and the
+    number of leaders that changed during a row.
     """
     results = {row: {name: [] for name, _ in contenders} for row in selected}
     moved = 0
     for number in range(options.rounds):
-        for fsync in dict.fromkeys(row.fsync for row in selected):
+        for row in selected:
             for name, start in rotated(contenders, number):
-                say(f"round {number + 1} of {options.rounds}, appendfsync {fsync}: {name}")
-                with start(fsync) as group:
+                with start(row.fsync) as group:
                     preload(group, options.keys)
                     group.settle(options.quiet_seconds)
-                    for row in (row for row in selected if row.fsync == fsync):
-                        sample = measure(
-                            programs.benchmark, group, row, options.requests, options.keys, options.quiet_seconds
-                        )
-                        if group.follow_leader():
-                            say(f"{row.name}: the leader changed")
-                            moved += 1
-                        say(f"  {row.name:<20} {sample['rps']:>10,.0f}/s  {sample['cpu_us']:6.2f} us")
-                        results[row][name].append(sample)
+                    sample = measure(
+                        programs.benchmark, group, row, options.requests, options.keys, options.quiet_seconds
+                    )
+                    if group.follow_leader():
+                        say(f"{row.name}: the leader changed")
+                        moved += 1
                     launcher.discard(group)
+                results[row][name].append(sample)
+                say(
+                    f"{number + 1}/{options.rounds}  {row.name:<18} {name:<9} {sample['rps']:>10,.0f}/s"
+                    f"  p99 {sample['p99_ms']:7.3f} ms  {sample['cpu_us']:6.2f} us"
+                )
     table = [{"row": row.name, "samples": samples} for row, samples in results.items()]
     return {"rows": table, "leaders_changed": moved}
 
