@@ -8,11 +8,28 @@ use server::config::document;
 use server::config::source::{self, Invocation};
 use server::logging;
 
-/// Chosen by measurement; see ARCHITECTURE.md.
+/// Chosen by measurement; see ARCHITECTURE.md. Without transparent huge pages: they kept a quarter more memory resident
+/// after a million SETs, and made nothing faster.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// `mi_option_purge_delay` of mimalloc 3: milliseconds until free memory goes back to the system.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
+/// Far below mimalloc's own second: what a checkpoint frees is otherwise still resident when the next one begins.
+const PURGE_DELAY_MS: std::ffi::c_long = 10;
+
+#[expect(
+    unsafe_code,
+    reason = "the only way to set an option that is not in the environment"
+)]
+fn set_up_allocator() {
+    // SAFETY: sets an integer of mimalloc; there is no other thread yet.
+    unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, PURGE_DELAY_MS) };
+}
+
 fn main() -> ExitCode {
+    set_up_allocator();
     match source::from_args(std::env::args_os().skip(1)) {
         Ok(Invocation::Help) => print!("{}", document::usage()),
         Ok(Invocation::DefaultConfig) => print!("{}", document::default_config()),
