@@ -107,6 +107,7 @@ fn request(commands: Bytes) -> Request {
         db: 0,
         protocol: 2,
         commands,
+        ..Request::default()
     }
 }
 

@@ -226,6 +226,7 @@ async fn serve(
     let accept = io_threads.accept(shared, listeners);
     let how = tokio::select! {
         accepted = accept => return accepted,
+        never = admin::watch_memory_peak(shared) => match never {},
         signal = stop_signal() => {
             tracing::info!("{} received", signal?);
             Stop::Checkpoint

@@ -23,7 +23,10 @@ pub mod replicas;
 pub mod replication;
 pub mod server;
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::dispatch::{AdminCommand, Shared};
@@ -37,6 +40,26 @@ pub static FAMILIES: [&[AdminCommand]; 6] = [
     server::COMMANDS,
     debug::COMMANDS,
 ];
+
+/// How often memory is looked at for its peak.
+const PEAK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Keeps the peak of used memory, for as long as it is polled.
+pub async fn watch_memory_peak(shared: &Shared) -> Infallible {
+    loop {
+        tokio::time::sleep(PEAK_INTERVAL).await;
+        // Under a writer that holds the lock the next look will do.
+        let dataset = shared.machine.dataset().try_read();
+        let Some(dataset_bytes) = dataset.map(|dataset| dataset.memory_used()) else {
+            continue;
+        };
+        let used = dataset_bytes + shared.clients.memory_bytes();
+        shared
+            .stats
+            .memory_peak_bytes
+            .fetch_max(used, Ordering::Relaxed);
+    }
+}
 
 /// Lets CONFIG SET take effect in the running Store.
 pub fn install_hooks(shared: &Arc<Shared>) {

@@ -26,7 +26,8 @@ pub static COMMANDS: &[AdminCommand] = &[
         ANY_TIME
             .with(Flags::ADMIN)
             .with(Flags::NOSCRIPT)
-            .with(Flags::NO_MULTI),
+            .with(Flags::NO_MULTI)
+            .with(Flags::ALLOW_BUSY),
     ),
     AdminCommand::new("lolwut", -1, Group::Server, |call| now(call, lolwut))
         .flags(Flags::READONLY)

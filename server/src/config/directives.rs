@@ -272,8 +272,9 @@ const NETWORK: &[Directive] = &[
         "client-output-buffer-limit",
         "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60",
         Kind::Words { get: forms::get_output_limits, set: forms::set_output_limits, repeats: true },
-        "Accepted and reported for tools written for Redis: class, hard limit, soft limit, seconds. TinyKV bounds what \
-         waits for a client that does not read by not reading from it either.",
+        "For each class of clients a hard limit, a soft limit and seconds: a client is closed when replies beyond the hard \
+         limit wait for it, or replies beyond the soft limit for so long; 0 is no limit. Classes replica and pubsub have no \
+         clients yet. Whatever the limits, nothing more is read from a client for which more than 256 KB wait.",
     )
     .run_time(),
     Directive::new(

@@ -8,6 +8,7 @@
 //! | [`routing`] | where a segment runs: here under the lease, through the log, or at the leader; holding in elections |
 //! | [`gather`] | proposals of one I/O thread, handed over together |
 //! | [`mailbox`] | answers of the apply worker on their way to connections |
+//! | [`lazy_expiry`] | removal of expired keys that reads meet |
 //! | [`outcome`] | the only place where an error of the Raft core or of forwarding becomes a reply |
 //! | [`forwarded`] | the other end: segments that another Store forwards |
 //! | [`shared`] | what every connection and admin command sees |
@@ -17,6 +18,7 @@ pub mod forwarded;
 pub mod gates;
 pub mod gather;
 pub mod handlers;
+pub mod lazy_expiry;
 pub mod mailbox;
 pub mod outcome;
 pub mod registry;

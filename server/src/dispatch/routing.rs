@@ -7,7 +7,7 @@ use storage::proto::command::Request;
 use tokio::sync::oneshot;
 
 use super::outcome::{Failure, Refusal};
-use super::segment::{Segment, run_reads};
+use super::segment::{Segment, counts_keys, run_reads};
 use super::shared::Shared;
 use super::{gather, mailbox};
 use crate::raftstore;
@@ -63,6 +63,9 @@ async fn run_here(shared: &Shared, segment: &Segment) -> Result<Bytes, raftstore
 
 /// Reads on this Store's memory, linearizably: under the lease, or behind a ReadIndex barrier.
 pub async fn read_here(shared: &Shared, request: &Request) -> Result<Bytes, raftstore::Error> {
+    if !shared.lazy_expiry.is_idle() && counts_keys(request) {
+        shared.lazy_expiry.settled().await;
+    }
     if shared.router.lease().is_valid() {
         let replies = run_reads(shared, request).unwrap_or_else(|error| shared.fatal(&error));
         // The lease is looked at again: this thread may have been stopped for any time since.

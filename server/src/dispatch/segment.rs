@@ -59,12 +59,14 @@ impl Builder {
     }
 
     /// The segment.
-    pub fn finish(self, db: DbIndex, protocol: Protocol) -> Segment {
+    pub fn finish(self, db: DbIndex, protocol: Protocol, no_touch: bool) -> Segment {
         let protocol = if protocol == Protocol::Resp3 { 3 } else { 2 };
         let request = Request {
             db: db.get().into(),
             protocol,
             commands: self.framed.freeze(),
+            no_touch,
+            expired: Vec::new(),
         };
         Segment {
             request,
@@ -76,6 +78,9 @@ impl Builder {
 
 /// Whether no command of a request writes. A request of another Store: anything that is not a data command is refused.
 pub fn reads_only(request: &Request) -> Result<bool, String> {
+    if !request.expired.is_empty() {
+        return Err("expired keys are removed by the Store that met them".to_owned());
+    }
     let mut reads_only = true;
     for args in batch::iter(&request.commands) {
         let args = args.map_err(|error| error.to_string())?;
@@ -94,11 +99,21 @@ pub fn reads_only(request: &Request) -> Result<bool, String> {
     Ok(reads_only)
 }
 
+/// The command whose reply shows keys that have expired and are not removed yet.
+pub const COUNTS_KEYS: &[u8] = b"dbsize";
+
+/// Whether a command of the segment counts keys.
+pub fn counts_keys(request: &Request) -> bool {
+    batch::iter(&request.commands)
+        .any(|args| args.is_ok_and(|args| args[0].eq_ignore_ascii_case(COUNTS_KEYS)))
+}
+
 /// Runs a segment of reads on the Region's memory, as it stands.
 pub fn run_reads(shared: &Shared, request: &Request) -> storage::Result<Bytes> {
     let mut replies = BytesMut::new();
     let mut commands = batch::iter(&request.commands).peekable();
     let now_ms = shared.router.now_ms();
+    let mut met = Vec::new();
     while commands.peek().is_some() {
         let dataset = shared.machine.dataset().read();
         for args in commands.by_ref().take(READS_PER_LOCK) {
@@ -106,7 +121,10 @@ pub fn run_reads(shared: &Shared, request: &Request) -> storage::Result<Bytes> {
             let Lookup::Found { command, args_from } = data_commands().find(&args) else {
                 return Err(storage::Error::corrupt("segment", "an unknown command"));
             };
-            let view = dataset.view(DbIndex(request.db as u8), now_ms);
+            let mut view = dataset.view(DbIndex(request.db as u8), now_ms);
+            if request.no_touch {
+                view = view.without_touching();
+            }
             let context = ReadContext::new(view, shared.random());
             let mut cursor = if args_from == 2 {
                 Args::of_subcommand(&args)
@@ -115,7 +133,9 @@ pub fn run_reads(shared: &Shared, request: &Request) -> storage::Result<Bytes> {
             };
             let mut out = Writer::new(&mut replies, machine::protocol(request.protocol));
             machine::run_read(command, &context, &mut cursor, &mut out)?;
+            met.append(&mut context.view.take_expired());
         }
     }
+    shared.lazy_expiry.remove(&shared.router, met);
     Ok(replies.freeze())
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use storage::ids::StoreId;
 use tokio::sync::watch;
 
+use super::lazy_expiry::LazyExpiry;
 use super::registry::Registry;
 use super::stats::Stats;
 use crate::config::Config;
@@ -48,6 +49,8 @@ pub struct Shared {
     pub run_id: String,
     /// Whether the leader removes expired keys on its own.
     pub active_expire: Arc<AtomicBool>,
+    /// Removes expired keys that reads meet.
+    pub lazy_expiry: Arc<LazyExpiry>,
     /// Tells the process to stop.
     pub stop: watch::Sender<Stop>,
     transport: OnceLock<Arc<Transport>>,
@@ -88,6 +91,7 @@ impl Shared {
             started: Instant::now(),
             run_id: parts.run_id,
             active_expire: parts.active_expire,
+            lazy_expiry: Arc::default(),
             stop: watch::Sender::new(Stop::No),
             transport: OnceLock::new(),
             random: AtomicU64::new(parts.seed),

@@ -71,6 +71,8 @@ pub struct Stats {
     pub net_output_bytes: AtomicU64,
     /// Error replies.
     pub error_replies: AtomicU64,
+    /// The most memory that the data set and clients were seen to take together; CONFIG RESETSTAT leaves it.
+    pub memory_peak_bytes: AtomicU64,
     /// Segments forwarded to the leader.
     pub forwarded_segments: AtomicU64,
 }
@@ -198,7 +200,7 @@ impl Stats {
 /// Executions of one command that a connection has not added yet.
 #[derive(Debug, Default)]
 pub struct Tally {
-    id: usize,
+    id: Option<usize>,
     calls: u64,
     usec: u64,
 }
@@ -206,23 +208,23 @@ pub struct Tally {
 impl Tally {
     /// Counts executions; adds the earlier ones when the command changes.
     pub fn count(&mut self, stats: &Stats, id: usize, calls: u64, usec: u64) {
-        if id != self.id {
+        if self.id != Some(id) {
             self.flush(stats);
-            self.id = id;
+            self.id = Some(id);
         }
         self.calls += calls;
         self.usec += usec;
     }
 
-    /// The id of the command that was counted last.
-    pub fn last_command(&self) -> usize {
+    /// The id of the command that was counted last, if any was.
+    pub fn last_command(&self) -> Option<usize> {
         self.id
     }
 
     /// Adds what was counted.
     pub fn flush(&mut self, stats: &Stats) {
-        if self.calls > 0 {
-            stats.add_calls(self.id, self.calls, self.usec);
+        if let Some(id) = self.id.filter(|_| self.calls > 0) {
+            stats.add_calls(id, self.calls, self.usec);
             (self.calls, self.usec) = (0, 0);
         }
     }

@@ -17,7 +17,7 @@ use resp::{Protocol, Writer};
 use smallvec::SmallVec;
 use storage::dataset::{Dataset, Txn, WARM_KEYS};
 use storage::ids::{DB_COUNT, DbIndex, LogIndex, Term};
-use storage::proto::command::{DeleteExpired, RaftCmdRequest, RaftCmdResponse, Request};
+use storage::proto::command::{ExpiredKey, RaftCmdRequest, RaftCmdResponse, Request};
 
 use crate::commands::args::Args;
 use crate::commands::context::{ReadContext, WriteContext};
@@ -66,8 +66,9 @@ impl Machine {
             .map_err(|error| storage::Error::corrupt("Raft entry", error.to_string()))?;
         let header = entry.header.unwrap_or_default();
         let mut txn = dataset.begin(index, term, header.now_ms, header.seed);
-        if let Some(expired) = entry.delete_expired {
-            delete_expired(&mut txn, &expired)?;
+        let met = entry.requests.iter().map(|request| &request.expired);
+        for expired in met.chain(entry.delete_expired.as_ref().map(|expired| &expired.keys)) {
+            delete_expired(&mut txn, expired)?;
         }
         let mut execution = Execution {
             txn,
@@ -151,6 +152,7 @@ impl Execution<'_> {
 
     fn command(&mut self, request: &Request, args: &[&[u8]]) -> storage::Result<()> {
         self.txn.select(database(request.db)?);
+        self.txn.set_touching(!request.no_touch);
         let Lookup::Found { command, args_from } = data_commands().find(args) else {
             let name =
                 String::from_utf8_lossy(args.first().copied().unwrap_or_default()).into_owned();
@@ -224,8 +226,8 @@ fn write_error(error: CommandError, out: &mut Writer<'_>) -> storage::Result<()>
 }
 
 /// Removes keys whose time has come, unless they were given another time or removed since this was proposed.
-fn delete_expired(txn: &mut Txn<'_>, expired: &DeleteExpired) -> storage::Result<()> {
-    for key in &expired.keys {
+fn delete_expired(txn: &mut Txn<'_>, expired: &[ExpiredKey]) -> storage::Result<()> {
+    for key in expired {
         txn.select(database(key.db)?);
         txn.remove_expired(&key.key, key.expire_at_ms)?;
     }

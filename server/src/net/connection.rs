@@ -2,34 +2,54 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use resp::{Limits, Writer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 
 use super::pipeline::Pipeline;
+use super::registered::Registered;
 use super::round::{Round, note_bytes};
+use crate::config::settings::Limit;
 use crate::dispatch::Shared;
 use crate::dispatch::stats::Tally;
-use crate::session::{Client, Session};
+use crate::session::{ReplyMode, Session};
 
 /// A buffer of replies larger than this is given back when it has been sent.
 const KEEP_BYTES: usize = 64 << 10;
 
+/// Replies up to this do not count for `client-output-buffer-limit`: Redis has a fixed buffer of this size for each client,
+/// which it does not count either.
+const UNCOUNTED_BYTES: usize = 16 << 10;
+
+/// How long a connection that was closed from here still reads, and drops what it reads: a socket that is closed with
+/// unread input is reset, and the reset overtakes the last replies.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// How many bytes it drops at most.
+const LINGER_BYTES: usize = 16 << 20;
+
 /// Serves a connection until either side closes it.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    shared: Arc<Shared>,
-    client: Arc<Client>,
-    stream: S,
-) {
-    let id = client.id;
-    let mut connection = Connection::new(shared, client, stream);
-    if let Err(error) = connection.run().await {
-        tracing::debug!(client = id, "connection closed: {error}");
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + AsFd + Unpin>(client: Registered, stream: S) {
+    let id = client.client().id;
+    let mut connection = Connection::new(&client, stream);
+    let ended = connection.run().await;
+    drop(client);
+    match ended {
+        Ok(End::ByClient) => {}
+        Ok(End::ByServer) => connection.linger().await,
+        Err(error) => tracing::debug!(client = id, "connection closed: {error}"),
     }
-    connection.shared.clients.remove(id);
+}
+
+/// Who ended a connection.
+enum End {
+    ByClient,
+    ByServer,
 }
 
 struct Connection<S> {
@@ -41,57 +61,48 @@ struct Connection<S> {
     tally: Tally,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn new(shared: Arc<Shared>, client: Arc<Client>, stream: S) -> Self {
-        let config = shared.config.load();
-        let limits = Limits {
-            max_bulk_len: config.proto_max_bulk_len_bytes as usize,
-            query_buffer_limit: config.client_query_buffer_limit_bytes as usize,
-            authenticated: config.requirepass.is_empty(),
-            ..Limits::default()
-        };
-        let session = Session::new(client, !config.requirepass.is_empty());
-        drop(config);
-        let pipeline = Pipeline::new(limits);
+impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
+    fn new(client: &Registered, stream: S) -> Self {
+        let shared = Arc::clone(client.shared());
+        let needs_password = !shared.config.load().requirepass.is_empty();
         Self {
+            session: Session::new(Arc::clone(client.client()), needs_password),
             shared,
-            session,
             stream,
-            pipeline,
+            pipeline: Pipeline::new(Limits::default()),
             out: BytesMut::new(),
             tally: Tally::default(),
         }
     }
 
-    async fn run(&mut self) -> io::Result<()> {
+    async fn run(&mut self) -> io::Result<End> {
         let client = Arc::clone(&self.session.client);
         loop {
             let received = tokio::select! {
                 biased;
                 received = idle_limit(&self.shared, self.stream.read_buf(self.pipeline.space())) => received?,
-                () = client.until_killed() => return Ok(()),
+                () = client.until_killed() => return Err(killed()),
             };
             if received == 0 {
-                return Ok(());
+                return Ok(End::ByClient);
             }
             note_bytes(&self.shared, received, 0);
+            client.note_activity();
             loop {
                 let parsed = self.parse();
+                self.note_buffers();
                 self.run_requests().await?;
-                if let Err(error) = parsed {
-                    if !error.is_silent() {
-                        let text = format!("ERR {error}");
-                        Writer::new(&mut self.out, self.session.protocol).error(&text);
-                    }
-                    self.flush().await?;
-                    return self.stream.shutdown().await;
+                if self.session.closing {
+                    return Ok(End::ByServer);
                 }
-                if self.session.closing || client.is_killed() {
-                    return self.stream.shutdown().await;
+                if let Err(error) = parsed {
+                    self.write_protocol_error(&error);
+                    self.flush().await?;
+                    return Ok(End::ByServer);
                 }
                 let ran = self.pipeline.len() > 0;
                 let more = self.pipeline.finish();
-                client.note_round(self.tally.last_command(), self.pipeline.pending());
+                self.note_buffers();
                 if !ran || !more {
                     // What is left, if anything, is the beginning of a request whose rest has not arrived.
                     break;
@@ -101,13 +112,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn parse(&mut self) -> Result<(), resp::ProtocolError> {
-        // Limits depend on whether a password was given: before that, one request at a time.
+        let config = self.shared.config.load();
+        if !self.session.authenticated && config.requirepass.is_empty() {
+            // The password was taken away since this client connected.
+            self.session.authenticated = true;
+        }
+        let limits = self.pipeline.limits_mut();
+        limits.max_bulk_len = config.proto_max_bulk_len_bytes as usize;
+        limits.query_buffer_limit = config.client_query_buffer_limit_bytes as usize;
+        limits.authenticated = self.session.authenticated;
+        // These limits depend on whether a password was given: before that, one request at a time.
         let most = if self.session.authenticated {
             usize::MAX
         } else {
             1
         };
-        self.pipeline.limits_mut().authenticated = self.session.authenticated;
         self.pipeline.parse(most)
     }
 
@@ -115,31 +134,127 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run_requests(&mut self) -> io::Result<()> {
         let mut at = 0;
         while at < self.pipeline.len() && !self.session.closing {
+            let client = Arc::clone(&self.session.client);
             let mut round = Round {
                 shared: &self.shared,
                 session: &mut self.session,
                 pipeline: &self.pipeline,
                 out: &mut self.out,
                 tally: &mut self.tally,
+                socket: self.stream.as_fd(),
             };
-            at = round.run(at).await;
+            at = tokio::select! {
+                biased;
+                at = round.run(at) => at,
+                () = client.until_killed() => return Err(killed()),
+            };
+            if let Some(command) = self.tally.last_command() {
+                client.note_command(command);
+            }
             self.flush().await?;
         }
         Ok(())
     }
 
+    fn write_protocol_error(&mut self, error: &resp::ProtocolError) {
+        if !error.is_silent() && self.session.reply == ReplyMode::On {
+            let text = format!("ERR {error}");
+            Writer::new(&mut self.out, self.session.protocol).error(&text);
+        }
+    }
+
+    /// Sends all replies. A client that is killed, or that lets too much wait, is not waited for.
     async fn flush(&mut self) -> io::Result<()> {
         if self.out.is_empty() {
             return Ok(());
         }
-        self.stream.write_all(&self.out).await?;
-        note_bytes(&self.shared, 0, self.out.len());
+        let limit = self.shared.config.load().client_output_buffer_limit.normal;
+        let client = &self.session.client;
+        let mut sent = 0;
+        let mut over_since = None;
+        while sent < self.out.len() {
+            let waiting = self.out.len() - sent;
+            if sent == 0 && is_over(limit.hard_bytes, waiting) {
+                return Err(self.over_limit("hard", waiting));
+            }
+            over_since =
+                is_over(limit.soft_bytes, waiting).then(|| over_since.unwrap_or_else(Instant::now));
+            client.note_output(waiting);
+            let written = tokio::select! {
+                biased;
+                written = self.stream.write(&self.out[sent..]) => written?,
+                () = client.until_killed() => return Err(killed()),
+                () = soft_limit(over_since, limit) => return Err(self.over_limit("soft", waiting)),
+            };
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            sent += written;
+        }
+        note_bytes(&self.shared, 0, sent);
+        client.note_output(0);
         if self.out.capacity() > KEEP_BYTES {
             self.out = BytesMut::new();
         } else {
             self.out.clear();
         }
         Ok(())
+    }
+
+    fn over_limit(&self, which: &str, waiting: usize) -> io::Error {
+        let client = &self.session.client;
+        let (id, address) = (client.id, &client.address.remote);
+        tracing::warn!(
+            "client {id} at {address} is closed: {waiting} bytes wait for it, more than the {which} limit of \
+             client-output-buffer-limit"
+        );
+        io::Error::other("client-output-buffer-limit")
+    }
+
+    fn note_buffers(&self) {
+        self.session.client.note_input(
+            self.pipeline.buffered(),
+            self.pipeline.capacity(),
+            self.pipeline.spans_bytes(),
+        );
+    }
+
+    /// See [`LINGER`].
+    async fn linger(&mut self) {
+        let drained = async {
+            self.stream.shutdown().await?;
+            let mut dropped = 0;
+            let mut buffer = BytesMut::with_capacity(KEEP_BYTES);
+            while dropped < LINGER_BYTES {
+                buffer.clear();
+                match self.stream.read_buf(&mut buffer).await? {
+                    0 => break,
+                    read => dropped += read,
+                }
+            }
+            io::Result::Ok(())
+        };
+        // However it ends, the connection is gone now.
+        let _ = tokio::time::timeout(LINGER, drained).await;
+    }
+}
+
+fn killed() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "killed")
+}
+
+/// Whether so much waiting output exceeds a limit; 0 is none.
+fn is_over(limit_bytes: u64, waiting: usize) -> bool {
+    limit_bytes > 0 && waiting > UNCOUNTED_BYTES && waiting as u64 >= limit_bytes
+}
+
+/// Ready when the soft limit has been exceeded for too long.
+async fn soft_limit(over_since: Option<Instant>, limit: Limit) {
+    match over_since {
+        Some(since) => {
+            tokio::time::sleep_until(since + Duration::from_secs(limit.soft_seconds)).await
+        }
+        None => std::future::pending().await,
     }
 }
 
@@ -148,7 +263,8 @@ async fn idle_limit(
     shared: &Shared,
     read: impl Future<Output = io::Result<usize>>,
 ) -> io::Result<usize> {
-    match shared.config.load().timeout_seconds {
+    let seconds = shared.config.load().timeout_seconds;
+    match seconds {
         0 => read.await,
         seconds => tokio::time::timeout(Duration::from_secs(seconds), read)
             .await

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,12 +13,15 @@ use anyhow::Context;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use super::connection;
+use super::registered::Registered;
 use crate::config::Settings;
+use crate::dispatch::shared::Stop;
 use crate::dispatch::{Shared, gather};
+use crate::session::Address;
 
 /// Connections that may wait for one I/O thread to begin with them.
 const MAX_HANDOVERS: usize = 1024;
@@ -119,8 +123,13 @@ fn bind_unix(settings: &Settings) -> anyhow::Result<std::os::unix::net::UnixList
 }
 
 /// A connection on its way to its thread.
-enum Accepted {
-    Tcp(std::net::TcpStream, SocketAddr),
+struct Accepted {
+    client: Registered,
+    stream: Stream,
+}
+
+enum Stream {
+    Tcp(std::net::TcpStream),
     Unix(std::os::unix::net::UnixStream),
 }
 
@@ -143,11 +152,11 @@ impl IoThreads {
                 .on_thread_park(gather::hand_over)
                 .build()?;
             let (sender, receiver) = mpsc::channel(MAX_HANDOVERS);
-            let shared = Arc::clone(shared);
+            let stop = shared.stop.subscribe();
             let thread = std::thread::Builder::new()
                 .name(format!("io-{number}"))
                 .spawn(move || {
-                    LocalSet::new().block_on(&runtime, serve_all(shared, receiver));
+                    LocalSet::new().block_on(&runtime, serve_all(stop, receiver));
                 })?;
             io_threads.senders.push(sender);
             io_threads.threads.push(thread);
@@ -186,46 +195,35 @@ impl IoThreads {
 }
 
 /// One I/O thread: serves what it is given until no more can come, then drops what is left.
-async fn serve_all(shared: Arc<Shared>, mut accepted: mpsc::Receiver<Accepted>) {
-    let mut stop = shared.stop.subscribe();
+async fn serve_all(mut stop: watch::Receiver<Stop>, mut accepted: mpsc::Receiver<Accepted>) {
     loop {
         let next = tokio::select! {
             next = accepted.recv() => next,
             _ = stop.changed() => None,
         };
         let Some(next) = next else { return };
-        if let Err(error) = begin(&shared, next) {
+        if let Err(error) = begin(next) {
             tracing::debug!("a connection could not be set up: {error}");
         }
     }
 }
 
-fn begin(shared: &Arc<Shared>, accepted: Accepted) -> io::Result<()> {
-    match accepted {
-        Accepted::Tcp(stream, address) => {
+fn begin(accepted: Accepted) -> io::Result<()> {
+    let client = accepted.client;
+    match accepted.stream {
+        Stream::Tcp(stream) => {
             let stream = TcpStream::from_std(stream)?;
             stream.set_nodelay(true)?;
-            let seconds = shared.config.load().tcp_keepalive_seconds;
+            let seconds = client.shared().config.load().tcp_keepalive_seconds;
             if seconds > 0 {
                 let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(seconds));
                 SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
             }
-            let local = stream.local_addr()?;
-            let client = shared.clients.add(
-                address.to_string(),
-                local.to_string(),
-                is_loopback(address.ip()),
-                false,
-            );
-            tokio::task::spawn_local(connection::serve(Arc::clone(shared), client, stream));
+            tokio::task::spawn_local(connection::serve(client, stream));
         }
-        Accepted::Unix(stream) => {
+        Stream::Unix(stream) => {
             let stream = UnixStream::from_std(stream)?;
-            let path = shared.config.load().unixsocket.clone();
-            let client = shared
-                .clients
-                .add(format!("{path}:0"), format!("{path}:0"), true, true);
-            tokio::task::spawn_local(connection::serve(Arc::clone(shared), client, stream));
+            tokio::task::spawn_local(connection::serve(client, stream));
         }
     }
     Ok(())
@@ -250,14 +248,33 @@ async fn accept_tcp(
         match listener.accept().await {
             Ok((stream, address)) => {
                 if let Some(stream) = admit(&shared, stream, Some(address.ip())).await
-                    && let Ok(stream) = stream.into_std()
+                    && let Ok(accepted) = accepted_tcp(&shared, stream, address)
                 {
-                    hand_over(&senders, &mut turn, Accepted::Tcp(stream, address)).await;
+                    hand_over(&senders, &mut turn, accepted).await;
                 }
             }
             Err(error) => out_of_files(&error).await,
         }
     }
+}
+
+/// From here on the connection counts for `maxclients`.
+fn accepted_tcp(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    address: SocketAddr,
+) -> io::Result<Accepted> {
+    let address = Address {
+        remote: address.to_string(),
+        local: stream.local_addr()?.to_string(),
+        is_local: is_loopback(address.ip()),
+        is_unix: false,
+        file_descriptor: stream.as_raw_fd(),
+    };
+    Ok(Accepted {
+        client: Registered::new(shared, address),
+        stream: Stream::Tcp(stream.into_std()?),
+    })
 }
 
 async fn accept_unix(
@@ -270,14 +287,29 @@ async fn accept_unix(
         match listener.accept().await {
             Ok((stream, _)) => {
                 if let Some(stream) = admit(&shared, stream, None).await
-                    && let Ok(stream) = stream.into_std()
+                    && let Ok(accepted) = accepted_unix(&shared, stream)
                 {
-                    hand_over(&senders, &mut turn, Accepted::Unix(stream)).await;
+                    hand_over(&senders, &mut turn, accepted).await;
                 }
             }
             Err(error) => out_of_files(&error).await,
         }
     }
+}
+
+fn accepted_unix(shared: &Arc<Shared>, stream: UnixStream) -> io::Result<Accepted> {
+    let path = shared.config.load().unixsocket.clone();
+    let address = Address {
+        remote: format!("{path}:0"),
+        local: format!("{path}:0"),
+        is_local: true,
+        is_unix: true,
+        file_descriptor: stream.as_raw_fd(),
+    };
+    Ok(Accepted {
+        client: Registered::new(shared, address),
+        stream: Stream::Unix(stream.into_std()?),
+    })
 }
 
 /// Gives a connection to the next thread.

@@ -10,6 +10,8 @@
 pub mod connection;
 pub mod listener;
 mod pipeline;
+mod registered;
+mod replies;
 mod round;
 
 pub use listener::{IoThreads, Listeners};

@@ -13,6 +13,9 @@ const READ_BYTES: usize = 16 << 10;
 /// Most room that is reserved at once for a large argument, whatever length it announces.
 const MAX_RESERVE_BYTES: usize = 1 << 20;
 
+/// Where an argument begins and its length.
+const SPAN_BYTES: usize = 2 * size_of::<usize>();
+
 /// A buffer larger than this is given back when it is empty.
 const KEEP_BYTES: usize = 64 << 10;
 
@@ -53,9 +56,21 @@ impl Pipeline {
         &mut self.buffer
     }
 
-    /// Bytes that wait to be parsed.
-    pub(super) fn pending(&self) -> usize {
-        self.buffer.len() - self.consumed
+    /// Bytes received, those of the requests of this round included.
+    pub(super) fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Room for received bytes, used or not.
+    pub(super) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Memory of the parsed arguments of this round; they are spans of the buffer, nothing is copied.
+    pub(super) fn spans_bytes(&self) -> usize {
+        let requests = self.requests.iter().take(self.count);
+        let arguments: usize = requests.map(|(_, request)| request.len()).sum();
+        arguments * SPAN_BYTES
     }
 
     /// Parses up to `most` requests. An error stands after the requests that were found before it.

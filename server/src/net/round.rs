@@ -1,21 +1,25 @@
 //! One round of a connection: the requests of a pipeline, run in order.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use resp::Writer;
 use smallvec::SmallVec;
+use socket2::SockRef;
 use storage::dataset::WARM_KEYS;
+use storage::proto::command::ExpiredKey;
 
 use super::pipeline::Pipeline;
+use super::replies;
 use crate::commands::args::Args;
 use crate::commands::context::ReadContext;
 use crate::commands::error::{CommandError, CommandResult};
 use crate::commands::spec::{DataCommand, DataHandler};
 use crate::dispatch::registry::{Entry, Runs};
-use crate::dispatch::segment::{Builder, READS_PER_LOCK};
+use crate::dispatch::segment::{Builder, COUNTS_KEYS, READS_PER_LOCK};
 use crate::dispatch::stats::Tally;
 use crate::dispatch::{AdminCall, AdminCommand, SessionCommand, Shared, gates, outcome, routing};
 use crate::machine;
@@ -27,6 +31,9 @@ pub(super) const FLUSH_BYTES: usize = 256 << 10;
 /// Reads from which on it is worth it to touch their keys together first.
 const WARM_FROM: usize = 4;
 
+/// How often a connection that waits in an admin command looks whether its client is still there.
+const HANG_UP_INTERVAL: Duration = Duration::from_millis(250);
+
 /// A connection's part of a round.
 pub(super) struct Round<'c> {
     pub(super) shared: &'c Arc<Shared>,
@@ -34,6 +41,7 @@ pub(super) struct Round<'c> {
     pub(super) pipeline: &'c Pipeline,
     pub(super) out: &'c mut BytesMut,
     pub(super) tally: &'c mut Tally,
+    pub(super) socket: BorrowedFd<'c>,
 }
 
 /// A read of a pipeline.
@@ -46,7 +54,7 @@ struct Read<'r, 'p> {
 
 /// Where a request leads.
 enum Next<'r> {
-    Read,
+    Read(&'r Entry),
     Write,
     Session(&'r Entry, &'static SessionCommand, usize),
     Admin(&'r Entry, &'static AdminCommand),
@@ -63,7 +71,10 @@ impl<'c> Round<'c> {
             let mark = self.out.len();
             let next = at + 1;
             match gate(&shared, self.session, &args) {
-                Next::Read => {
+                Next::Read(entry) => {
+                    if !shared.lazy_expiry.is_idle() && counts_keys(entry) {
+                        shared.lazy_expiry.settled().await;
+                    }
                     at = match self.run_reads(&shared, at) {
                         0 => self.run_segment(&shared, at).await,
                         done => at + done,
@@ -80,7 +91,7 @@ impl<'c> Round<'c> {
                 Next::Admin(entry, command) => self.run_admin(entry, command, &args).await,
                 Next::Refused(error) => self.refuse(&shared, &args, &error),
             }
-            self.apply_reply_mode(mark);
+            self.settle_reply(mark);
             at = next;
         }
         self.tally.flush(&self.shared.stats);
@@ -88,23 +99,45 @@ impl<'c> Round<'c> {
     }
 
     /// Runs consecutive reads at once, under the leader's lease; how many. None without a lease, or if it ended meanwhile:
-    /// then their replies are dropped and they take the long way.
+    /// then nothing of them is left, neither replies nor counts, and they take the long way.
     fn run_reads(&mut self, shared: &Shared, from: usize) -> usize {
         if !shared.router.lease().is_valid() {
             return 0;
         }
         let (mark, started) = (self.out.len(), Instant::now());
-        let reads = leading_reads(shared, self.session, self.pipeline, from);
+        // A reply that is not sent must be told apart from the next one's.
+        let most = match self.session.reply {
+            ReplyMode::On | ReplyMode::Off => READS_PER_LOCK,
+            ReplyMode::SkipNext | ReplyMode::Skip => 1,
+        };
+        let mut reads = leading_reads(shared, self.session, self.pipeline, from, most);
+        let ran = self.read_memory(shared, &reads);
+        // Only now: the lease must have held while the memory was read, and this thread may have been stopped for long.
+        if !shared.router.lease().is_valid() {
+            self.out.truncate(mark);
+            return 0;
+        }
+        reads.truncate(ran.count);
+        shared.lazy_expiry.remove(&shared.router, ran.met);
+        for (nth, error) in ran.errors {
+            let id = reads.get(nth).map(|read| read.entry.id);
+            shared.stats.add_error(id, false, &error);
+        }
+        let usec = started.elapsed().as_micros() as u64 / reads.len().max(1) as u64;
+        for read in &reads {
+            self.tally.count(&shared.stats, read.entry.id, 1, usec);
+        }
+        self.settle_reply(mark);
+        reads.len()
+    }
+
+    /// Runs reads on the Region's memory as it stands, until the replies should be sent.
+    fn read_memory(&mut self, shared: &Shared, reads: &[Read<'_, '_>]) -> RanReads {
         let now_ms = shared.router.now_ms();
+        let no_touch = self.session.client.no_touch.load(Ordering::Relaxed);
         let dataset = shared.machine.dataset().read();
-        let mut done = 0;
+        let mut ran = RanReads::default();
         for (nth, read) in reads.iter().enumerate() {
-            let Read {
-                entry,
-                command,
-                first,
-                args,
-            } = read;
             if nth % WARM_KEYS == 0 && reads.len() - nth >= WARM_FROM {
                 let ahead = reads[nth..].iter().take(WARM_KEYS);
                 dataset
@@ -115,35 +148,27 @@ impl<'c> Round<'c> {
             if before >= FLUSH_BYTES {
                 break;
             }
-            let context = ReadContext::new(dataset.view(self.session.db, now_ms), shared.random());
-            let mut cursor = if *first == 2 {
-                Args::of_subcommand(args)
+            let mut view = dataset.view(self.session.db, now_ms);
+            if no_touch {
+                view = view.without_touching();
+            }
+            let context = ReadContext::new(view, shared.random());
+            let mut cursor = if read.first == 2 {
+                Args::of_subcommand(&read.args)
             } else {
-                Args::new(args)
+                Args::new(&read.args)
             };
             let mut out = Writer::new(self.out, self.session.protocol);
-            if let Err(error) = machine::run_read(command, &context, &mut cursor, &mut out) {
+            if let Err(error) = machine::run_read(read.command, &context, &mut cursor, &mut out) {
                 shared.fatal(&error);
             }
             if self.out[before..].starts_with(b"-") {
-                shared
-                    .stats
-                    .add_error(Some(entry.id), false, &self.out[before..]);
+                ran.errors.push((nth, self.out[before..].to_vec()));
             }
-            self.apply_reply_mode(before);
-            done += 1;
+            ran.met.append(&mut context.view.take_expired());
+            ran.count += 1;
         }
-        drop(dataset);
-        // Only now: the lease must have held while the memory was read, and this thread may have been stopped for long.
-        if !shared.router.lease().is_valid() {
-            self.out.truncate(mark);
-            return 0;
-        }
-        let usec = started.elapsed().as_micros() as u64 / reads.len().max(1) as u64;
-        for read in reads.iter().take(done) {
-            self.tally.count(&shared.stats, read.entry.id, 1, usec);
-        }
-        done
+        ran
     }
 
     /// Sends consecutive data commands as one segment, wherever it must run; answers where to go on.
@@ -166,7 +191,7 @@ impl<'c> Round<'c> {
                 _ => break,
             };
             // A reply that is not sent must be told apart from the next one's.
-            let alone = self.session.reply != ReplyMode::On && at > from;
+            let alone = self.session.reply == ReplyMode::Skip && at > from;
             if alone || builder.is_full_for(&args) {
                 break;
             }
@@ -174,35 +199,24 @@ impl<'c> Round<'c> {
             ids.push(id);
             at += 1;
         }
-        let segment = builder.finish(self.session.db, self.session.protocol);
+        let no_touch = self.session.client.no_touch.load(Ordering::Relaxed);
+        let segment = builder.finish(self.session.db, self.session.protocol, no_touch);
         let mark = self.out.len();
         match routing::run(shared, &segment).await {
-            Ok(replies) if self.session.reply == ReplyMode::On => {
-                self.out.extend_from_slice(&replies)
-            }
-            // The reply of the one command of this segment.
-            Ok(replies) => {
-                self.out.extend_from_slice(&replies);
-                self.apply_reply_mode(mark);
-            }
+            Ok(replies) => self.out.extend_from_slice(&replies),
             Err(failure) => {
-                outcome::write(
-                    &failure,
-                    segment.commands,
-                    &mut Writer::new(self.out, self.session.protocol),
-                );
-                self.apply_reply_mode(mark);
+                let mut out = Writer::new(self.out, self.session.protocol);
+                outcome::write(&failure, segment.commands, &mut out);
             }
-        }
-        if self.out[mark..].starts_with(b"-") {
-            shared
-                .stats
-                .add_error(ids.first().copied(), false, &self.out[mark..]);
         }
         let usec = started.elapsed().as_micros() as u64 / ids.len().max(1) as u64;
-        for id in ids {
+        for (id, reply) in ids.into_iter().zip(replies::iter(&self.out[mark..])) {
+            if reply.starts_with(b"-") {
+                shared.stats.add_error(Some(id), false, reply);
+            }
             self.tally.count(&shared.stats, id, 1, usec);
         }
+        self.settle_reply(mark);
         at
     }
 
@@ -215,6 +229,7 @@ impl<'c> Round<'c> {
     ) {
         let started = Instant::now();
         let mark = self.out.len();
+        self.session.client.note_command(entry.id);
         let mut cursor = if first == 2 {
             Args::of_subcommand(args)
         } else {
@@ -228,17 +243,27 @@ impl<'c> Round<'c> {
     async fn run_admin(&mut self, entry: &Entry, command: &AdminCommand, args: &[&[u8]]) {
         let started = Instant::now();
         let mark = self.out.len();
+        self.session.client.note_command(entry.id);
+        if entry.spec.name == "info" {
+            self.shared.lazy_expiry.settled().await;
+        }
         let call = AdminCall {
             shared: Arc::clone(self.shared),
             args: args.iter().map(|arg| arg.to_vec()).collect(),
             protocol: self.session.protocol,
             client_id: self.session.client.id,
             db: self.session.db,
-            is_local: self.session.client.is_local,
+            is_local: self.session.client.address.is_local,
         };
-        let result = (command.handler)(call)
-            .await
-            .map(|reply| self.out.extend_from_slice(&reply));
+        let result = tokio::select! {
+            biased;
+            result = (command.handler)(call) => result,
+            () = hang_up(self.socket) => {
+                self.session.closing = true;
+                return;
+            }
+        };
+        let result = result.map(|reply| self.out.extend_from_slice(&reply));
         self.finish_command(entry, result, mark, started);
     }
 
@@ -283,21 +308,38 @@ impl<'c> Round<'c> {
     }
 
     /// Drops the reply since `mark` if the client does not want it.
-    fn apply_reply_mode(&mut self, mark: usize) {
-        match self.session.reply {
-            ReplyMode::On => {}
-            ReplyMode::Off => self.out.truncate(mark),
-            ReplyMode::SkipNext => {
-                // The reply of CLIENT REPLY SKIP itself.
-                self.out.truncate(mark);
-                self.session.reply = ReplyMode::Skip;
-            }
-            ReplyMode::Skip => {
-                self.out.truncate(mark);
-                self.session.reply = ReplyMode::On;
-            }
+    fn settle_reply(&mut self, mark: usize) {
+        if !self.session.reply.settle() {
+            self.out.truncate(mark);
         }
     }
+}
+
+/// What running reads left besides their replies.
+#[derive(Default)]
+struct RanReads {
+    count: usize,
+    /// Which of them were answered with an error, and the error.
+    errors: Vec<(usize, Vec<u8>)>,
+    /// Expired keys.
+    met: Vec<ExpiredKey>,
+}
+
+/// Ready when the client has closed its end and nothing of it waits to be read: nobody will hear the answer.
+async fn hang_up(socket: BorrowedFd<'_>) {
+    loop {
+        tokio::time::sleep(HANG_UP_INTERVAL).await;
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        match SockRef::from(&socket).peek(&mut byte) {
+            Ok(0) => return,
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return,
+            _ => {}
+        }
+    }
+}
+
+fn counts_keys(entry: &Entry) -> bool {
+    entry.spec.name.as_bytes() == COUNTS_KEYS
 }
 
 fn gate<'r>(shared: &'r Shared, session: &Session, args: &[&[u8]]) -> Next<'r> {
@@ -308,7 +350,7 @@ fn gate<'r>(shared: &'r Shared, session: &Session, args: &[&[u8]]) -> Next<'r> {
                 handler: DataHandler::Write(_),
                 ..
             }) => Next::Write,
-            Runs::Data(_) => Next::Read,
+            Runs::Data(_) => Next::Read(entry),
             Runs::Session(command) => Next::Session(entry, command, first),
             Runs::Admin(command) => Next::Admin(entry, command),
         },
@@ -321,9 +363,10 @@ fn leading_reads<'r, 'p>(
     session: &Session,
     pipeline: &'p Pipeline,
     from: usize,
+    most: usize,
 ) -> SmallVec<[Read<'r, 'p>; WARM_KEYS]> {
     let mut reads = SmallVec::new();
-    for at in from..pipeline.len().min(from + READS_PER_LOCK) {
+    for at in from..pipeline.len().min(from + most) {
         let args = pipeline.args(at);
         let Ok((entry, first)) = gates::pass(&shared.registry, session, &args) else {
             break;
@@ -337,6 +380,10 @@ fn leading_reads<'r, 'p>(
         else {
             break;
         };
+        // What counts keys is not run together with reads that may meet expired ones.
+        if at > from && entry.spec.keys.first == 0 && counts_keys(entry) {
+            break;
+        }
         reads.push(Read {
             entry,
             command,

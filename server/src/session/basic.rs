@@ -3,7 +3,7 @@
 use resp::{Protocol, Writer};
 use storage::ids::{DB_COUNT, DbIndex};
 
-use super::Session;
+use super::{Session, client};
 use crate::commands::args::Args;
 use crate::commands::error::{CommandError, CommandResult};
 use crate::commands::number::parse_i64;
@@ -12,7 +12,10 @@ use crate::dispatch::{SessionCommand, Shared};
 use crate::version;
 
 const ANY_TIME: Flags = Flags::LOADING.with(Flags::STALE).with(Flags::FAST);
-const BEFORE_AUTH: Flags = ANY_TIME.with(Flags::NOSCRIPT).with(Flags::NO_AUTH);
+const BEFORE_AUTH: Flags = ANY_TIME
+    .with(Flags::NOSCRIPT)
+    .with(Flags::NO_AUTH)
+    .with(Flags::ALLOW_BUSY);
 
 /// The family.
 pub static COMMANDS: &[SessionCommand] = &[
@@ -57,7 +60,7 @@ fn hello(
         if args.remaining() > 2 && args.flag("AUTH") {
             credentials = Some((args.bytes()?, args.bytes()?));
         } else if args.remaining() > 1 && args.flag("SETNAME") {
-            name = Some(client_name(args.bytes()?)?);
+            name = Some(client::name(args.bytes()?)?);
         } else {
             let option = String::from_utf8_lossy(args.bytes()?).into_owned();
             return Err(CommandError::reply(format!(
@@ -116,17 +119,6 @@ fn greet(session: &Session, out: &mut Writer<'_>) {
     out.bulk(b"master");
     out.bulk(b"modules");
     out.array(0);
-}
-
-/// A client's name, if its characters are allowed.
-pub(super) fn client_name(name: &[u8]) -> CommandResult<String> {
-    if name.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
-        Ok(String::from_utf8_lossy(name).into_owned())
-    } else {
-        Err(CommandError::reply(
-            "ERR Client names cannot contain spaces, newlines or special characters.",
-        ))
-    }
 }
 
 /// AUTH [username] password

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
@@ -10,19 +10,28 @@ use resp::Protocol;
 use storage::ids::DbIndex;
 use tokio::sync::Notify;
 
-/// What others see of a connection. Written by its own thread once per round.
-#[derive(Debug)]
-pub struct Client {
-    /// Unique since the start, ascending.
-    pub id: u64,
+/// Where a connection comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Address {
     /// Address of the client.
-    pub address: String,
+    pub remote: String,
     /// Address that it connected to.
-    pub local_address: String,
+    pub local: String,
     /// Loopback or Unix socket.
     pub is_local: bool,
     /// Over the Unix socket.
     pub is_unix: bool,
+    /// The number of the open file.
+    pub file_descriptor: i32,
+}
+
+/// What others see of a connection. Written by its own thread.
+#[derive(Debug)]
+pub struct Client {
+    /// Unique since the start, ascending.
+    pub id: u64,
+    /// Where it comes from.
+    pub address: Address,
     /// When it connected.
     pub connected: Instant,
     /// Names given by CLIENT SETNAME and CLIENT SETINFO.
@@ -36,9 +45,28 @@ pub struct Client {
     last_command: AtomicUsize,
     /// Milliseconds after `connected`.
     last_active_ms: AtomicU64,
-    query_buffer: AtomicU32,
+    query_bytes: AtomicUsize,
+    query_capacity: AtomicUsize,
+    arguments_bytes: AtomicUsize,
+    output_bytes: AtomicUsize,
+    output_peak_bytes: AtomicUsize,
     killed: AtomicBool,
     kill: Notify,
+}
+
+/// Memory of a connection, in bytes, as of its last round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Buffers {
+    /// Received and not dropped yet.
+    pub query: usize,
+    /// Room for more of it.
+    pub query_free: usize,
+    /// Where the arguments of the present requests are; the arguments themselves are in the query buffer.
+    pub arguments: usize,
+    /// Replies that wait to be sent.
+    pub output: usize,
+    /// The most that ever waited.
+    pub output_peak: usize,
 }
 
 /// Names that a client gave itself.
@@ -53,13 +81,10 @@ pub struct Names {
 }
 
 impl Client {
-    fn new(id: u64, address: String, local_address: String, is_local: bool, is_unix: bool) -> Self {
+    fn new(id: u64, address: Address) -> Self {
         Self {
             id,
             address,
-            local_address,
-            is_local,
-            is_unix,
             connected: Instant::now(),
             names: RwLock::default(),
             no_evict: AtomicBool::new(false),
@@ -68,7 +93,11 @@ impl Client {
             protocol: AtomicU8::new(2),
             last_command: AtomicUsize::new(usize::MAX),
             last_active_ms: AtomicU64::new(0),
-            query_buffer: AtomicU32::new(0),
+            query_bytes: AtomicUsize::new(0),
+            query_capacity: AtomicUsize::new(0),
+            arguments_bytes: AtomicUsize::new(0),
+            output_bytes: AtomicUsize::new(0),
+            output_peak_bytes: AtomicUsize::new(0),
             killed: AtomicBool::new(false),
             kill: Notify::new(),
         }
@@ -94,17 +123,61 @@ impl Client {
         );
     }
 
-    /// Notes a round: the id of its last command and the bytes that wait to be parsed.
-    pub fn note_round(&self, command: usize, query_buffer: usize) {
+    /// Notes the registry's id of the command that runs, or that ran last.
+    pub fn note_command(&self, command: usize) {
         self.last_command.store(command, Ordering::Relaxed);
-        self.query_buffer.store(
-            u32::try_from(query_buffer).unwrap_or(u32::MAX),
-            Ordering::Relaxed,
-        );
+    }
+
+    /// Notes that something was received.
+    pub fn note_activity(&self) {
         self.last_active_ms.store(
             self.connected.elapsed().as_millis() as u64,
             Ordering::Relaxed,
         );
+    }
+
+    /// Notes the bytes of the query buffer, its capacity, and the memory of parsed arguments.
+    pub fn note_input(&self, bytes: usize, capacity: usize, arguments_bytes: usize) {
+        self.query_bytes.store(bytes, Ordering::Relaxed);
+        self.query_capacity.store(capacity, Ordering::Relaxed);
+        self.arguments_bytes
+            .store(arguments_bytes, Ordering::Relaxed);
+    }
+
+    /// Notes the bytes of replies that wait to be sent.
+    pub fn note_output(&self, bytes: usize) {
+        self.output_bytes.store(bytes, Ordering::Relaxed);
+        if bytes > self.output_peak_bytes.load(Ordering::Relaxed) {
+            self.output_peak_bytes.store(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Memory of its buffers.
+    pub fn buffers(&self) -> Buffers {
+        let load = |bytes: &AtomicUsize| bytes.load(Ordering::Relaxed);
+        let query = load(&self.query_bytes);
+        Buffers {
+            query,
+            query_free: load(&self.query_capacity).saturating_sub(query),
+            arguments: load(&self.arguments_bytes),
+            output: load(&self.output_bytes),
+            output_peak: load(&self.output_peak_bytes),
+        }
+    }
+
+    /// Memory of the connection in all, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        let names = self.names.read();
+        let texts = [&names.name, &names.library, &names.library_version];
+        let address = self.address.remote.capacity() + self.address.local.capacity();
+        let buffers = self.buffers();
+        size_of::<Self>()
+            + address
+            + texts.iter().map(|text| text.capacity()).sum::<usize>()
+            + buffers.query
+            + buffers.query_free
+            + buffers.arguments
+            + buffers.output
     }
 
     /// The selected database.
@@ -122,11 +195,6 @@ impl Client {
         Some(self.last_command.load(Ordering::Relaxed)).filter(|id| *id != usize::MAX)
     }
 
-    /// Bytes received and not yet parsed.
-    pub fn query_buffer(&self) -> u32 {
-        self.query_buffer.load(Ordering::Relaxed)
-    }
-
     /// Seconds since it connected.
     pub fn age_seconds(&self) -> u64 {
         self.connected.elapsed().as_secs()
@@ -139,7 +207,7 @@ impl Client {
     }
 
     /// Closes the connection at its next chance.
-    pub fn kill(&self) {
+    fn kill(&self) {
         self.killed.store(true, Ordering::Release);
         self.kill.notify_one();
     }
@@ -166,17 +234,17 @@ pub struct ClientRegistry {
 
 impl ClientRegistry {
     /// Adds a connection.
-    pub fn add(
-        &self,
-        address: String,
-        local_address: String,
-        is_local: bool,
-        is_unix: bool,
-    ) -> Arc<Client> {
+    pub fn add(&self, address: Address) -> Arc<Client> {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let client = Arc::new(Client::new(id, address, local_address, is_local, is_unix));
+        let client = Arc::new(Client::new(id, address));
         self.clients.lock().insert(id, Arc::clone(&client));
         client
+    }
+
+    /// Closes a connection, which is not shown any more.
+    pub fn kill(&self, client: &Client) {
+        self.remove(client.id);
+        client.kill();
     }
 
     /// Forgets a connection that was closed.
@@ -192,6 +260,15 @@ impl ClientRegistry {
     /// All connections, the oldest first.
     pub fn all(&self) -> Vec<Arc<Client>> {
         self.clients.lock().values().cloned().collect()
+    }
+
+    /// Memory of all connections, in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        let clients = self.clients.lock();
+        clients
+            .values()
+            .map(|client| client.memory_bytes() as u64)
+            .sum()
     }
 
     /// How many there are.

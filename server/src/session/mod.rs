@@ -3,9 +3,11 @@
 //! | file | commands |
 //! |---|---|
 //! | [`basic`] | PING ECHO HELLO AUTH SELECT QUIT RESET |
+//! | [`client`] | CLIENT |
 //! | [`clients`] | the registry that CLIENT LIST and CLIENT KILL look into |
 
 pub mod basic;
+pub mod client;
 pub mod clients;
 
 use std::sync::Arc;
@@ -15,10 +17,10 @@ use storage::ids::DbIndex;
 
 use crate::dispatch::SessionCommand;
 
-pub use clients::{Client, ClientRegistry};
+pub use clients::{Address, Client, ClientRegistry};
 
 /// The tables of session commands.
-pub static FAMILIES: [&[SessionCommand]; 1] = [basic::COMMANDS];
+pub static FAMILIES: [&[SessionCommand]; 2] = [basic::COMMANDS, client::COMMANDS];
 
 /// What happens to replies (CLIENT REPLY).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +34,21 @@ pub enum ReplyMode {
     SkipNext,
     /// That of the present command is dropped.
     Skip,
+}
+
+impl ReplyMode {
+    /// Whether the reply of the command that has just run is sent; goes on to that of the next one.
+    pub fn settle(&mut self) -> bool {
+        let (next, is_sent) = match *self {
+            Self::On => (Self::On, true),
+            Self::Off => (Self::Off, false),
+            // CLIENT REPLY SKIP itself has no reply either.
+            Self::SkipNext => (Self::Skip, false),
+            Self::Skip => (Self::On, false),
+        };
+        *self = next;
+        is_sent
+    }
 }
 
 /// The state of one connection.
@@ -79,5 +96,41 @@ impl Session {
     pub fn set_protocol(&mut self, protocol: Protocol) {
         self.protocol = protocol;
         self.client.set_protocol(protocol);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FAMILIES, ReplyMode};
+    use crate::commands::docs;
+
+    #[test]
+    fn skip_drops_its_own_reply_and_one_more() {
+        let mut mode = ReplyMode::SkipNext;
+        let sent: Vec<bool> = (0..4).map(|_| mode.settle()).collect();
+        assert_eq!(sent, [false, false, true, true]);
+        let mut mode = ReplyMode::Off;
+        assert!(!mode.settle() && !mode.settle());
+    }
+
+    /// Each line of the file: what Redis 7.2 tells of a command.
+    #[test]
+    fn rows_tell_what_redis_tells() {
+        let join = |words: Vec<&str>| words.join(" ");
+        let rows = FAMILIES.iter().copied().flatten();
+        for row in rows.flat_map(|row| std::iter::once(row).chain(row.subcommands)) {
+            let spec = &row.spec;
+            assert!(docs::of(spec.name).is_some(), "{}", spec.name);
+            let ours = format!(
+                "{} {} {} [{}] 0 0 0 [{}]",
+                spec.name,
+                spec.arity,
+                spec.group.name(),
+                join(spec.flags.names().collect()),
+                join(docs::categories(spec).collect()),
+            );
+            let redis_s = include_str!("../commands/docs/facts.txt");
+            assert!(redis_s.lines().any(|line| line == ours), "{ours}");
+        }
     }
 }

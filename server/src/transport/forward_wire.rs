@@ -167,6 +167,7 @@ mod tests {
                 db: 15,
                 protocol: 3,
                 commands: vec![b'c'; length].into(),
+                ..Request::default()
             };
             let mut out = Outbox::default();
             push_request(&mut out, 7, request.clone());

@@ -138,6 +138,7 @@ impl Cluster {
                     db: self.db,
                     protocol: self.protocol,
                     commands: commands.freeze(),
+                    ..Request::default()
                 };
                 let mut replies = self.propose(RaftCmdRequest {
                     requests: vec![request],

@@ -25,6 +25,7 @@ fn request(db: u32, commands: &[&[&[u8]]]) -> Request {
         db,
         protocol: 2,
         commands: bytes.freeze(),
+        ..Request::default()
     }
 }
 

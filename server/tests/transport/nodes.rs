@@ -151,6 +151,7 @@ pub(crate) fn request(commands: &[u8]) -> Request {
         db: 1,
         protocol: 2,
         commands: commands.to_vec().into(),
+        ..Request::default()
     }
 }
 

@@ -44,6 +44,7 @@ pub struct Txn<'a> {
     index: LogIndex,
     now_ms: u64,
     seed: u64,
+    touches: bool,
 }
 
 impl<'a> Txn<'a> {
@@ -61,6 +62,7 @@ impl<'a> Txn<'a> {
             index,
             now_ms,
             seed,
+            touches: true,
         }
     }
 
@@ -68,6 +70,11 @@ impl<'a> Txn<'a> {
     pub fn select(&mut self, db: DbIndex) {
         self.db = db;
         self.physical = self.dataset.physical(db);
+    }
+
+    /// Whether lookups count as uses of keys from now on (CLIENT NO-TOUCH). They do at first.
+    pub fn set_touching(&mut self, touches: bool) {
+        self.touches = touches;
     }
 
     /// The database at work.
@@ -99,7 +106,12 @@ impl<'a> Txn<'a> {
 
     /// Reads the database at work at the entry's time.
     pub fn view(&self) -> View<'_> {
-        View::new(self.dataset, self.db, self.now_ms)
+        let view = View::new(self.dataset, self.db, self.now_ms);
+        if self.touches {
+            view
+        } else {
+            view.without_touching()
+        }
     }
 
     /// Reads another database at the entry's time.
@@ -135,7 +147,7 @@ impl<'a> Txn<'a> {
         let random = self.now_ms.wrapping_mul(self.index.get()).wrapping_add(1);
         let object = found.map(|at| self.object(at, key));
         let object = object.flatten();
-        if let Some(object) = &object {
+        if let Some(object) = object.as_ref().filter(|_| self.touches) {
             object.touch(split_mix(&mut { random }));
         }
         Ok(object)

@@ -1,7 +1,7 @@
 //! Reads of one database at one logical time.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 
 use super::Dataset;
@@ -9,9 +9,10 @@ use super::access::split_mix;
 use super::object::{Kind, Object};
 use super::position::Position;
 use super::record::{PhysicalDb, RecordKey};
-use super::walk::{self, Range};
+use super::walk::{self, Found, Range};
 use crate::Result;
 use crate::ids::{DbIndex, SLOT_COUNT, Slot};
+use crate::proto::command::ExpiredKey;
 
 /// Keys that a window of the hash space holds on average, when a random key is drawn from it.
 const WINDOW_KEYS: u64 = 8;
@@ -22,16 +23,28 @@ const WINDOW_TRIES: usize = 200;
 /// Keys drawn that turn out to have expired, before the next one in order is taken instead.
 const EXPIRED_TRIES: usize = 100;
 
+/// Bytes of expired keys that one view notes; further ones wait for the next view, or for the leader's own search.
+const MET_MAX_BYTES: usize = 64 << 10;
+
 /// Reads one database at one logical time: what has expired is not there. Counts hits and misses, which reach the data set
 /// when the view is dropped.
 pub struct View<'a> {
     dataset: &'a Dataset,
+    db: DbIndex,
     physical: PhysicalDb,
     now_ms: u64,
     touches: bool,
     hits: Cell<u64>,
     misses: Cell<u64>,
     random: Cell<u64>,
+    met: RefCell<Met>,
+}
+
+/// Expired keys that a view met.
+#[derive(Default)]
+struct Met {
+    keys: Vec<ExpiredKey>,
+    bytes: usize,
 }
 
 /// A key that a scan met.
@@ -46,12 +59,14 @@ impl<'a> View<'a> {
     pub(super) fn new(dataset: &'a Dataset, db: DbIndex, now_ms: u64) -> Self {
         Self {
             dataset,
+            db,
             physical: dataset.physical(db),
             now_ms,
             touches: true,
             hits: Cell::new(0),
             misses: Cell::new(0),
             random: Cell::new(now_ms),
+            met: RefCell::default(),
         }
     }
 
@@ -59,6 +74,40 @@ impl<'a> View<'a> {
     pub fn without_touching(mut self) -> Self {
         self.touches = false;
         self
+    }
+
+    /// Expired keys that were met since the last call. They are not there for anybody any more, but still take room and are
+    /// counted until an entry removes them: what a leader proposes to delete.
+    pub fn take_expired(&self) -> Vec<ExpiredKey> {
+        if self.met.borrow().keys.is_empty() {
+            return Vec::new();
+        }
+        self.met.take().keys
+    }
+
+    /// False for a key that has expired, which is noted.
+    #[inline]
+    fn is_there(&self, key: &[u8], object: &Object<'_>) -> bool {
+        let expired = object.is_expired();
+        if expired {
+            self.note_expired(key, object.expire_at_ms());
+        }
+        !expired
+    }
+
+    #[cold]
+    fn note_expired(&self, key: &[u8], expire_at_ms: Option<u64>) {
+        let mut met = self.met.borrow_mut();
+        if let Some(expire_at_ms) = expire_at_ms
+            && met.bytes < MET_MAX_BYTES
+        {
+            met.bytes += size_of::<ExpiredKey>() + key.len();
+            met.keys.push(ExpiredKey {
+                db: self.db.get().into(),
+                key: bytes::Bytes::copy_from_slice(key),
+                expire_at_ms,
+            });
+        }
     }
 
     /// The time of the view, in milliseconds of Unix time.
@@ -85,6 +134,11 @@ impl<'a> View<'a> {
         self.find(key, self.touches)
     }
 
+    /// The value of `key`; counts as a use of it whatever [`Self::without_touching`] says (TOUCH).
+    pub fn touch(&self, key: &[u8]) -> Result<Option<Object<'a>>> {
+        self.find(key, true)
+    }
+
     /// The value of `key`, without counting as a use of it (TYPE, TTL, OBJECT).
     pub fn peek(&self, key: &[u8]) -> Result<Option<Object<'a>>> {
         self.find(key, false)
@@ -104,7 +158,7 @@ impl<'a> View<'a> {
             None if database.is_complete(at.slot) => None,
             None => self.find_cold(at, key)?,
         };
-        let found = found.filter(|object| !object.is_expired());
+        let found = found.filter(|object| self.is_there(key, object));
         match &found {
             Some(object) => {
                 self.hits.set(self.hits.get() + 1);
@@ -162,7 +216,7 @@ impl<'a> View<'a> {
             let mut next = None;
             let flow = walk::walk_slot(self.dataset, self.range(from, u32::MAX), |hash, group| {
                 visited += group.len();
-                let there = group.drain(..).filter(|found| !found.object.is_expired());
+                let there = group.drain(..).filter(|found| self.finds(found));
                 keys.extend(there.map(|found| ScannedKey {
                     kind: found.object.kind(),
                     key: found.key,
@@ -224,10 +278,14 @@ impl<'a> View<'a> {
     ) -> Result<()> {
         let range = self.range(Position { slot, hash: 0 }, u32::MAX);
         let _ = walk::walk_slot(self.dataset, range, |_, group| {
-            let mut there = group.iter().filter(|found| !found.object.is_expired());
+            let mut there = group.iter().filter(|found| self.finds(found));
             there.try_for_each(|found| visit(&found.key, &found.object))
         })?;
         Ok(())
+    }
+
+    fn finds(&self, found: &Found<'_>) -> bool {
+        self.is_there(&found.key, &found.object)
     }
 
     fn range(&self, from: Position, last_hash: u32) -> Range {
@@ -269,17 +327,18 @@ impl<'a> View<'a> {
             let (first, last) = (first as u32, (first + width - 1) as u32);
             let (choice, chance) = (split_mix(state), split_mix(state));
             let mut keys: Vec<Option<Vec<u8>>> = Vec::new();
-            let _ =
-                walk::walk_slot(
-                    self.dataset,
-                    self.range(Position { slot, hash: first }, last),
-                    |_, group| {
-                        keys.extend(group.drain(..).map(|found| {
-                            (!found.object.is_expired()).then(|| found.key.into_owned())
-                        }));
-                        ControlFlow::Continue(())
-                    },
-                )?;
+            let _ = walk::walk_slot(
+                self.dataset,
+                self.range(Position { slot, hash: first }, last),
+                |_, group| {
+                    keys.extend(
+                        group
+                            .drain(..)
+                            .map(|found| self.finds(&found).then(|| found.key.into_owned())),
+                    );
+                    ControlFlow::Continue(())
+                },
+            )?;
             let found = keys.len() as u64;
             let accepted =
                 bits == 0 || chance % WINDOW_MAX_KEYS < found || attempt + 1 == WINDOW_TRIES;

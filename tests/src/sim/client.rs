@@ -149,6 +149,7 @@ pub(super) fn request(key: u8, action: Client) -> Request {
         db: 0,
         protocol: 2,
         commands: commands.freeze(),
+        ..Request::default()
     }
 }
 

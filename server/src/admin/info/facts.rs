@@ -29,6 +29,8 @@ pub struct Facts {
     pub memory: Memory,
     /// Bytes that the data set accounts for.
     pub dataset_bytes: u64,
+    /// The most that was seen of data set and clients together.
+    pub peak_bytes: u64,
     /// See [`Persistence`].
     pub persistence: Persistence,
     /// See [`Counters`].
@@ -56,6 +58,8 @@ pub struct Clients {
     pub connected: u64,
     /// Those that wait in a blocking command.
     pub blocked: u64,
+    /// Memory of all connections.
+    pub memory_bytes: u64,
 }
 
 /// What is on disk.

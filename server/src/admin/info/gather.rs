@@ -35,7 +35,9 @@ pub fn facts(shared: &Shared) -> Facts {
         clients: Clients {
             connected: shared.clients.len() as u64,
             blocked: 0,
+            memory_bytes: shared.clients.memory_bytes(),
         },
+        peak_bytes: shared.stats.memory_peak_bytes.load(Ordering::Relaxed),
         memory: process::memory(),
         dataset_bytes: data.memory_bytes,
         persistence: Persistence {

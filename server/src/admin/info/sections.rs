@@ -126,25 +126,23 @@ fn clients(facts: &Facts, text: &mut Text) {
     text.field("tracking_clients", 0);
 }
 
-/// `used_memory` is what the operating system gave: an allocator's own count would leave out what it holds back.
+/// `used_memory` is what is accounted for: the data set, whose part `maxmemory` limits, and clients' buffers. Caches of the
+/// engines, the log's tail and what the allocator holds back are in `used_memory_rss` only.
 fn memory(facts: &Facts, text: &mut Text) {
     let memory = &facts.memory;
-    text.bytes("used_memory", memory.resident_bytes);
+    let used = facts.dataset_bytes + facts.clients.memory_bytes;
+    let peak = facts.peak_bytes.max(used);
+    text.bytes("used_memory", used);
     text.bytes("used_memory_rss", memory.resident_bytes);
-    text.bytes("used_memory_peak", memory.peak_bytes);
-    text.field(
-        "used_memory_peak_perc",
-        percent(memory.resident_bytes, memory.peak_bytes),
-    );
-    text.field(
-        "used_memory_overhead",
-        memory.resident_bytes.saturating_sub(facts.dataset_bytes),
-    );
+    text.bytes("used_memory_peak", peak);
+    text.field("used_memory_peak_perc", percent(used, peak));
+    text.field("used_memory_overhead", facts.clients.memory_bytes);
     text.field("used_memory_dataset", facts.dataset_bytes);
     text.field(
         "used_memory_dataset_perc",
-        percent(facts.dataset_bytes, memory.resident_bytes),
+        percent(facts.dataset_bytes, used),
     );
+    text.field("mem_clients_normal", facts.clients.memory_bytes);
     text.bytes("total_system_memory", memory.system_bytes);
     text.bytes("maxmemory", facts.settings.maxmemory_bytes);
     text.field("maxmemory_policy", "noeviction");

@@ -29,7 +29,9 @@ fn facts() -> Facts {
         clients: Clients {
             connected: 2,
             blocked: 0,
+            memory_bytes: 3,
         },
+        peak_bytes: 20,
         memory: process::memory(),
         dataset_bytes: 5,
         persistence: Persistence {

@@ -79,6 +79,10 @@ pub(super) static DOCS: &[Doc] = &[
                         )
                         .after("SKIPME")
                         .optional(),
+                        Argument::integer("maxage")
+                            .after("MAXAGE")
+                            .since("7.4.0")
+                            .optional(),
                     ],
                 )
                 .multiple(),

@@ -56,7 +56,7 @@ pub(super) fn touch(
 ) -> CommandResult {
     let mut found = 0;
     for key in args.rest() {
-        found += i64::from(ctx.view.lookup(key)?.is_some());
+        found += i64::from(ctx.view.touch(key)?.is_some());
     }
     out.integer(found);
     Ok(())
