@@ -330,23 +330,7 @@ async fn admit<S: tokio::io::AsyncWrite + Unpin>(
         .stats
         .connections_received
         .fetch_add(1, Ordering::Relaxed);
-    let config = shared.config.load();
-    let refusal = if shared.clients.len() as u64 >= config.maxclients {
-        Some("-ERR max number of clients reached\r\n")
-    } else if config.protected_mode
-        && config.requirepass.is_empty()
-        && from.is_some_and(|address| !is_loopback(address))
-    {
-        Some(
-            "-DENIED TinyKV is running in protected mode because protected mode is enabled and no password is set. In this \
-             mode connections are only accepted from the loopback interface. To accept others, set a password with \
-             requirepass, or disable protected mode with CONFIG SET protected-mode no from a loopback connection or with \
-             --protected-mode no, if the network is trusted.\r\n",
-        )
-    } else {
-        None
-    };
-    drop(config);
+    let refusal = refusal(shared.clients.len() as u64, &shared.config.load(), from);
     let Some(text) = refusal else {
         return Some(stream);
     };
@@ -359,8 +343,65 @@ async fn admit<S: tokio::io::AsyncWrite + Unpin>(
     None
 }
 
+/// What a connection is told that may not stay; `from` is none for the Unix socket.
+fn refusal(clients: u64, settings: &Settings, from: Option<IpAddr>) -> Option<&'static str> {
+    if clients >= settings.maxclients {
+        return Some("-ERR max number of clients reached\r\n");
+    }
+    let is_foreign = from.is_some_and(|address| !is_loopback(address));
+    (settings.protected_mode && settings.requirepass.is_empty() && is_foreign).then_some(
+        "-DENIED TinyKV is running in protected mode because protected mode is enabled and no password is set. In this \
+         mode connections are only accepted from the loopback interface. To accept others, set a password with \
+         requirepass, or disable protected mode with CONFIG SET protected-mode no from a loopback connection or with \
+         --protected-mode no, if the network is trusted.\r\n",
+    )
+}
+
 /// accept fails when no file descriptor is left: others must close first.
 async fn out_of_files(error: &io::Error) {
     tracing::warn!("cannot accept a connection: {error}");
     tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::refusal;
+    use crate::config::Settings;
+    use crate::config::settings::Secret;
+
+    fn refused(settings: &Settings, from: Option<&str>) -> bool {
+        let from = from.map(|address| address.parse::<IpAddr>().expect("an address"));
+        refusal(0, settings, from).is_some_and(|text| text.starts_with("-DENIED "))
+    }
+
+    #[test]
+    fn protected_mode_lets_in_who_is_on_this_machine() {
+        let mut settings = Settings::default();
+        for near in [
+            Some("127.0.0.1"),
+            Some("127.9.9.9"),
+            Some("::1"),
+            Some("::ffff:127.0.0.1"),
+            None,
+        ] {
+            assert!(!refused(&settings, near), "{near:?}");
+        }
+        for far in ["10.0.0.1", "::ffff:10.0.0.1", "fe80::1"] {
+            assert!(refused(&settings, Some(far)), "{far}");
+        }
+        settings.requirepass = Secret::new("p");
+        assert!(!refused(&settings, Some("10.0.0.1")));
+        settings.requirepass = Secret::default();
+        settings.protected_mode = false;
+        assert!(!refused(&settings, Some("10.0.0.1")));
+    }
+
+    #[test]
+    fn the_number_of_clients_is_looked_at_first() {
+        let settings = Settings::default();
+        let text = refusal(settings.maxclients, &settings, None).expect("refused");
+        assert_eq!(text, "-ERR max number of clients reached\r\n");
+    }
 }

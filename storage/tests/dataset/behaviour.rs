@@ -237,3 +237,69 @@ fn appending_to_a_large_string_costs_what_is_appended() {
         "as it was frozen"
     );
 }
+
+/// In memory and on disk alike, by lookups and by scans.
+#[test]
+fn views_tell_which_expired_keys_they_met() {
+    let mut bench = Bench::memory();
+    let expire_at_ms = bench.now_ms + 1;
+    bench.entry(3, |txn| {
+        txn.set_string(b"expires", b"v", Expiry::AtMs(expire_at_ms))
+            .unwrap();
+        txn.set_string(b"stays", b"v", Expiry::Clear).unwrap();
+    });
+    bench.checkpoint();
+    for round in 0..2 {
+        bench.now_ms = expire_at_ms - 1;
+        assert!(bench.view(3).exists(b"expires").unwrap());
+        bench.now_ms = expire_at_ms + 1;
+        let view = bench.view(3);
+        assert!(!view.exists(b"expires").unwrap() && view.exists(b"stays").unwrap());
+        let met = view.take_expired();
+        let met: Vec<_> = met
+            .iter()
+            .map(|key| (key.db, &key.key[..], key.expire_at_ms))
+            .collect();
+        assert_eq!(met, [(3, &b"expires"[..], expire_at_ms)], "round {round}");
+        assert!(view.take_expired().is_empty(), "told once");
+        assert_eq!(view.scan(0, 10).unwrap().1.len(), 1);
+        assert_eq!(view.take_expired().len(), 1);
+        view.for_each_key(|_, _| ()).unwrap();
+        assert_eq!(view.take_expired().len(), 1);
+        drop(view);
+        bench.reopen();
+    }
+    bench.entry(3, |txn| {
+        assert!(!txn.remove_expired(b"expires", expire_at_ms - 1).unwrap());
+        assert!(txn.remove_expired(b"expires", expire_at_ms).unwrap());
+        assert!(!txn.remove_expired(b"expires", expire_at_ms).unwrap());
+    });
+    assert_eq!(bench.view(3).len(), 1);
+}
+
+#[test]
+fn lookups_that_do_not_touch_are_no_uses() {
+    let mut bench = Bench::memory();
+    bench.set(b"k", b"v");
+    bench.now_ms += 60_000;
+    assert!(
+        bench
+            .view(0)
+            .without_touching()
+            .lookup(b"k")
+            .unwrap()
+            .is_some()
+    );
+    bench.entry(0, |txn| {
+        txn.set_touching(false);
+        assert!(txn.lookup(b"k").unwrap().is_some());
+        assert!(txn.view().lookup(b"k").unwrap().is_some());
+    });
+    let idle_ms = |bench: &Bench| bench.view(0).peek(b"k").unwrap().unwrap().idle_ms();
+    assert_eq!(idle_ms(&bench), 60_000);
+    bench.entry(0, |txn| assert!(txn.lookup(b"k").unwrap().is_some()));
+    assert_eq!(idle_ms(&bench), 0);
+    bench.now_ms += 60_000;
+    let touched = bench.view(0).without_touching().touch(b"k").unwrap();
+    assert!(touched.is_some() && idle_ms(&bench) == 0);
+}

@@ -1,0 +1,9 @@
+//! Connections of a whole server, which runs in this process: what a client sees of gates, pipelines, CLIENT and limits.
+
+mod client;
+mod cluster;
+mod conversations;
+mod expiry;
+mod gates;
+mod limits;
+mod node;
