@@ -13,9 +13,6 @@ use crate::raftstore::{Callback, Proposal, RaftRouter};
 /// Bytes of commands that are handed over without waiting for more: about one entry.
 const ENOUGH_BYTES: usize = 64 << 10;
 
-/// Proposals that are handed over without waiting for more: their fsync goes on while the next ones are parsed.
-const ENOUGH: usize = 24;
-
 #[derive(Default)]
 struct Gathered {
     router: Option<RaftRouter>,
@@ -37,7 +34,7 @@ pub fn propose(router: &RaftRouter, request: Request, callback: Callback) {
             request,
             callback,
         });
-        gathered.bytes >= ENOUGH_BYTES || gathered.proposals.len() >= ENOUGH
+        gathered.bytes >= ENOUGH_BYTES
     });
     if enough {
         hand_over();

@@ -66,6 +66,9 @@ impl PeerConfig {
             read_only_option: raft::ReadOnlyOption::Safe,
             max_uncommitted_size: MAX_UNCOMMITTED_BYTES,
             max_committed_size_per_ready: MAX_COMMITTED_BYTES,
+            // A follower hears of a commit with the next append or heartbeat: a message of its own, and the answer to it,
+            // for each group commit would be half of all messages.
+            skip_bcast_commit: true,
             ..raft::Config::default()
         }
     }

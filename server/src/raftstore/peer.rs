@@ -18,6 +18,7 @@ use super::config::PeerConfig;
 use super::error::Error;
 use super::lease::{Echoes, Lease};
 use super::logger::raft_logger;
+use super::propose::Held;
 use super::read::Reads;
 use super::status::{PeerProgress, Role, Status};
 
@@ -61,6 +62,7 @@ struct Seen {
 pub struct Peer {
     pub(super) config: PeerConfig,
     pub(super) raw: RawNode<PeerStorage>,
+    pub(super) held: Held,
     pub(super) pending: VecDeque<Pending>,
     pub(super) reads: Reads,
     /// The Region's logical time as stamped last.
@@ -101,6 +103,7 @@ impl Peer {
         let mut peer = Self {
             votes_refused_until_ns: now.monotonic_ns + config.loyalty_ns(),
             raw,
+            held: Held::default(),
             pending: VecDeque::new(),
             reads: Reads::default(),
             last_now_ms: 0,
@@ -170,6 +173,7 @@ impl Peer {
     pub fn stop(&mut self) {
         self.stopped = true;
         self.lease.set(0);
+        self.held.refuse(&Error::Stopped);
         for callback in self.pending.drain(..).flat_map(|pending| pending.callbacks) {
             callback(Err(Error::StaleCommand));
         }

@@ -30,6 +30,30 @@ pub enum Work {
     DeleteExpired(Vec<ExpiredKey>),
 }
 
+/// Entries on their way to a majority from which on proposals are held back, to share the next one. Two: while one makes
+/// its round trip, the other gathers. A single node is never held up by this: its entries are committed when its own
+/// fsync returns.
+const MAX_GROUPS_IN_FLIGHT: u64 = 2;
+
+/// Held bytes that are worth an entry of their own at once.
+const GROUP_BYTES: usize = 64 << 10;
+
+/// Proposals that wait for a group in flight to be committed.
+#[derive(Default)]
+pub(super) struct Held {
+    proposals: Vec<Proposal>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Refuses all of them: none was appended anywhere.
+    pub(super) fn refuse(&mut self, error: &Error) {
+        for proposal in std::mem::take(self).proposals {
+            (proposal.callback)(Err(error.clone()));
+        }
+    }
+}
+
 /// Requests that become one entry.
 #[derive(Default)]
 struct Coalesced {
@@ -39,9 +63,32 @@ struct Coalesced {
 }
 
 impl Peer {
-    /// Proposes everything that waits, as few entries as `MAX_ENTRY_BYTES` allows. Each proposal is checked first, and
-    /// refused through its own callback.
+    /// Proposes everything that waits, as few entries as `MAX_ENTRY_BYTES` allows; at once, or when a group in flight is
+    /// committed ([`Peer::handle_raft_ready`] looks). Each proposal is checked then, and refused through its own callback.
     pub fn propose_raft_command(&mut self, proposals: Vec<Proposal>, now: Now) {
+        self.held.bytes += proposals
+            .iter()
+            .map(|proposal| proposal.request.commands.len())
+            .sum::<usize>();
+        self.held.proposals.extend(proposals);
+        self.propose_held(now);
+    }
+
+    /// Proposes what is held, unless it is better off waiting for more.
+    pub(super) fn propose_held(&mut self, now: Now) {
+        if self.held.proposals.is_empty() {
+            return;
+        }
+        let log = &self.raw.raft.raft_log;
+        let in_flight = log.last_index() - log.committed;
+        if self.is_leader() && in_flight >= MAX_GROUPS_IN_FLIGHT && self.held.bytes < GROUP_BYTES {
+            return;
+        }
+        let proposals = std::mem::take(&mut self.held).proposals;
+        self.propose_now(proposals, now);
+    }
+
+    fn propose_now(&mut self, proposals: Vec<Proposal>, now: Now) {
         let mut coalesced = Coalesced::default();
         for Proposal {
             header,

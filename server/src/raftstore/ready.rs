@@ -31,6 +31,7 @@ impl Peer {
     ///
     /// An error is fatal: what Raft believes to be on the disk may not be there, and nothing may be sent any more.
     pub fn handle_raft_ready(&mut self, now: Now, out: &mut dyn Outbox) -> storage::Result<bool> {
+        self.propose_held(now);
         if !self.raw.has_ready() {
             return Ok(false);
         }
