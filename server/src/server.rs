@@ -21,7 +21,7 @@ use crate::bootstrap::stop_signal;
 use crate::config::{AppendFsync, Config, Settings};
 use crate::dispatch::registry::Registry;
 use crate::dispatch::shared::{Parts, Stop};
-use crate::dispatch::{Shared, forwarded};
+use crate::dispatch::{Shared, cold_expiry, forwarded};
 use crate::identity::{self, Identity};
 use crate::machine::Machine;
 use crate::net::{IoThreads, Listeners};
@@ -227,6 +227,7 @@ async fn serve(
     let how = tokio::select! {
         accepted = accept => return accepted,
         never = admin::watch_memory_peak(shared) => match never {},
+        never = cold_expiry::sweep(shared) => match never {},
         signal = stop_signal() => {
             tracing::info!("{} received", signal?);
             Stop::Checkpoint

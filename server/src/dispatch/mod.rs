@@ -9,11 +9,13 @@
 //! | [`gather`] | proposals of one I/O thread, handed over together |
 //! | [`mailbox`] | answers of the apply worker on their way to connections |
 //! | [`lazy_expiry`] | removal of expired keys that reads meet |
+//! | [`cold_expiry`] | removal of expired keys that are only on disk |
 //! | [`outcome`] | the only place where an error of the Raft core or of forwarding becomes a reply |
 //! | [`forwarded`] | the other end: segments that another Store forwards |
 //! | [`shared`] | what every connection and admin command sees |
 //! | [`stats`] | counters for INFO |
 
+pub mod cold_expiry;
 pub mod forwarded;
 pub mod gates;
 pub mod gather;

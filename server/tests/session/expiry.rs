@@ -1,6 +1,6 @@
 //! Expired keys that reads meet, with the leader's own search switched off.
 
-use super::node::{Client, Node};
+use super::node::{Client, Node, until};
 
 const OPTIONS: [&str; 2] = ["--enable-debug-command", "local"];
 
@@ -72,4 +72,30 @@ fn a_key_that_got_another_time_stays() {
         assert_eq!(replies, ["(nil)", "OK", "new"]);
         assert_eq!(client.text("DBSIZE"), "1");
     }
+}
+
+/// Nobody asks for them, and memory does not know them.
+#[test]
+fn keys_that_are_only_on_disk_vanish_too() {
+    let node = Node::start(&OPTIONS);
+    let mut client = node.connect();
+    client.call("DEBUG SET-ACTIVE-EXPIRE 0");
+    client.call("SELECT 3");
+    for number in 0..500 {
+        client.send(
+            format!("SET expires:{number} v PX 1\r\nSET stays:{number} v PX 1000000\r\n")
+                .as_bytes(),
+        );
+    }
+    for _ in 0..1000 {
+        client.next().expect("a reply");
+    }
+    assert_eq!(client.text("DEBUG RELOAD"), "OK");
+    assert_eq!(client.text("DBSIZE"), "1000");
+    client.call("DEBUG SET-ACTIVE-EXPIRE 1");
+    until("they are swept", || {
+        (client.text("DBSIZE") == "500").then_some(())
+    });
+    assert_eq!(client.text("EXISTS stays:0 stays:499"), "2");
+    assert!(client.text("INFO stats").contains("expired_keys:500\r\n"));
 }

@@ -35,19 +35,49 @@ pub(super) struct WarmUp {
 }
 
 /// A place in the order of records on disk.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Place {
-    slot: u16,
-    db: u8,
-    hash: u32,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) slot: u16,
+    pub(super) db: u8,
+    pub(super) hash: u32,
 }
 
 impl Place {
-    fn position(self) -> Position {
+    /// After all records.
+    pub(super) const END: Self = Self {
+        slot: SLOT_COUNT,
+        db: 0,
+        hash: 0,
+    };
+
+    pub(super) fn of(db: PhysicalDb, position: Position) -> Self {
+        Self {
+            slot: position.slot,
+            db: db.0,
+            hash: position.hash,
+        }
+    }
+
+    pub(super) fn position(self) -> Position {
         Position {
             slot: self.slot,
             hash: self.hash,
         }
+    }
+
+    /// In the same slot of the same database.
+    pub(super) fn is_with(self, other: Self) -> bool {
+        (self.slot, self.db) == (other.slot, other.db)
+    }
+
+    /// The beginning of the next database's records of the slot, or of the next slot.
+    pub(super) fn next_database(self) -> Self {
+        let (slot, db) = if self.db + 1 < DB_COUNT {
+            (self.slot, self.db + 1)
+        } else {
+            (self.slot + 1, 0)
+        };
+        Self { slot, db, hash: 0 }
     }
 }
 
@@ -173,11 +203,7 @@ impl Dataset {
             let ParsedKey::Meta { db, position, rest } = record::parse_key(&key)? else {
                 continue;
             };
-            let place = Place {
-                slot: position.slot,
-                db: db.0,
-                hash: position.hash,
-            };
+            let place = Place::of(db, position);
             let resumed = place != self.warm_up.next;
             self.warm_up.next = place;
             // All keys of one place are loaded together, or the next call would not know where to go on.
@@ -190,11 +216,7 @@ impl Dataset {
             seen += 1;
             self.load_record(db, position, rest, &value)?;
         }
-        self.warm_up.next = Place {
-            slot: SLOT_COUNT,
-            db: 0,
-            hash: 0,
-        };
+        self.warm_up.next = Place::END;
         Ok(seen)
     }
 
@@ -221,7 +243,7 @@ impl Dataset {
     }
 
     /// The first place from `from` on whose slot has keys that are not in memory.
-    fn next_incomplete(&self, from: Place) -> Option<Place> {
+    pub(super) fn next_incomplete(&self, from: Place) -> Option<Place> {
         let incomplete = |slot: u16, db: u8| !self.database(PhysicalDb(db)).is_complete(slot);
         (from.slot..SLOT_COUNT).find_map(|slot| {
             let first = if slot == from.slot { from.db } else { 0 };

@@ -30,6 +30,7 @@
 //! | `record`, `system` | the layout of records in the kv engine |
 //! | `write_set`, `checkpoint` | what changed, and how it becomes durable |
 //! | `cold`, `walk` | what is only on disk: lookups, loading, dropping; and the ordered walk over both |
+//! | `sweep` | expired keys that are only on disk |
 //! | `view`, `txn` | reads and writes |
 //! | `warm` | fetching the memory of several keys at once |
 
@@ -45,6 +46,7 @@ mod position;
 mod record;
 mod slot_table;
 mod stats;
+mod sweep;
 mod system;
 mod txn;
 mod view;
@@ -62,6 +64,7 @@ pub use database::Garbage;
 pub use object::{Encoding, Kind, Object, parse_int};
 pub use position::slot_of;
 pub use stats::DatasetStats;
+pub use sweep::{SweepCursor, Swept};
 pub use txn::{Event, Expiry, Txn};
 pub use view::{ScannedKey, View};
 pub use warm::WARM_KEYS;
@@ -184,7 +187,7 @@ impl Dataset {
     }
 
     /// Keys in memory that have expired at `now_ms`, the earliest first, at most `limit`: what a leader proposes to delete.
-    /// Keys that are only on disk are invisible from their time on, and removed when a write meets them.
+    /// Keys that are only on disk are invisible from their time on; [`Self::expired_on_disk`] finds them.
     pub fn expired(&self, now_ms: u64, limit: usize) -> Vec<ExpiredKey> {
         let mut found: Vec<ExpiredKey> = Vec::new();
         for (db, &physical) in (0u32..).zip(&self.mapping) {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use storage::dataset::{Dataset, Expiry, Obsolete};
+use storage::dataset::{Dataset, Expiry, Obsolete, SweepCursor};
 use storage::engine::memory::MemoryEngine;
 use storage::engine::{Durability, Engine, Reader, Scan, SortedRecords, WriteBatch};
-use storage::ids::FIRST_REGION;
+use storage::ids::{DbIndex, FIRST_REGION};
 
 use crate::support::Bench;
 
@@ -289,4 +289,63 @@ fn opening_a_damaged_record_is_an_error_and_not_a_missing_key() {
     assert!(bench.view(0).lookup(b"k").is_err());
     assert!(bench.dataset.load_next(10).is_err());
     assert!(Dataset::open(FIRST_REGION, engine, bench.options.clone()).is_ok());
+}
+
+/// A sweep in slices of any size finds every key once, in every database, and spares what changed.
+#[test]
+fn expired_keys_on_disk_are_found() {
+    let mut bench = Bench::lsm();
+    let at_ms = bench.now_ms + 10;
+    for number in 0..300_u32 {
+        let key = format!("key:{number}");
+        let expiry = match number % 3 {
+            0 => Expiry::AtMs(at_ms),
+            1 => Expiry::AtMs(at_ms + 1_000_000),
+            _ => Expiry::Clear,
+        };
+        bench.entry((number % 5) as u8, |txn| {
+            txn.set_string(key.as_bytes(), b"v", expiry).unwrap();
+        });
+    }
+    let long = vec![b'l'; 100_000];
+    bench
+        .entry(1, |txn| txn.set_string(&long, b"v", Expiry::AtMs(at_ms)))
+        .unwrap();
+    bench.entry(0, |txn| txn.swap_db(DbIndex(1), DbIndex(9)));
+    assert!(!bench.dataset.has_cold_keys());
+    bench.checkpoint();
+    bench.reopen();
+    assert!(bench.dataset.has_cold_keys());
+    bench.entry(0, |txn| {
+        // In memory, or changed since: not this search's.
+        assert!(txn.set_expiry(b"key:0", None).unwrap());
+        assert!(txn.remove(b"key:15").unwrap());
+    });
+    for budget in [1, 7, 20, 100, 100_000] {
+        let mut found = Vec::new();
+        let mut next = Some(SweepCursor::default());
+        while let Some(from) = next {
+            let swept = bench
+                .dataset
+                .expired_on_disk(from, at_ms + 1, budget)
+                .unwrap();
+            assert!(swept.cost <= budget + 17);
+            found.extend(swept.expired);
+            next = swept.next;
+        }
+        assert_eq!(found.len(), 100 - 2 + 1, "by {budget}");
+        assert!(
+            found
+                .iter()
+                .all(|key| key.expire_at_ms == at_ms && key.db != 1)
+        );
+        found.sort_by(|a, b| (a.db, &a.key).cmp(&(b.db, &b.key)));
+        found.dedup();
+        assert_eq!(found.len(), 99, "each once, by {budget}");
+        assert!(found.iter().any(|key| key.db == 9 && key.key == long));
+    }
+    let before = bench
+        .dataset
+        .expired_on_disk(SweepCursor::default(), at_ms, 100_000);
+    assert!(before.unwrap().expired.is_empty(), "not before their time");
 }

@@ -25,7 +25,7 @@ impl Txn<'_> {
     pub fn remove_expired(&mut self, key: &[u8], expire_at_ms: u64) -> Result<bool> {
         let at = self.position(key);
         let database = self.dataset.database(self.physical);
-        // Only what is in memory was proposed, but this replica may have dropped it.
+        // It may be only on disk: found there, or dropped from memory by this replica.
         let in_memory = match database.find(at, key) {
             Some(_) => true,
             None => !database.is_complete(at.slot) && self.load(self.physical, at, key)?.is_some(),

@@ -1,0 +1,113 @@
+//! Expired keys that are only on disk. Those in memory are known by their times; for these the records are walked.
+
+use super::Dataset;
+use super::cold::Place;
+use super::object::is_expired;
+use super::position::Position;
+use super::record::{self, ParsedKey, PhysicalDb, RecordKey, Stored};
+use crate::ids::{DB_COUNT, SLOT_COUNT};
+use crate::proto::command::ExpiredKey;
+use crate::{Error, Result, keys};
+
+/// What beginning to read at another place costs, in records.
+const SEEK_COST: usize = 16;
+
+/// Where a sweep goes on. The default is the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepCursor(Place);
+
+/// What a slice of a sweep found.
+#[derive(Clone, Debug, Default)]
+pub struct Swept {
+    /// Where the next slice goes on; none at the end.
+    pub next: Option<SweepCursor>,
+    /// Keys that have expired; one that changes meanwhile is spared by [`super::Txn::remove_expired`].
+    pub expired: Vec<ExpiredKey>,
+    /// Records looked at, and what seeking cost.
+    pub cost: usize,
+}
+
+impl Dataset {
+    /// True when some keys are only on disk.
+    pub fn has_cold_keys(&self) -> bool {
+        self.databases
+            .iter()
+            .any(|database| database.resident < database.counts.total())
+    }
+
+    /// Looks at about `budget` records on disk, of slots that are not wholly in memory, for keys that have expired at
+    /// `now_ms`.
+    pub fn expired_on_disk(&self, from: SweepCursor, now_ms: u64, budget: usize) -> Result<Swept> {
+        let mut swept = Swept::default();
+        let mut place = from.0;
+        while swept.cost < budget {
+            match self.next_incomplete(place) {
+                Some(next) => place = self.sweep_from(next, now_ms, budget, &mut swept)?,
+                None => return Ok(swept),
+            }
+        }
+        swept.next = Some(SweepCursor(place));
+        Ok(swept)
+    }
+
+    /// Walks records from a place on, until the budget is used or something can be left out; answers where to go on.
+    fn sweep_from(
+        &self,
+        from: Place,
+        now_ms: u64,
+        budget: usize,
+        swept: &mut Swept,
+    ) -> Result<Place> {
+        let start = record::prefix(PhysicalDb(from.db), from.position());
+        let (_, end) = keys::data_records(0, SLOT_COUNT);
+        let mut last = from;
+        swept.cost += SEEK_COST;
+        for pair in self.engine.scan(&start, &end) {
+            let (key, value) = pair?;
+            let ParsedKey::Meta { db, position, rest } = record::parse_key(&key)? else {
+                // Elements stand after all keys of their slot and database.
+                return Ok(last.next_database());
+            };
+            if db.0 >= DB_COUNT {
+                return Err(Error::corrupt("record key", format!("database {}", db.0)));
+            }
+            let place = Place::of(db, position);
+            let left_out = !place.is_with(last) && self.database(db).is_complete(position.slot);
+            // Keys of one place are looked at together, or the next slice would not know where to go on.
+            if left_out || (swept.cost >= budget && place != last) {
+                return Ok(place);
+            }
+            last = place;
+            swept.cost += 1;
+            let expired = self.expired_record(db, position, rest, &value, now_ms)?;
+            swept.expired.extend(expired);
+        }
+        Ok(Place::END)
+    }
+
+    fn expired_record(
+        &self,
+        db: PhysicalDb,
+        at: Position,
+        rest: &[u8],
+        value: &bytes::Bytes,
+        now_ms: u64,
+    ) -> Result<Option<ExpiredKey>> {
+        let stored = Stored::decode(value)?;
+        let Some(expire_at_ms) = stored.expire_at_ms else {
+            return Ok(None);
+        };
+        let key = stored.long_key.as_deref().unwrap_or(rest);
+        let logical = self.mapping.iter().position(|&physical| physical == db);
+        let is_cold = stored.index >= self.database(db).flushed_at
+            && self.database(db).find(at, key).is_none()
+            && !self.is_pending(db, &RecordKey::new(&self.hasher, db, at, key));
+        Ok(logical
+            .filter(|_| is_cold && is_expired(Some(expire_at_ms), now_ms))
+            .map(|logical| ExpiredKey {
+                db: logical as u32,
+                key: bytes::Bytes::copy_from_slice(key),
+                expire_at_ms,
+            }))
+    }
+}
