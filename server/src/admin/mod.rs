@@ -82,3 +82,30 @@ fn keep_appendfsync(config: &Config) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FAMILIES;
+    use crate::commands::docs;
+
+    /// Each line of the file: what Redis 7.2 tells of a command.
+    #[test]
+    fn rows_tell_what_redis_tells() {
+        let join = |words: Vec<&str>| words.join(" ");
+        let rows = FAMILIES.iter().copied().flatten();
+        for row in rows.flat_map(|row| std::iter::once(row).chain(row.subcommands)) {
+            let spec = &row.spec;
+            assert!(docs::of(spec.name).is_some(), "{}", spec.name);
+            let ours = format!(
+                "{} {} {} [{}] 0 0 0 [{}]",
+                spec.name,
+                spec.arity,
+                spec.group.name(),
+                join(spec.flags.names().collect()),
+                join(docs::categories(spec).collect()),
+            );
+            let redis_s = include_str!("../commands/docs/facts.txt");
+            assert!(redis_s.lines().any(|line| line == ours), "{ours}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Where a segment runs: here, through the log, or at the leader. During an election it is held for a bounded time.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -86,7 +87,24 @@ pub async fn read_here(shared: &Shared, request: &Request) -> Result<Bytes, raft
 pub async fn propose(shared: &Shared, request: &Request) -> Result<Bytes, raftstore::Error> {
     let (callback, answer) = mailbox::expect();
     gather::propose(&shared.router, request.clone(), callback);
+    hand_over_after_this_lap();
     Ok(answer.await?.replies)
+}
+
+thread_local! {
+    /// The task that hands over at the end of the lap is under way.
+    static LAP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Hands over what this thread has gathered when every task that is ready now has run. A thread that is never idle would
+/// otherwise keep a write for as long as others read: 795 ms at worst with 400 readers at -P 16.
+fn hand_over_after_this_lap() {
+    if !LAP.replace(true) {
+        tokio::task::spawn_local(async {
+            LAP.set(false);
+            gather::hand_over();
+        });
+    }
 }
 
 async fn run_there(

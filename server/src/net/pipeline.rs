@@ -13,6 +13,9 @@ const READ_BYTES: usize = 16 << 10;
 /// Most room that is reserved at once for a large argument, whatever length it announces.
 const MAX_RESERVE_BYTES: usize = 1 << 20;
 
+/// Parsed requests kept for the next round; a longer pipeline gives the memory of further ones back.
+const KEEP_REQUESTS: usize = 256;
+
 /// Where an argument begins and its length.
 const SPAN_BYTES: usize = 2 * size_of::<usize>();
 
@@ -116,6 +119,7 @@ impl Pipeline {
             // Of a request whose rest has not arrived the parser has already put arguments here; it goes on with it first.
             self.requests.swap(0, self.count);
         }
+        self.requests.truncate(KEEP_REQUESTS);
         (self.count, self.consumed) = (0, 0);
         if self.buffer.is_empty() && self.buffer.capacity() > KEEP_BYTES {
             self.buffer = BytesMut::new();
