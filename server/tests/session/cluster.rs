@@ -8,7 +8,9 @@ struct Trio {
 }
 
 impl Trio {
-    fn start() -> Self {
+    /// Nodes that hold requests so long while nobody leads.
+    fn start(hold_ms: u32) -> Self {
+        let hold_ms = hold_ms.to_string();
         let directory = tempfile::tempdir().expect("a directory");
         let ports: Vec<(u16, u16)> = (0..3).map(|_| (free_port(), free_port())).collect();
         let peers: Vec<String> = ports
@@ -26,6 +28,8 @@ impl Trio {
                 &peers,
                 "--cluster-secret",
                 "s",
+                "--election-hold-ms",
+                &hold_ms,
             ];
             Node::start_in(&directory.path().join(&id), *port, &options)
         });
@@ -41,6 +45,17 @@ impl Trio {
             });
         }
         trio
+    }
+
+    /// The position of the leader's node.
+    fn leader(&self) -> usize {
+        until("a node leads", || {
+            self.nodes.iter().position(|node| {
+                node.connect()
+                    .text("INFO raft")
+                    .contains("raft_role:leader\r\n")
+            })
+        })
     }
 }
 
@@ -151,7 +166,7 @@ fn converse(client: &mut Client, name: &str, seed: u64, rounds: usize) {
 
 #[test]
 fn pipelines_keep_their_order_on_every_node() {
-    let trio = Trio::start();
+    let trio = Trio::start(10_000);
     std::thread::scope(|scope| {
         for (number, node) in trio.nodes.iter().enumerate() {
             for nth in 0..2_u64 {
@@ -171,7 +186,7 @@ fn pipelines_keep_their_order_on_every_node() {
 
 #[test]
 fn a_follower_s_client_keeps_its_settings() {
-    let trio = Trio::start();
+    let trio = Trio::start(10_000);
     let expected: Vec<String> = ["OK", "OK", "v", "OK", "(nil)"].map(str::to_owned).to_vec();
     for node in &trio.nodes {
         let mut client = node.connect();
@@ -195,4 +210,85 @@ fn a_follower_s_client_keeps_its_settings() {
             Some("w".to_owned())
         );
     }
+}
+
+/// Reads that cannot be answered under the lease take another way; what is to be silent stays silent.
+#[test]
+fn without_a_majority_every_command_still_gets_one_answer_or_none() {
+    let mut trio = Trio::start(50);
+    let leader = trio.leader();
+    let mut client = trio.nodes[leader].connect();
+    for (number, node) in trio.nodes.iter_mut().enumerate() {
+        if number != leader {
+            node.stop();
+        }
+    }
+    for _ in 0..3 {
+        client.send(
+            b"CLIENT REPLY SKIP\r\nGET ready\r\nECHO 1\r\nGET ready\r\nCLIENT REPLY SKIP\r\nSET ready 2\r\nCLIENT REPLY OFF\r\n\
+              GET ready\r\nSET ready 3\r\nMGET ready ready\r\nCLIENT REPLY ON\r\nECHO 2\r\nSET ready 4\r\nGET ready\r\nECHO 3\r\n",
+        );
+        let replies: Vec<String> = (0..7)
+            .map(|_| show(&client.next().expect("a reply")))
+            .collect();
+        for (at, expected) in [(0, "1"), (2, "OK"), (3, "2"), (6, "3")] {
+            assert_eq!(replies[at], expected, "{replies:?}");
+        }
+        // A write may have been appended before leadership ended; then nobody can say what became of it.
+        let read = &replies[1];
+        assert!(
+            read == "1" || read.starts_with("CLUSTERDOWN "),
+            "{replies:?}"
+        );
+        for reply in &replies[4..6] {
+            let known = ["CLUSTERDOWN ", "UNCERTAIN "];
+            assert!(
+                known.iter().any(|code| reply.starts_with(code)),
+                "{replies:?}"
+            );
+        }
+    }
+}
+
+/// Followers' clients go on through the loss of the leader; nothing is answered twice, and nothing not at all.
+#[test]
+fn the_loss_of_the_leader_costs_no_reply() {
+    let mut trio = Trio::start(10_000);
+    let leader = trio.leader();
+    let clients: Vec<Client> = trio
+        .nodes
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| *number != leader)
+        .flat_map(|(_, node)| [node.connect(), node.connect()])
+        .collect();
+    let lost = &std::sync::Barrier::new(clients.len() + 1);
+    std::thread::scope(|scope| {
+        for (mut client, seed) in clients.into_iter().zip(100..) {
+            scope.spawn(move || {
+                let mut numbers = Numbers(seed);
+                for round in 0..60 {
+                    if round == 10 {
+                        lost.wait();
+                    }
+                    let name = format!("{seed}");
+                    let (said, expected) =
+                        pipeline(&mut numbers, &name, &mut 0, &mut String::new());
+                    client.send(said.as_bytes());
+                    client.send(format!("ECHO end-{round}\r\n").as_bytes());
+                    let replies: Vec<String> = (0..expected.len())
+                        .map(|_| show(&client.next().expect("a reply")))
+                        .collect();
+                    let end = show(&client.next().expect("a reply"));
+                    assert_eq!(end, format!("end-{round}"), "{said}\n{replies:?}");
+                    for (reply, expected) in replies.iter().zip(&expected) {
+                        let echoed = expected.starts_with('e') || expected == "OK" && reply == "OK";
+                        assert!(!echoed || reply == expected, "{reply} for {expected}");
+                    }
+                }
+            });
+        }
+        lost.wait();
+        trio.nodes[leader].stop();
+    });
 }
