@@ -383,7 +383,7 @@ const DURABILITY: &[Directive] = &[
         "checkpoint-size",
         "16mb",
         memory_of!(checkpoint_size_bytes, MB, 64 * GB),
-        "Changed records go from memory to the LSM when they take so much, or the log since the last time 4 times so much. More: fewer, larger writes, more memory, and a longer start.",
+        "Changed records go from memory to the LSM when they take so much, or the log since the last time twice as much. More: fewer, larger writes, more memory, and a longer start.",
     )
     .own(),
     Directive::new(

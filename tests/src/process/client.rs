@@ -1,0 +1,95 @@
+//! A client that waits for its replies.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use resp::{Frame, FrameDecoder, encode_command};
+
+/// Longer than any request may wait in the server before it is answered, if only with an error.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One connection.
+pub struct Client {
+    stream: TcpStream,
+    decoder: FrameDecoder,
+}
+
+impl Client {
+    /// Connects to a server on this machine.
+    pub fn connect(port: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
+        stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            decoder: FrameDecoder::new(),
+        })
+    }
+
+    /// The connection itself.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Sends a command and waits for its reply.
+    pub fn call(&mut self, args: &[&str]) -> io::Result<Frame> {
+        let mut out = BytesMut::new();
+        encode_command(args, &mut out);
+        self.send(&out)?;
+        self.reply()
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// The next reply.
+    pub fn reply(&mut self) -> io::Result<Frame> {
+        loop {
+            let frame = self
+                .decoder
+                .next_frame()
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            if let Some(frame) = frame {
+                return Ok(frame);
+            }
+            let mut chunk = [0; 16 << 10];
+            match self.stream.read(&mut chunk)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => self.decoder.push(&chunk[..read]),
+            }
+        }
+    }
+
+    /// The reply to a command as text; of an error, its text.
+    ///
+    /// # Panics
+    /// When the connection breaks, or the reply is not text or a number.
+    pub fn text(&mut self, args: &[&str]) -> String {
+        let frame = self
+            .call(args)
+            .unwrap_or_else(|error| panic!("{args:?}: {error}"));
+        match (frame.as_str(), frame.as_integer()) {
+            (Some(text), _) => text.to_owned(),
+            (None, Some(number)) => number.to_string(),
+            (None, None) if frame.is_null() => "(nil)".to_owned(),
+            (None, None) => panic!("{args:?}: {frame:?} is not text"),
+        }
+    }
+
+    /// A field of INFO.
+    ///
+    /// # Panics
+    /// When there is none of this name.
+    pub fn info(&mut self, section: &str, field: &str) -> String {
+        let text = self.text(&["INFO", section]);
+        text.lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
+            .unwrap_or_else(|| panic!("INFO {section} has no {field}: {text}"))
+            .to_owned()
+    }
+}

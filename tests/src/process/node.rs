@@ -1,0 +1,282 @@
+//! Starting, killing, pausing and starting again.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Client, until};
+
+/// What a node adds to its client port for the other nodes.
+const BUS_OFFSET: u16 = 10_000;
+
+/// The program, built by Cargo if it is not there or not new, in the profile of this test.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let test = std::env::current_exe().expect("a path");
+        let profile = test.ancestors().nth(2).expect("target/profile/deps/test");
+        let target = profile.parent().expect("a target folder");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "tinykv-server",
+                "--bin",
+                "tinykv-server",
+            ])
+            .arg("--target-dir")
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        if profile.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(
+            cargo.status().expect("cargo runs").success(),
+            "the server builds"
+        );
+        profile.join("tinykv-server")
+    })
+}
+
+/// A port that nobody listens on, nor on the port that a node adds to it. Tests of one process never get the same.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = 20_000 + (std::process::id() % 20_000) as u16;
+    loop {
+        let port = 20_000 + (start - 20_000 + NEXT.fetch_add(1, Ordering::Relaxed)) % 30_000;
+        let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(port) && is_free(port + BUS_OFFSET) {
+            return port;
+        }
+    }
+}
+
+/// A server process.
+pub struct Server {
+    child: Child,
+    port: u16,
+    dir: PathBuf,
+    options: Vec<String>,
+}
+
+impl Server {
+    /// Starts a server on a free port, its data in `dir`, and waits until it answers.
+    pub fn start(dir: &Path, options: &[&str]) -> Self {
+        Self::start_on(free_port(), dir, options)
+    }
+
+    /// The same on a port of the caller's choice.
+    pub fn start_on(port: u16, dir: &Path, options: &[&str]) -> Self {
+        let options = options.iter().map(ToString::to_string).collect();
+        let mut server = Self::spawn(port, dir.to_owned(), options);
+        server.wait_until_it_answers();
+        server
+    }
+
+    fn spawn(port: u16, dir: PathBuf, options: Vec<String>) -> Self {
+        let child = command(port, &dir, &options)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        Self {
+            child,
+            port,
+            dir,
+            options,
+        }
+    }
+
+    /// Tries to start a server that refuses to; what it says on standard error.
+    pub fn refused(dir: &Path, options: &[&str]) -> String {
+        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        let output = command(free_port(), dir, &options)
+            .output()
+            .expect("it starts");
+        assert!(!output.status.success(), "{options:?} was accepted");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// The port of clients.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Waits until it answers PING.
+    ///
+    /// # Panics
+    /// When it ends instead.
+    pub fn wait_until_it_answers(&mut self) {
+        until("the server answers PING", || {
+            let ended = self.child.try_wait().expect("it can be asked");
+            assert!(ended.is_none(), "the server ended: {ended:?}");
+            let mut client = Client::connect(self.port).ok()?;
+            let reply = client.call(&["PING"]).ok()?;
+            (reply.as_str() == Some("PONG")).then_some(())
+        });
+    }
+
+    /// A connection.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn client(&self) -> Client {
+        Client::connect(self.port).expect("the server accepts connections")
+    }
+
+    /// `kill -9`, and waits for the end.
+    pub fn kill(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process id");
+        kill_process(pid, signal).expect("the process lives");
+    }
+
+    /// Stops the process where it stands; returns when each of its threads does.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+        let threads = PathBuf::from(format!("/proc/{}/task", self.child.id()));
+        until("every thread has stopped", || {
+            let mut threads = std::fs::read_dir(&threads).expect("the process lives");
+            threads
+                .all(|thread| is_stopped(&thread.expect("a thread").path().join("stat")))
+                .then_some(())
+        });
+    }
+
+    /// Lets a paused process go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> ExitStatus {
+        until("the server ends", || {
+            self.child.try_wait().expect("it can be asked")
+        })
+    }
+
+    /// Starts it again on the same port and directory, after it has ended.
+    pub fn start_again(&mut self) {
+        assert!(
+            self.child.try_wait().expect("it can be asked").is_some(),
+            "it still runs"
+        );
+        *self = Self::spawn(self.port, self.dir.clone(), self.options.clone());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Whether a thread's state is `T`; the state follows the name, which is in parentheses.
+fn is_stopped(stat: &Path) -> bool {
+    let stat = std::fs::read_to_string(stat).unwrap_or_default();
+    stat.rsplit(") ")
+        .next()
+        .is_some_and(|state| state.starts_with('T'))
+}
+
+fn command(port: u16, dir: &Path, options: &[String]) -> Command {
+    let mut command = Command::new(program());
+    command
+        .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--dir"])
+        .arg(dir)
+        .args(options);
+    command
+}
+
+/// Nodes 1, 2 and 3 of one cluster.
+pub struct Cluster {
+    /// In the order of their ids.
+    pub nodes: Vec<Server>,
+    _dir: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// Three nodes, with these options besides those that make them a cluster; returns when they have a leader.
+    pub fn start(options: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
+        let peers: Vec<String> = (1..)
+            .zip(&ports)
+            .map(|(id, port)| format!("{id}@127.0.0.1:{port}"))
+            .collect();
+        let nodes = (1..)
+            .zip(&ports)
+            .map(|(id, &port)| {
+                let mut all: Vec<String> = options.iter().map(ToString::to_string).collect();
+                let id_text = id.to_string();
+                let own = [
+                    "--node-id",
+                    &id_text,
+                    "--cluster-secret",
+                    "secret of the tests",
+                    "--cluster-peers",
+                ];
+                all.extend(own.map(ToString::to_string));
+                all.push(peers.join(","));
+                Server::spawn(port, dir.path().join(format!("node-{id}")), all)
+            })
+            .collect();
+        let mut cluster = Self { nodes, _dir: dir };
+        for node in &mut cluster.nodes {
+            node.wait_until_it_answers();
+        }
+        cluster.leader(None);
+        cluster
+    }
+
+    /// Ports of clients.
+    pub fn ports(&self) -> Vec<u16> {
+        self.nodes.iter().map(Server::port).collect()
+    }
+
+    /// Waits for a node that says it leads, other than `not`; its place in `nodes`.
+    pub fn leader(&self, not: Option<usize>) -> usize {
+        until("a leader", || {
+            (0..self.nodes.len())
+                .filter(|&at| Some(at) != not)
+                .find(|&at| {
+                    Client::connect(self.nodes[at].port()).is_ok_and(|mut client| {
+                        client.call(&["PING"]).is_ok()
+                            && client.info("raft", "raft_role") == "leader"
+                    })
+                })
+        })
+    }
+
+    /// Waits until every node has applied what is the leader's last entry now.
+    pub fn wait_until_all_have_everything(&self) {
+        let leader = self.leader(None);
+        let last: u64 = self.nodes[leader]
+            .client()
+            .info("raft", "raft_last_index")
+            .parse()
+            .expect("a number");
+        for node in &self.nodes {
+            until("a follower catches up", || {
+                let mut client = Client::connect(node.port()).ok()?;
+                client.call(&["PING"]).ok()?;
+                let applied: u64 = client.info("raft", "raft_applied_index").parse().ok()?;
+                (applied >= last).then_some(())
+            });
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Three nodes as processes: whoever is killed, whenever, nothing that was acknowledged is lost, and reads are never stale.
+
+use bytes::BytesMut;
+use resp::encode_command;
+use tests::process::{Client, Cluster, Load, Server, until};
+
+#[test]
+fn every_node_serves_in_order() {
+    let cluster = Cluster::start(&[]);
+    for (at, node) in cluster.nodes.iter().enumerate() {
+        let mut client = node.client();
+        let counter = format!("counter:{at}");
+        let mut out = BytesMut::new();
+        for number in 1..=300 {
+            encode_command(&["INCR", &counter], &mut out);
+            encode_command(&["SET", "shared", &format!("{at}:{number}")], &mut out);
+            encode_command(&["GET", "shared"], &mut out);
+        }
+        client.send(&out).expect("the node reads");
+        for number in 1..=300 {
+            assert_eq!(client.reply().expect("a reply").as_integer(), Some(number));
+            assert_eq!(client.reply().expect("a reply").as_str(), Some("OK"));
+            let read = client.reply().expect("a reply");
+            assert_eq!(
+                read.as_str(),
+                Some(format!("{at}:{number}").as_str()),
+                "its own write"
+            );
+        }
+        for other in &cluster.nodes {
+            assert_eq!(
+                other.client().text(&["GET", "shared"]),
+                format!("{at}:300"),
+                "read at once from another node"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_leader_is_killed_under_load() {
+    let mut cluster = Cluster::start(&[]);
+    for seed in 0..3 {
+        let load = Load::start(4, &cluster.ports(), seed);
+        load.wait_for(500);
+        let leader = cluster.leader(None);
+        cluster.nodes[leader].kill();
+        cluster.leader(Some(leader));
+        load.wait_for(500);
+        cluster.nodes[leader].start_again();
+        load.wait_for(500);
+        let verdict = load.stop(seed);
+        println!(
+            "seed {seed}: longest time without an acknowledgement {:?}",
+            verdict.longest_gap()
+        );
+        cluster.wait_until_all_have_everything();
+        for node in &cluster.nodes {
+            verdict.check(&mut node.client());
+        }
+    }
+}
+
+#[test]
+fn a_follower_is_killed_under_load_and_catches_up() {
+    let mut cluster = Cluster::start(&[]);
+    let load = Load::start(4, &cluster.ports(), 10);
+    load.wait_for(300);
+    let follower = (cluster.leader(None) + 1) % 3;
+    cluster.nodes[follower].kill();
+    load.wait_for(1000);
+    cluster.nodes[follower].start_again();
+    load.wait_for(300);
+    let verdict = load.stop(10);
+    cluster.wait_until_all_have_everything();
+    verdict.check(&mut cluster.nodes[follower].client());
+}
+
+#[test]
+fn all_are_killed_at_once_under_load() {
+    let mut cluster = Cluster::start(&["--checkpoint-size", "1mb"]);
+    for seed in 20..23 {
+        let load = Load::start(4, &cluster.ports(), seed);
+        load.wait_for(800);
+        for node in &mut cluster.nodes {
+            node.kill();
+        }
+        let verdict = load.stop(seed);
+        for node in &mut cluster.nodes {
+            node.start_again();
+        }
+        cluster.leader(None);
+        for node in &cluster.nodes {
+            verdict.check(&mut node.client());
+        }
+    }
+}
+
+#[test]
+fn a_node_that_missed_too_much_catches_up_by_snapshot() {
+    let options = ["--checkpoint-size", "1mb", "--raft-log-retention", "1mb"];
+    let mut cluster = Cluster::start(&options);
+    let leader = cluster.leader(None);
+    let follower = (leader + 1) % 3;
+    cluster.nodes[follower].kill();
+    let mut client = cluster.nodes[leader].client();
+    let last_before = client
+        .info("raft", "raft_last_index")
+        .parse::<u64>()
+        .expect("a number");
+    let value = "v".repeat(20_000);
+    let mut written = 0;
+    until("the log before the follower's end is compacted", || {
+        for _ in 0..100 {
+            assert_eq!(
+                client.text(&["SET", &format!("key:{written}"), &value]),
+                "OK"
+            );
+            written += 1;
+        }
+        let first: u64 = client.info("raft", "raft_first_index").parse().ok()?;
+        (first > last_before + 1).then_some(())
+    });
+    cluster.nodes[follower].start_again();
+    cluster.nodes[follower].wait_until_it_answers();
+    assert_eq!(client.text(&["SET", "while", "it catches up"]), "OK");
+    cluster.wait_until_all_have_everything();
+    let mut follower_client = cluster.nodes[follower].client();
+    assert_eq!(follower_client.text(&["DBSIZE"]), (written + 1).to_string());
+    assert_eq!(follower_client.text(&["GET", "key:0"]), value);
+    // It is a full member again: with it alone beside the leader, writes go on.
+    let other = (leader + 2) % 3;
+    cluster.nodes[other].kill();
+    let now = cluster.leader(Some(other));
+    assert_eq!(
+        cluster.nodes[now]
+            .client()
+            .text(&["SET", "without", "the third"]),
+        "OK"
+    );
+}
+
+#[test]
+fn a_leader_that_was_stopped_never_answers_from_the_past() {
+    let cluster = Cluster::start(&[]);
+    let leader = cluster.leader(None);
+    let mut old = cluster.nodes[leader].client();
+    assert_eq!(old.text(&["SET", "register", "before"]), "OK");
+    cluster.nodes[leader].pause();
+    let mut ask = BytesMut::new();
+    encode_command(&["GET", "register"], &mut ask);
+    // These wait in the socket of the stopped process, and are the first that it sees when it goes on.
+    old.send(&ask).expect("the socket has room");
+    let next = cluster.leader(Some(leader));
+    assert_eq!(
+        cluster.nodes[next]
+            .client()
+            .text(&["SET", "register", "after"]),
+        "OK"
+    );
+    cluster.nodes[leader].go_on();
+    let answer = old.reply().expect("a reply");
+    assert_eq!(
+        answer.as_str(),
+        Some("after"),
+        "a stale read, or an error where it could have waited"
+    );
+}
+
+#[test]
+fn without_a_majority_writes_get_an_error_in_time() {
+    let mut cluster = Cluster::start(&["--election-hold-ms", "300"]);
+    let leader = cluster.leader(None);
+    for at in (0..3).filter(|&at| at != leader) {
+        cluster.nodes[at].kill();
+    }
+    let mut client = cluster.nodes[leader].client();
+    until("the last node gives up leading", || {
+        let reply = client
+            .call(&["SET", "key", "value"])
+            .expect("an answer, not a hang");
+        assert!(reply.is_error(), "acknowledged by a minority: {reply:?}");
+        (client.info("raft", "raft_role") != "leader").then_some(())
+    });
+    let refused = client.text(&["SET", "key", "value"]);
+    assert!(
+        refused.starts_with("CLUSTERDOWN") || refused.starts_with("TRYAGAIN"),
+        "{refused}"
+    );
+    for at in (0..3).filter(|&at| at != leader) {
+        cluster.nodes[at].start_again();
+    }
+    until("writes go on", || {
+        (client.call(&["SET", "key", "value"]).ok()?.as_str() == Some("OK")).then_some(())
+    });
+}
+
+#[test]
+fn keys_expire_everywhere() {
+    let cluster = Cluster::start(&[]);
+    let mut client = cluster.nodes[0].client();
+    for number in 0..100 {
+        assert_eq!(
+            client.text(&["SET", &format!("key:{number}"), "value", "PX", "50"]),
+            "OK"
+        );
+    }
+    for node in &cluster.nodes {
+        let mut client = node.client();
+        until("expired keys are gone", || {
+            (client.text(&["DBSIZE"]) == "0").then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_node_with_another_secret_stays_outside() {
+    let mut cluster = Cluster::start(&[]);
+    let ports = cluster.ports();
+    let leader = cluster.leader(None);
+    let outsider = (leader + 1) % 3;
+    cluster.nodes[outsider].kill();
+    let peers: Vec<String> = (1..)
+        .zip(&ports)
+        .map(|(id, port)| format!("{id}@127.0.0.1:{port}"))
+        .collect();
+    let dir = tempfile::tempdir().expect("a directory");
+    let id = (outsider + 1).to_string();
+    let peers = peers.join(",");
+    let stranger = Server::start_on(
+        ports[outsider],
+        dir.path(),
+        &[
+            "--node-id",
+            &id,
+            "--cluster-secret",
+            "a guess",
+            "--cluster-peers",
+            &peers,
+        ],
+    );
+    // It hears nothing, and disturbs nothing: the leader and its term stay.
+    let mut client = cluster.nodes[leader].client();
+    let term = client.info("raft", "raft_term");
+    for number in 0..200 {
+        assert_eq!(
+            client.text(&["SET", &format!("key:{number}"), "value"]),
+            "OK"
+        );
+    }
+    let mut outside = Client::connect(ports[outsider]).expect("it serves clients");
+    assert_eq!(outside.info("raft", "raft_last_index"), "0");
+    assert_eq!(client.info("raft", "raft_term"), term);
+    drop(stranger);
+    cluster.nodes[outsider].start_again();
+    cluster.wait_until_all_have_everything();
+}
