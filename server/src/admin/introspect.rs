@@ -182,7 +182,7 @@ fn getkeysandflags(
         let flags = specs
             .iter()
             .find(|spec| spans(spec, position, request.len()))
-            .map_or(&[][..], |spec| spec.flags);
+            .map_or(&[][..], |spec| flags_of(spec, request));
         out.array(2);
         out.bulk(request[position]);
         out.set(flags.len());
@@ -191,6 +191,15 @@ fn getkeysandflags(
         }
     }
     Ok(())
+}
+
+/// What is done to a key, where it depends on the arguments: SET reads its key only when asked to with GET.
+fn flags_of(spec: &'static KeySpec, request: &[&[u8]]) -> &'static [&'static str] {
+    if !spec.flags.contains(&"variable_flags") {
+        return spec.flags;
+    }
+    let reads = request.iter().skip(3).any(|arg| arg.eq_ignore_ascii_case(b"get"));
+    if reads { &["RW", "access", "update"] } else { &["OW", "update"] }
 }
 
 /// Whether a key specification covers the argument at `position`.

@@ -209,6 +209,14 @@ fn keys_and_what_is_done_with_them() {
         (row(1)[0].as_str(), words(&row(1)[1])),
         (Some("b"), vec!["OW".into(), "update".into()])
     );
+    for (request, flags) in [
+        (&["set", "a", "get"][..], &["OW", "update"][..]),
+        (&["set", "a", "1", "ex", "9", "GET"], &["RW", "access", "update"]),
+    ] {
+        let reply = call(Protocol::Resp3, getkeysandflags, request).expect("answered");
+        let pair = reply.as_slice().expect("a list")[0].as_slice().expect("a pair");
+        assert_eq!(words(&pair[1]), flags, "{request:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,112 @@
+# What the suites share: Debian packages, servers, and their end. Source it; it makes the shell strict.
+#
+#   TINYKV_BIN   the server to test; unless given, the release build of this tree, which is made when it is missing.
+
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+CACHE=$ROOT/target/suites
+mkdir -p "$CACHE"
+WORK=$(mktemp -d)
+PIDS=()
+NEXT_PORT=$((20000 + $$ % 10000))
+
+clean_up() {
+    for pid in "${PIDS[@]}"; do
+        kill "$pid" 2>/dev/null || true
+    done
+    for pid in "${PIDS[@]}"; do
+        wait "$pid" 2>/dev/null || true
+    done
+    rm -rf "$WORK"
+}
+trap clean_up EXIT
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# need COMMAND PACKAGE: installs a Debian package when the command is missing.
+need() {
+    command -v "$1" >/dev/null && return
+    echo "installing $2"
+    apt-get install -y -q "$2" >"$WORK/apt.log" 2>&1 ||
+        { apt-get update -q >>"$WORK/apt.log" 2>&1 && apt-get install -y -q "$2" >>"$WORK/apt.log" 2>&1; } ||
+        { tail -5 "$WORK/apt.log" >&2; fail "$1 is needed, and the package $2 cannot be installed"; }
+    command -v "$1" >/dev/null || fail "the package $2 brought no $1"
+}
+
+if [ -z "${TINYKV_BIN:-}" ]; then
+    (cd "$ROOT" && cargo build --release --locked --quiet --package tinykv-server)
+    TINYKV_BIN=$ROOT/target/release/tinykv-server
+fi
+
+# free_port: sets PORT to a port that is free, and so is the one that a node adds to it.
+free_port() {
+    while :; do
+        NEXT_PORT=$((NEXT_PORT + 1))
+        (exec 3<>"/dev/tcp/127.0.0.1/$NEXT_PORT") 2>/dev/null && continue
+        (exec 3<>"/dev/tcp/127.0.0.1/$((NEXT_PORT + 10000))") 2>/dev/null && continue
+        PORT=$NEXT_PORT
+        return
+    done
+}
+
+# launch PORT NAME OPTIONS...: starts a server; sets PID.
+launch() {
+    local port=$1 name=$2
+    shift 2
+    "$TINYKV_BIN" --bind 127.0.0.1 --port "$port" --dir "$WORK/$name" "$@" >>"$WORK/$name.log" 2>&1 &
+    PID=$!
+    PIDS+=("$PID")
+}
+
+# await PORT NAME: waits until it answers with its data.
+await() {
+    for _ in $(seq 600); do
+        [ "$(redis-cli -p "$1" ping 2>/dev/null)" = PONG ] && return
+        sleep 0.1
+    done
+    cat "$WORK/$2.log" >&2
+    fail "no server answers on port $1"
+}
+
+# start_server OPTIONS...: a single node; sets PORT and PID.
+start_server() {
+    need redis-cli redis-tools
+    free_port
+    launch "$PORT" "node-$PORT" "$@"
+    await "$PORT" "node-$PORT"
+}
+
+# start_cluster OPTIONS...: three nodes; sets PORTS, LEADER and FOLLOWER (ports).
+start_cluster() {
+    need redis-cli redis-tools
+    local id peers="" list=()
+    for id in 1 2 3; do
+        free_port
+        list+=("$PORT")
+        peers="$peers${peers:+,}$id@127.0.0.1:$PORT"
+    done
+    for id in 1 2 3; do
+        launch "${list[id - 1]}" "cluster-$id" --node-id "$id" --cluster-secret suites --cluster-peers "$peers" "$@"
+    done
+    for id in 1 2 3; do
+        await "${list[id - 1]}" "cluster-$id"
+    done
+    PORTS=("${list[@]}")
+    LEADER=""
+    for _ in $(seq 600); do
+        for port in "${PORTS[@]}"; do
+            if redis-cli -p "$port" info raft | grep -q "^raft_role:leader"; then
+                LEADER=$port
+            else
+                FOLLOWER=$port
+            fi
+        done
+        [ -n "$LEADER" ] && return
+        sleep 0.1
+    done
+    fail "the three nodes elect no leader"
+}

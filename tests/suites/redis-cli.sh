@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# redis-cli and redis-benchmark as their users use them: against one node, and against each of three.
+. "$(dirname "$0")/lib.sh"
+
+need redis-cli redis-tools
+need redis-benchmark redis-tools
+need script bsdutils
+need python3 python3
+
+# expect WHAT WANTED GOT
+expect() {
+    [ "$2" = "$3" ] || fail "$1: wanted '$2', got '$3'"
+}
+
+# cli ARGUMENTS...
+cli() {
+    redis-cli -p "$PORT" "$@"
+}
+
+# use_cli: every way to use redis-cli that has a meaning here, on $PORT.
+use_cli() {
+    cli flushall >/dev/null
+    expect "set and get" value "$(cli set key value >/dev/null && cli get key)"
+    expect "RESP3" value "$(cli -3 get key)"
+    cli -3 --json hello 3 | grep -q '"proto":3' || fail "a map of RESP3 as JSON"
+    expect "repeated" "1 2 3" "$(cli -r 3 -i 0.01 incr counter | xargs)"
+    expect "standard input" "\"a b\"" "$(printf 'a b' | cli -x set binary >/dev/null && cli --no-raw get binary)"
+    expect "an error's exit code" 1 "$(cli -e incr key >/dev/null 2>&1; echo $?)"
+    expect "another database" "" "$(cli -n 5 get key)"
+    for number in $(seq 1000); do
+        printf 'SET bulk:%d %d\r\n' "$number" "$number"
+    done | cli --pipe | grep -q "errors: 0, replies: 1000" || fail "--pipe"
+    expect "--scan" 1000 "$(cli --scan --pattern 'bulk:*' | sort -u | wc -l)"
+    cli --bigkeys | grep -q "Biggest string found" || fail "--bigkeys"
+    cli --memkeys | grep -q "Biggest string found" || fail "--memkeys"
+    expect "--csv" '"a","b"' "$(cli --csv command getkeys mset a 1 b 2)"
+    cli info server | grep -q "^redis_version:7" || fail "INFO server"
+    script -q -c "timeout 0.5 redis-cli -p $PORT --stat -i 0.01" /dev/null >"$WORK/stat" || true
+    grep -q "^keys" "$WORK/stat" || fail "--stat"
+    cli command docs set | grep -q "^summary" || fail "the documentation of a command"
+    python3 "$ROOT/tests/suites/terminal.py" "$PORT" || fail "an interactive session"
+    cli help set >/dev/null || fail "help"
+}
+
+# use_benchmark: redis-benchmark with and without pipelining, in both protocols, on $PORT.
+use_benchmark() {
+    local options
+    for options in "" "-P 16" "-3" "-3 -P 16"; do
+        # shellcheck disable=SC2086
+        redis-benchmark -p "$PORT" -n 4000 -r 1000 -d 64 -q $options -t ping_inline,ping_mbulk,set,get,incr,mset \
+            >"$WORK/benchmark" 2>&1 || fail "redis-benchmark $options: $(tail -3 "$WORK/benchmark")"
+        ! grep -qi "error" "$WORK/benchmark" || fail "redis-benchmark $options: $(grep -i error "$WORK/benchmark" | head -3)"
+        expect "lines of redis-benchmark $options" 6 "$(tr '\r' '\n' <"$WORK/benchmark" | grep -c 'requests per second')"
+    done
+}
+
+start_server
+use_cli
+use_benchmark
+echo "one node: redis-cli and redis-benchmark work"
+start_cluster
+for PORT in "${PORTS[@]}"; do
+    use_cli
+    use_benchmark
+    echo "node on port $PORT (leader: $LEADER): redis-cli and redis-benchmark work"
+done
