@@ -198,8 +198,15 @@ fn flags_of(spec: &'static KeySpec, request: &[&[u8]]) -> &'static [&'static str
     if !spec.flags.contains(&"variable_flags") {
         return spec.flags;
     }
-    let reads = request.iter().skip(3).any(|arg| arg.eq_ignore_ascii_case(b"get"));
-    if reads { &["RW", "access", "update"] } else { &["OW", "update"] }
+    let reads = request
+        .iter()
+        .skip(3)
+        .any(|arg| arg.eq_ignore_ascii_case(b"get"));
+    if reads {
+        &["RW", "access", "update"]
+    } else {
+        &["OW", "update"]
+    }
 }
 
 /// Whether a key specification covers the argument at `position`.

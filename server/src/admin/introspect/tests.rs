@@ -211,10 +211,15 @@ fn keys_and_what_is_done_with_them() {
     );
     for (request, flags) in [
         (&["set", "a", "get"][..], &["OW", "update"][..]),
-        (&["set", "a", "1", "ex", "9", "GET"], &["RW", "access", "update"]),
+        (
+            &["set", "a", "1", "ex", "9", "GET"],
+            &["RW", "access", "update"],
+        ),
     ] {
         let reply = call(Protocol::Resp3, getkeysandflags, request).expect("answered");
-        let pair = reply.as_slice().expect("a list")[0].as_slice().expect("a pair");
+        let pair = reply.as_slice().expect("a list")[0]
+            .as_slice()
+            .expect("a pair");
         assert_eq!(words(&pair[1]), flags, "{request:?}");
     }
 }
