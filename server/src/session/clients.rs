@@ -212,7 +212,7 @@ impl Client {
         self.kill.notify_one();
     }
 
-    /// True after [`Client::kill`].
+    /// True after `kill`.
     pub fn is_killed(&self) -> bool {
         self.killed.load(Ordering::Acquire)
     }
