@@ -193,10 +193,21 @@ fn getkeysandflags(
     Ok(())
 }
 
-/// What is done to a key, where it depends on the arguments: SET reads its key only when asked to with GET.
+/// What is done to a key, where it depends on the arguments: SET reads its key only when asked to with GET, and BITFIELD
+/// writes it only with a subcommand other than that.
 fn flags_of(spec: &'static KeySpec, request: &[&[u8]]) -> &'static [&'static str] {
     if !spec.flags.contains(&"variable_flags") {
         return spec.flags;
+    }
+    if request[0].eq_ignore_ascii_case(b"bitfield") {
+        let writes = request
+            .iter()
+            .any(|arg| arg.eq_ignore_ascii_case(b"set") || arg.eq_ignore_ascii_case(b"incrby"));
+        return if writes {
+            &["RW", "access", "update"]
+        } else {
+            &["RO", "access"]
+        };
     }
     let reads = request
         .iter()

@@ -62,6 +62,8 @@ texts! {
     STRING_TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
     /// A negative offset where none is allowed.
     OFFSET_OUT_OF_RANGE = "ERR offset is out of range";
+    /// The position of a bit that is not one, or lies beyond the longest string.
+    BIT_OFFSET = "ERR bit offset is not an integer or out of range";
     /// An integer that is not a cursor.
     INVALID_CURSOR = "ERR invalid cursor";
     /// SELECT, MOVE, COPY or SWAPDB beyond the last database.

@@ -13,10 +13,11 @@ pub mod long_double;
 pub mod number;
 pub mod spec;
 
+pub mod bitmap;
 pub mod key;
 pub mod string;
 
 use spec::DataCommand;
 
 /// The tables of all families.
-pub static FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, key::COMMANDS];
+pub static FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, bitmap::COMMANDS, key::COMMANDS];

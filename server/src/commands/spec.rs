@@ -102,6 +102,12 @@ impl Keys {
         last: 1,
         step: 1,
     };
+    /// Every argument from the second on.
+    pub const FROM_SECOND: Self = Self {
+        first: 2,
+        last: -1,
+        step: 1,
+    };
     /// The first argument of a subcommand.
     pub const SECOND: Self = Self {
         first: 2,
@@ -150,6 +156,8 @@ impl Keys {
 pub enum Group {
     /// Strings.
     String,
+    /// Strings, bit by bit.
+    Bitmap,
     /// Keys of any type.
     Generic,
     /// The connection.
@@ -165,6 +173,7 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::Bitmap => "bitmap",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",

@@ -268,6 +268,29 @@ fn option() -> impl Strategy<Value = Vec<u8>> + Clone {
     ])
 }
 
+/// BITFIELD with a few subcommands, of which some are wrong.
+fn bitfield() -> BoxedStrategy<Arguments> {
+    let width = one_of(&[
+        "u1", "i1", "u7", "i8", "u12", "i33", "u63", "i64", "u64", "#1",
+    ]);
+    let offset = prop_oneof![small(), one_of(&["#0", "#1", "#3", "x"])];
+    let step = (
+        one_of(&["GET", "SET", "incrby", "OVERFLOW"]),
+        one_of(&["WRAP", "SAT", "FAIL"]),
+        width,
+        offset,
+        value(),
+    )
+        .prop_map(|(word, overflow, width, offset, value)| match &word[..] {
+            b"OVERFLOW" => vec![word, overflow],
+            b"GET" => vec![word, width, offset],
+            _ => vec![word, width, offset, value],
+        });
+    (key(), prop::collection::vec(step, 0..5))
+        .prop_map(|(key, steps)| [vec![b"BITFIELD".to_vec(), key], steps.concat()].concat())
+        .boxed()
+}
+
 /// A command of enough arguments for its arity. Not DBSIZE: Redis removes an expired key when a read meets it, we do not. Nor
 /// OBJECT REFCOUNT: a copy of a shared integer is not shared.
 fn command() -> impl Strategy<Value = Arguments> {
@@ -295,6 +318,8 @@ fn command() -> impl Strategy<Value = Arguments> {
         ])
         .boxed()
     };
+    let bit = || one_of(&["0", "1"]).boxed();
+    let unit = || one_of(&["BYTE", "BIT"]).boxed();
     let db = || one_of(&["0", "1", "15", "16", "-1", "x", "3000000000"]).boxed();
     prop::strategy::Union::new([
         with_options("SET", vec![k(), v()]),
@@ -322,6 +347,19 @@ fn command() -> impl Strategy<Value = Arguments> {
         plain("INCRBYFLOAT", vec![k(), v()]),
         plain("GETRANGE", vec![k(), n(), n()]),
         plain("SETRANGE", vec![k(), n(), v()]),
+        plain("SETBIT", vec![k(), n(), one_of(&["0", "1", "2"]).boxed()]),
+        plain("GETBIT", vec![k(), n()]),
+        plain("BITCOUNT", vec![k()]),
+        plain("BITCOUNT", vec![k(), n(), n(), unit()]),
+        plain("BITPOS", vec![k(), bit()]),
+        plain("BITPOS", vec![k(), bit(), n()]),
+        plain("BITPOS", vec![k(), bit(), n(), n(), unit()]),
+        plain(
+            "BITOP",
+            vec![one_of(&["AND", "or", "XOR"]).boxed(), k(), k(), k()],
+        ),
+        plain("BITOP", vec![one_of(&["NOT"]).boxed(), k(), k()]),
+        bitfield(),
         plain("DEL", vec![k(), k()]),
         plain("EXISTS", vec![k(), k()]),
         plain("TYPE", vec![k()]),

@@ -19,6 +19,8 @@ pub struct Argument {
     pub optional: bool,
     /// May be repeated.
     pub multiple: bool,
+    /// Its token is repeated with it.
+    pub token_each: bool,
 }
 
 /// What an argument is.
@@ -72,6 +74,7 @@ impl Argument {
             deprecated_since: None,
             optional: false,
             multiple: false,
+            token_each: false,
         }
     }
 
@@ -138,6 +141,11 @@ impl Argument {
 
     pub(super) const fn multiple(mut self) -> Self {
         self.multiple = true;
+        self
+    }
+
+    pub(super) const fn with_token_each(mut self) -> Self {
+        self.token_each = true;
         self
     }
 

@@ -6,6 +6,7 @@
 //! Names, types, tokens, key specifications, tips and categories are those of Redis 7.2, on which clients rely.
 
 mod argument;
+mod bitmap;
 mod connection;
 mod generic;
 mod keyspace;
@@ -126,6 +127,7 @@ impl KeySpec {
 }
 
 static TABLES: &[&[Doc]] = &[
+    bitmap::DOCS,
     string::DOCS,
     generic::DOCS,
     keyspace::DOCS,

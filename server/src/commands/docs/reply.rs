@@ -220,6 +220,7 @@ fn write_argument(argument: &Argument, out: &mut Writer<'_>) {
     let flags = [
         (argument.optional, "optional"),
         (argument.multiple, "multiple"),
+        (argument.token_each, "multiple_token"),
     ];
     if flags.iter().any(|(set, _)| *set) {
         out.bulk(b"flags");

@@ -64,7 +64,7 @@ pub static COMMANDS: &[DataCommand] = &[
 ];
 
 /// The text of a string object; another type is refused.
-fn text<'o>(object: &'o Object<'_>) -> CommandResult<Cow<'o, [u8]>> {
+pub(super) fn text<'o>(object: &'o Object<'_>) -> CommandResult<Cow<'o, [u8]>> {
     match object.kind() {
         Kind::String => object.string().ok_or(CommandError::WRONG_TYPE),
         _ => Err(CommandError::WRONG_TYPE),

@@ -17,6 +17,11 @@ impl Txn<'_> {
         self.store(key, value, Encoding::of_text(value), expiry)
     }
 
+    /// Sets `key` to a string that may be changed in place next, as BITOP does.
+    pub fn set_raw(&mut self, key: &[u8], value: &[u8], expiry: Expiry) -> Result<()> {
+        self.store(key, value, Encoding::Raw, expiry)
+    }
+
     /// Sets `key` to a number.
     pub fn set_int(&mut self, key: &[u8], value: i64, expiry: Expiry) -> Result<()> {
         self.store(
