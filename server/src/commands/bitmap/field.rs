@@ -169,13 +169,22 @@ pub(super) fn bitfield(
     }
     // As in Redis the string grows to where it would be written even if an overflow keeps that from happening.
     let (replies, changed) = ctx.txn.edit_string(key, |bytes| {
+        let mut changed = bytes.len() < needed;
         bytes.resize(needed.max(bytes.len()), 0);
-        let replies: Vec<_> = steps.iter().map(|step| step.run(bytes)).collect();
-        let changed = steps
+        let replies: Vec<_> = steps
+            .iter()
+            .map(|step| {
+                let old = step.read(bytes);
+                let reply = step.run(bytes);
+                changed |= step.read(bytes) != old;
+                reply
+            })
+            .collect();
+        let written = steps
             .iter()
             .zip(&replies)
             .any(|(step, reply)| step.needed() > 0 && reply.is_some());
-        (replies, changed)
+        (replies, changed && written)
     })?;
     if changed {
         ctx.txn.notify("setbit", key);
