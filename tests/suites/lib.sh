@@ -9,7 +9,8 @@ CACHE=$ROOT/target/suites
 mkdir -p "$CACHE"
 WORK=$(mktemp -d)
 PIDS=()
-NEXT_PORT=$((20000 + $$ % 10000))
+# With the ports of nodes below 32768, from where the system takes ports for connections.
+NEXT_PORT=$((20000 + $$ % 2000))
 
 clean_up() {
     for pid in "${PIDS[@]}"; do

@@ -64,6 +64,10 @@ texts! {
     OFFSET_OUT_OF_RANGE = "ERR offset is out of range";
     /// The position of a bit that is not one, or lies beyond the longest string.
     BIT_OFFSET = "ERR bit offset is not an integer or out of range";
+    /// A string that is not a HyperLogLog.
+    NOT_HYPERLOGLOG = "WRONGTYPE Key is not a valid HyperLogLog string value.";
+    /// A HyperLogLog whose registers make no sense.
+    CORRUPT_HYPERLOGLOG = "INVALIDOBJ Corrupted HLL object detected";
     /// An integer that is not a cursor.
     INVALID_CURSOR = "ERR invalid cursor";
     /// SELECT, MOVE, COPY or SWAPDB beyond the last database.

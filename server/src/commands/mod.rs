@@ -14,10 +14,16 @@ pub mod number;
 pub mod spec;
 
 pub mod bitmap;
+pub mod hyperloglog;
 pub mod key;
 pub mod string;
 
 use spec::DataCommand;
 
 /// The tables of all families.
-pub static FAMILIES: &[&[DataCommand]] = &[string::COMMANDS, bitmap::COMMANDS, key::COMMANDS];
+pub static FAMILIES: &[&[DataCommand]] = &[
+    string::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
+    key::COMMANDS,
+];

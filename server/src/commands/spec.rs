@@ -158,6 +158,8 @@ pub enum Group {
     String,
     /// Strings, bit by bit.
     Bitmap,
+    /// Estimates of how many different elements were seen.
+    HyperLogLog,
     /// Keys of any type.
     Generic,
     /// The connection.
@@ -174,6 +176,7 @@ impl Group {
         match self {
             Self::String => "string",
             Self::Bitmap => "bitmap",
+            Self::HyperLogLog => "hyperloglog",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",

@@ -188,7 +188,14 @@ impl Redis {
             .args(options)
             .stdout(Stdio::piped())
             .spawn()
-            .inspect_err(|_| eprintln!("no redis-server here: nothing to compare with"))
+            .inspect_err(|_| {
+                let required = std::env::var_os("TINYKV_COMPARE").is_some();
+                assert!(
+                    !required,
+                    "TINYKV_COMPARE is set, and there is no redis-server"
+                );
+                eprintln!("no redis-server here: nothing to compare with");
+            })
             .ok()?;
         let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
         let ready = lines

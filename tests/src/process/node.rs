@@ -44,12 +44,17 @@ fn program() -> &'static Path {
     })
 }
 
+/// Ports of clients: with those of the nodes they stay below 32768, from where the system takes ports for connections.
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u16 = 2_700;
+
 /// A port that nobody listens on, nor on the port that a node adds to it. Tests of one process never get the same.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = 20_000 + (std::process::id() % 20_000) as u16;
+    let start = (std::process::id() % u32::from(PORTS)) as u16;
     loop {
-        let port = 20_000 + (start - 20_000 + NEXT.fetch_add(1, Ordering::Relaxed)) % 30_000;
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed) % PORTS;
+        let port = FIRST_PORT + (start + nth) % PORTS;
         let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
         if is_free(port) && is_free(port + BUS_OFFSET) {
             return port;

@@ -9,6 +9,7 @@ mod argument;
 mod bitmap;
 mod connection;
 mod generic;
+mod hyperloglog;
 mod keyspace;
 mod reply;
 mod server;
@@ -128,6 +129,7 @@ impl KeySpec {
 
 static TABLES: &[&[Doc]] = &[
     bitmap::DOCS,
+    hyperloglog::DOCS,
     string::DOCS,
     generic::DOCS,
     keyspace::DOCS,

@@ -1,7 +1,7 @@
 //! Reading whole strings: GET MGET STRLEN GETDEL GETEX.
 
 use resp::Writer;
-use storage::dataset::Kind;
+use storage::dataset::{Kind, WARM_KEYS};
 
 use super::super::args::Args;
 use super::super::context::{ReadContext, WriteContext};
@@ -44,15 +44,19 @@ pub(super) fn mget(
 ) -> CommandResult {
     let keys = args.rest();
     out.array(keys.len());
-    for key in keys {
-        let object = ctx.view.lookup(key)?;
-        match object
-            .as_ref()
-            .filter(|object| object.kind() == Kind::String)
-            .and_then(|object| object.string())
-        {
-            Some(value) => out.bulk(&value),
-            None => out.null(),
+    for keys in keys.chunks(WARM_KEYS) {
+        // Where they lie is fetched from memory together.
+        ctx.view.warm(keys.iter().copied());
+        for key in keys {
+            let object = ctx.view.lookup(key)?;
+            match object
+                .as_ref()
+                .filter(|object| object.kind() == Kind::String)
+                .and_then(|object| object.string())
+            {
+                Some(value) => out.bulk(&value),
+                None => out.null(),
+            }
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Writing whole strings: SET SETNX SETEX PSETEX MSET MSETNX GETSET.
 
 use resp::Writer;
-use storage::dataset::Expiry;
+use storage::dataset::{Expiry, WARM_KEYS};
 
 use super::super::args::Args;
 use super::super::context::WriteContext;
@@ -182,9 +182,7 @@ pub(super) fn mset(
     args: &mut Args<'_>,
     out: &mut Writer<'_>,
 ) -> CommandResult {
-    for pair in pairs(args, "mset")?.chunks_exact(2) {
-        put(ctx, pair[0], pair[1], Expiry::Clear)?;
-    }
+    put_all(ctx, pairs(args, "mset")?)?;
     out.ok();
     Ok(())
 }
@@ -202,10 +200,19 @@ pub(super) fn msetnx(
             return Ok(());
         }
     }
-    for pair in pairs.chunks_exact(2) {
-        put(ctx, pair[0], pair[1], Expiry::Clear)?;
-    }
+    put_all(ctx, pairs)?;
     out.integer(1);
+    Ok(())
+}
+
+/// Sets keys to values, a few at a time: where they lie is fetched from memory together.
+fn put_all(ctx: &mut WriteContext<'_, '_>, pairs: &[&[u8]]) -> CommandResult {
+    for pairs in pairs.chunks(2 * WARM_KEYS) {
+        ctx.txn.warm(pairs.iter().step_by(2).copied());
+        for pair in pairs.chunks_exact(2) {
+            put(ctx, pair[0], pair[1], Expiry::Clear)?;
+        }
+    }
     Ok(())
 }
 
