@@ -2,7 +2,7 @@
 //!
 //! The bytes are those of Redis, so that GET, DUMP and RESTORE agree with it: a header of 16 bytes (`HYLL`, the encoding,
 //! three zeros, and the cached estimate, 8 bytes in little endian whose highest bit tells that it is out of date), then 16384
-//! registers, [`sparse`] or [`dense`]. An element's hash chooses a register and, by its trailing zeros, a rank; a register
+//! registers, sparse or dense. An element's hash chooses a register and, by its trailing zeros, a rank; a register
 //! holds the greatest rank that it met. The one difference: PFCOUNT reads, and does not write its estimate into the header.
 
 mod dense;
