@@ -223,6 +223,9 @@ fn flags_of(spec: &'static KeySpec, request: &[&[u8]]) -> &'static [&'static str
 /// Whether a key specification covers the argument at `position`.
 fn spans(spec: &KeySpec, position: usize, argc: usize) -> bool {
     let first = i64::from(spec.index);
+    if spec.counted {
+        return position as i64 > first;
+    }
     let last = match spec.last {
         from_end @ ..0 => argc as i64 + i64::from(from_end),
         from_first => first + i64::from(from_first),
@@ -239,7 +242,7 @@ fn keys_of<'r>(
     let Found::Command(entry, _) = registry.find(request) else {
         return Err(CommandError::reply("ERR Invalid command specified"));
     };
-    if entry.spec.keys.first == 0 {
+    if entry.spec.keys.is_none() {
         return Err(CommandError::reply("ERR The command has no key arguments"));
     }
     if !entry.spec.accepts(request.len()) {
@@ -247,7 +250,7 @@ fn keys_of<'r>(
             "ERR Invalid number of arguments specified for command",
         ));
     }
-    let positions = entry.spec.keys.positions(request.len()).collect::<Vec<_>>();
+    let positions = entry.spec.keys.positions(request).collect::<Vec<_>>();
     if positions.is_empty() {
         return Err(CommandError::reply(
             "ERR Invalid arguments specified for command",

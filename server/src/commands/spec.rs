@@ -5,6 +5,7 @@ use resp::Writer;
 use super::args::Args;
 use super::context::{ReadContext, WriteContext};
 use super::error::{CommandError, CommandResult};
+use super::number::parse_i64;
 
 /// Properties of a command, as COMMAND INFO shows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +88,9 @@ pub struct Keys {
     pub last: i32,
     /// Distance between keys.
     pub step: i32,
+    /// Position of an argument that tells how many keys follow it, besides those of the range; 0: none. COMMAND INFO does
+    /// not show it: such a command is [`Flags::MOVABLEKEYS`].
+    pub counted: i32,
 }
 
 impl Keys {
@@ -95,59 +99,94 @@ impl Keys {
         first: 0,
         last: 0,
         step: 0,
+        counted: 0,
     };
     /// The first argument.
     pub const FIRST: Self = Self {
         first: 1,
         last: 1,
         step: 1,
+        counted: 0,
     };
     /// Every argument from the second on.
     pub const FROM_SECOND: Self = Self {
         first: 2,
         last: -1,
         step: 1,
+        counted: 0,
     };
     /// The first argument of a subcommand.
     pub const SECOND: Self = Self {
         first: 2,
         last: 2,
         step: 1,
+        counted: 0,
     };
     /// The first two arguments.
     pub const TWO: Self = Self {
         first: 1,
         last: 2,
         step: 1,
+        counted: 0,
     };
     /// Every argument.
     pub const ALL: Self = Self {
         first: 1,
         last: -1,
         step: 1,
+        counted: 0,
     };
     /// Every other argument, beginning with the first.
     pub const PAIRS: Self = Self {
         first: 1,
         last: -1,
         step: 2,
+        counted: 0,
     };
 
-    /// The positions of the keys among `argc` arguments.
-    pub fn positions(self, argc: usize) -> impl Iterator<Item = usize> {
+    /// As many keys as the argument at this position tells, right behind it.
+    pub const fn counted_at(position: i32) -> Self {
+        Self::NONE.and_counted_at(position)
+    }
+
+    /// Besides, as many keys as the argument at this position tells, right behind it.
+    pub const fn and_counted_at(mut self, position: i32) -> Self {
+        self.counted = position;
+        self
+    }
+
+    /// True without any keys.
+    pub const fn is_none(self) -> bool {
+        self.first == 0 && self.counted == 0
+    }
+
+    /// The positions of the keys among `args`, the name first. None at all when the argument that counts them is wrong.
+    pub fn positions(self, args: &[&[u8]]) -> impl Iterator<Item = usize> {
+        let argc = args.len() as i64;
+        let counted = match usize::try_from(self.counted) {
+            Ok(at) if at > 0 => self.counted_range(args, at),
+            _ => Some(0..0),
+        };
         let last = if self.last < 0 {
-            argc as i64 + i64::from(self.last)
+            argc + i64::from(self.last)
         } else {
             i64::from(self.last)
         };
-        let last = if self.first == 0 {
+        let last = if self.first == 0 || counted.is_none() {
             -1
         } else {
-            last.min(argc as i64 - 1)
+            last.min(argc - 1)
         };
         (i64::from(self.first)..=last)
             .step_by(self.step.max(1) as usize)
             .map(|position| position as usize)
+            .chain(counted.into_iter().flatten())
+    }
+
+    fn counted_range(self, args: &[&[u8]], at: usize) -> Option<std::ops::Range<usize>> {
+        let count = usize::try_from(parse_i64(args.get(at)?)?).ok()?;
+        let first = at + 1;
+        (count > 0 && count <= args.len() - first).then_some(first..first + count)
     }
 }
 
@@ -156,6 +195,10 @@ impl Keys {
 pub enum Group {
     /// Strings.
     String,
+    /// Hashes.
+    Hash,
+    /// Sets.
+    Set,
     /// Strings, bit by bit.
     Bitmap,
     /// Estimates of how many different elements were seen.
@@ -175,6 +218,8 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::Hash => "hash",
+            Self::Set => "set",
             Self::Bitmap => "bitmap",
             Self::HyperLogLog => "hyperloglog",
             Self::Generic => "generic",
@@ -213,7 +258,7 @@ impl Spec {
 
     /// The keys among `args`, the name first: COMMAND GETKEYS.
     pub fn getkeys<'a>(&self, args: &[&'a [u8]]) -> CommandResult<Vec<&'a [u8]>> {
-        if self.keys == Keys::NONE {
+        if self.keys.is_none() {
             return Err(CommandError::reply("ERR The command has no key arguments"));
         }
         if !self.accepts(args.len()) {
@@ -223,7 +268,7 @@ impl Spec {
         }
         Ok(self
             .keys
-            .positions(args.len())
+            .positions(args)
             .filter_map(|position| args.get(position).copied())
             .collect())
     }
@@ -366,13 +411,20 @@ mod tests {
 
     #[test]
     fn positions_of_keys() {
-        let positions = |keys: Keys, argc| keys.positions(argc).collect::<Vec<_>>();
+        let args: [&[u8]; 4] = [b"x", b"2", b"a", b"b"];
+        let positions = |keys: Keys, argc| keys.positions(&args[..argc]).collect::<Vec<_>>();
         assert_eq!(positions(Keys::NONE, 3), Vec::<usize>::new());
         assert_eq!(positions(Keys::FIRST, 3), [1]);
         assert_eq!(positions(Keys::TWO, 3), [1, 2]);
         assert_eq!(positions(Keys::ALL, 4), [1, 2, 3]);
         assert_eq!(positions(Keys::PAIRS, 5), [1, 3]);
         assert_eq!(positions(Keys::FIRST, 1), Vec::<usize>::new());
+        assert_eq!(positions(Keys::counted_at(1), 4), [2, 3]);
+        assert_eq!(positions(Keys::counted_at(1), 3), Vec::<usize>::new());
+        assert_eq!(positions(Keys::counted_at(2), 4), Vec::<usize>::new());
+        let both = Keys::FIRST.and_counted_at(1);
+        assert_eq!(positions(both, 4), [1, 2, 3]);
+        assert_eq!(positions(both, 2), Vec::<usize>::new());
     }
 
     #[test]

@@ -381,7 +381,7 @@ fn leading_reads<'r, 'p>(
             break;
         };
         // What counts keys is not run together with reads that may meet expired ones.
-        if at > from && entry.spec.keys.first == 0 && counts_keys(entry) {
+        if at > from && entry.spec.keys.is_none() && counts_keys(entry) {
             break;
         }
         reads.push(Read {

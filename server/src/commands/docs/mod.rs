@@ -56,6 +56,8 @@ pub struct KeySpec {
     pub flags: &'static [&'static str],
     /// An explanation of the flags.
     pub notes: Option<&'static str>,
+    /// True if there are as many keys behind `index` as the argument there tells.
+    pub counted: bool,
 }
 
 impl Doc {
@@ -118,6 +120,15 @@ impl KeySpec {
             step,
             flags,
             notes: None,
+            counted: false,
+        }
+    }
+
+    /// As many keys as the argument at `index` tells, behind it.
+    const fn counted(index: i32, flags: &'static [&'static str]) -> Self {
+        Self {
+            counted: true,
+            ..Self::new(index, 0, 1, flags)
         }
     }
 
@@ -242,7 +253,15 @@ mod tests {
         for row in documented() {
             let doc = of(row.spec.name).expect("documented");
             let keys = row.spec.keys;
-            let (Some(first), Some(last)) = (doc.keys.first(), doc.keys.last()) else {
+            let counted = doc.keys.iter().find(|spec| spec.counted);
+            assert_eq!(
+                keys.counted,
+                counted.map_or(0, |spec| spec.index),
+                "{}",
+                row.spec.name
+            );
+            let ranges = || doc.keys.iter().filter(|spec| !spec.counted);
+            let (Some(first), Some(last)) = (ranges().next(), ranges().last()) else {
                 assert_eq!(keys.first, 0, "{}", row.spec.name);
                 continue;
             };

@@ -101,6 +101,14 @@ fn write_key_spec(key: &KeySpec, out: &mut Writer<'_>) {
     out.bulk(b"begin_search");
     write_search("index", &[("index", key.index)], out);
     out.bulk(b"find_keys");
+    if key.counted {
+        write_search(
+            "keynum",
+            &[("keynumidx", 0), ("firstkey", 1), ("keystep", key.step)],
+            out,
+        );
+        return;
+    }
     write_search(
         "range",
         &[("lastkey", key.last), ("keystep", key.step), ("limit", 0)],
