@@ -411,7 +411,7 @@ mod tests {
 
     #[test]
     fn positions_of_keys() {
-        let args: [&[u8]; 4] = [b"x", b"2", b"a", b"b"];
+        let args: [&[u8]; 5] = [b"x", b"2", b"a", b"b", b"c"];
         let positions = |keys: Keys, argc| keys.positions(&args[..argc]).collect::<Vec<_>>();
         assert_eq!(positions(Keys::NONE, 3), Vec::<usize>::new());
         assert_eq!(positions(Keys::FIRST, 3), [1]);

@@ -9,10 +9,12 @@ mod argument;
 mod bitmap;
 mod connection;
 mod generic;
+mod hash;
 mod hyperloglog;
 mod keyspace;
 mod reply;
 mod server;
+mod set;
 mod string;
 
 pub use argument::{Argument, ArgumentKind};
@@ -141,6 +143,8 @@ impl KeySpec {
 static TABLES: &[&[Doc]] = &[
     bitmap::DOCS,
     hyperloglog::DOCS,
+    hash::DOCS,
+    set::DOCS,
     string::DOCS,
     generic::DOCS,
     keyspace::DOCS,
