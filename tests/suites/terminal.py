@@ -24,7 +24,7 @@ def main(port):
     shown = ""
 
     def until(wanted):
-        """Reads until `wanted` is shown, then forgets what was before."""
+        """Reads until `wanted` is shown, then forgets everything up to it."""
         nonlocal shown
         deadline = time.monotonic() + PATIENCE_S
         while wanted not in shown:
@@ -33,21 +33,27 @@ def main(port):
                 sys.exit(f"'{wanted}' does not appear; shown: {shown!r}")
             chunk = os.read(terminal, 4096).decode(errors="replace")
             shown += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", chunk)
-        shown = ""
+        shown = shown.split(wanted, 1)[1]
+
+    def answer(wanted):
+        """Waits for an answer and the next prompt: what is typed before it is thrown away."""
+        until(wanted)
+        until(prompt)
 
     def type_in(text):
         os.write(terminal, text.encode())
 
-    until(f"127.0.0.1:{port}>")
+    prompt = f"127.0.0.1:{port}>"
+    until(prompt)
     # The hint comes from COMMAND DOCS: the arguments that are still to be typed.
     type_in("set ")
     until("key value")
     type_in("hinted yes\r")
-    until("OK")
+    answer("OK")
     type_in("get hinted\r")
-    until('"yes"')
+    answer('"yes"')
     type_in("help get\r")
-    until("group: string")
+    answer("group: string")
     type_in("quit\r")
     if os.waitpid(child, 0)[1] != 0:
         sys.exit("redis-cli did not end well")
