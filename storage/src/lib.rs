@@ -13,6 +13,7 @@
 //! | [`snapshot`] | a checkpoint of a Region as a stream of checksummed chunks, and its installation |
 //! | [`dataset`] | the Region's memory: databases, objects, expiry, the write set and its checkpoint |
 //! | [`rdb`] | Redis's payload format of DUMP and RESTORE |
+//! | [`types`] | the data types behind keys, in memory: flat when small, structures of their own when large |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #![cfg_attr(
     test,
@@ -28,5 +29,6 @@ pub mod peer_storage;
 pub mod proto;
 pub mod rdb;
 pub mod snapshot;
+pub mod types;
 
 pub use error::{Error, Result};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use parking_lot::RwLock;
 use raft::eraftpb::{Entry, EntryType};
-use storage::dataset::{CheckpointDone, Dataset};
+use storage::dataset::{CheckpointDone, CleanupDone, Dataset};
 use storage::ids::{LogIndex, Term};
 use storage::proto::command::{RaftCmdResponse, ResponseHeader};
 
@@ -123,6 +123,8 @@ pub(super) enum ApplyMessage {
     Task(ApplyTask),
     /// The checkpoint thread has finished.
     CheckpointDone(CheckpointDone),
+    /// The checkpoint thread has deleted obsolete records.
+    CleanupDone(CleanupDone),
     /// Start a checkpoint now; answer with the index that is durable then.
     Checkpoint(Box<dyn FnOnce(LogIndex) + Send>),
     /// Answer when everything before is executed and no checkpoint is under way.
@@ -145,6 +147,8 @@ pub(super) struct ApplyWorker {
     pub(super) options: StoreOptions,
     /// Since when a checkpoint is under way.
     pub(super) checkpointing: bool,
+    /// Whether obsolete records are being deleted.
+    pub(super) cleaning: bool,
     pub(super) last_checkpoint: Instant,
     pub(super) last_upkeep: Instant,
     /// Bytes of entries applied since the last freeze, here and by the store thread.
@@ -207,6 +211,11 @@ impl ApplyWorker {
                 }
             }
             ApplyMessage::CheckpointDone(done) => self.on_checkpoint_done(done),
+            ApplyMessage::CleanupDone(done) => {
+                self.dataset().write().cleanup_done(done);
+                self.cleaning = false;
+                self.answer_quiesce();
+            }
             ApplyMessage::Checkpoint(callback) if self.checkpointing => {
                 self.waiting.next_checkpoint.push(callback)
             }
@@ -244,7 +253,23 @@ impl ApplyWorker {
         }
         busy |= dataset.drop_cold(UPKEEP_BUDGET) > 0;
         let garbage = dataset.take_garbage();
+        // Not while somebody waits for the engine to be left alone.
+        let cleanup = if self.waiting.quiesce.is_empty() {
+            dataset.next_cleanup()
+        } else {
+            None
+        };
         drop(dataset);
+        if let Some(cleanup) = cleanup {
+            self.cleaning = true;
+            if self
+                .checkpoints
+                .send(CheckpointJob::Cleanup(cleanup))
+                .is_err()
+            {
+                tracing::debug!("the checkpoint thread has stopped");
+            }
+        }
         if !garbage.is_empty()
             && self
                 .checkpoints
@@ -317,7 +342,7 @@ impl ApplyWorker {
     }
 
     fn answer_quiesce(&mut self) {
-        if self.checkpointing {
+        if self.checkpointing || self.cleaning {
             return;
         }
         for done in self.waiting.quiesce.drain(..) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
-use storage::dataset::{Checkpoint, Garbage};
+use storage::dataset::{Checkpoint, Cleanup, Garbage};
 use storage::engine::Engine;
 
 use super::apply::ApplyMessage;
@@ -17,6 +17,8 @@ pub(super) enum CheckpointJob {
     Checkpoint(Checkpoint),
     /// What a flush left behind, to be freed.
     Garbage(Vec<Garbage>),
+    /// Records that nobody can see any more, to be deleted.
+    Cleanup(Cleanup),
 }
 
 /// Runs until the apply worker, which sends the jobs, is gone.
@@ -30,6 +32,13 @@ pub(super) fn run(
             CheckpointJob::Checkpoint(checkpoint) => checkpoint,
             CheckpointJob::Garbage(garbage) => {
                 drop(garbage);
+                continue;
+            }
+            CheckpointJob::Cleanup(cleanup) => {
+                match cleanup.run(kv.as_ref()) {
+                    Ok(done) => apply.push(ApplyMessage::CleanupDone(done)),
+                    Err(error) => fatal("deleting obsolete records failed", &error),
+                }
                 continue;
             }
         };

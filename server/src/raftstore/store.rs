@@ -121,6 +121,7 @@ impl Store {
             checkpoints,
             options: options.clone(),
             checkpointing: false,
+            cleaning: false,
             last_checkpoint: Instant::now(),
             last_upkeep: Instant::now(),
             applied_bytes: Arc::clone(&applied_bytes),

@@ -141,6 +141,7 @@ impl Dataset {
         );
         self.frozen = None;
         self.checkpoint_index = done.index;
+        self.cleaning.burials_are_durable();
         self.obsolete.set(&done.flushed_at);
     }
 
@@ -172,14 +173,15 @@ pub struct Obsolete {
 impl Obsolete {
     /// True when the record `key`, `value` of the kv engine, and all older values of the key, can never be seen again.
     pub fn is_obsolete(&self, key: &[u8], value: &[u8]) -> bool {
-        let Ok(ParsedKey::Meta { db, .. }) = record::parse_key(key) else {
-            return false;
+        let (db, written) = match record::parse_key(key) {
+            Ok(ParsedKey::Meta { db, .. }) => (db, record::write_index(value)),
+            Ok(ParsedKey::Element { db, incarnation }) => (db, Some(incarnation.index())),
+            Err(_) => return false,
         };
-        let Some(flushed_at) = self.flushed_at.get(usize::from(db.0)) else {
-            return false;
-        };
-        record::write_index(value)
-            .is_some_and(|index| index.get() < flushed_at.load(Ordering::Relaxed))
+        let flushed_at = self.flushed_at.get(usize::from(db.0));
+        flushed_at
+            .zip(written)
+            .is_some_and(|(flushed_at, index)| index.get() < flushed_at.load(Ordering::Relaxed))
     }
 
     pub(super) fn set(&self, flushed_at: &[LogIndex; DB_COUNT as usize]) {

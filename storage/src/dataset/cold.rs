@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::Dataset;
 use super::access::Access;
-use super::database::Database;
-use super::entry::{Entry, StringParts};
-use super::object::Kind;
+use super::collection::{self, Collected};
+use super::database::{Database, SlotTable};
+use super::entry::{Entry, Flat, Value};
 use super::position::Position;
-use super::record::{self, ParsedKey, PhysicalDb, RecordKey, Stored};
-use super::slot_table::SlotTable;
+use super::record::{self, ElementPlace, Incarnation, ParsedKey, PhysicalDb, RecordKey, Stored};
 use crate::ids::{DB_COUNT, SLOT_COUNT};
 use crate::{Error, Result, keys};
 
@@ -131,25 +130,47 @@ impl Dataset {
         key: &[u8],
         stored: &Stored,
     ) -> Result<()> {
-        let entry = match stored.kind {
-            Kind::String => {
-                let parts = StringParts {
-                    value: &stored.payload,
-                    encoding: stored.encoding,
-                    expire_at_ms: stored.expire_at_ms,
-                };
-                Entry::string(at.hash, key, parts, Access::new(self.now_ms()))
-            }
-            kind => {
-                return Err(Error::corrupt(
-                    "record",
-                    format!("type {} is not known", kind.name()),
-                ));
-            }
+        let access = Access::new(self.now_ms());
+        let entry = if stored.encoding.is_flat() {
+            let parts = Flat {
+                value: &stored.payload,
+                kind: stored.kind,
+                encoding: stored.encoding,
+                expire_at_ms: stored.expire_at_ms,
+            };
+            Entry::flat(at.hash, key, parts, access)
+        } else {
+            let (incarnation, object) = self.read_elements(db, at.slot, stored)?;
+            let value = Value::Collected {
+                incarnation,
+                object,
+            };
+            Entry::large(at.hash, key, value, stored.expire_at_ms, access)
         };
         self.database_mut(db).insert(at, entry);
         self.counters.loads += 1;
         Ok(())
+    }
+
+    /// Reads the elements of a large collection whose record was found.
+    pub(super) fn read_elements(
+        &self,
+        db: PhysicalDb,
+        slot: u16,
+        stored: &Stored,
+    ) -> Result<(Incarnation, Collected)> {
+        let (incarnation, meta) = collection::parse_payload(&stored.payload)?;
+        let place = ElementPlace {
+            slot,
+            db,
+            incarnation,
+        };
+        let mut elements = self
+            .engine
+            .scan(&place.prefix(), &place.end())
+            .map(|pair| pair.and_then(|(key, value)| record::decode_element(&key, &value)));
+        let object = Collected::load(stored.kind, meta, &mut elements)?;
+        Ok((incarnation, object))
     }
 
     /// Loads objects that readers found on disk, at most `budget`. Answers how many keys were looked at.
@@ -201,7 +222,9 @@ impl Dataset {
         for pair in engine.scan(&start, &end) {
             let (key, value) = pair?;
             let ParsedKey::Meta { db, position, rest } = record::parse_key(&key)? else {
-                continue;
+                // Elements stand after all keys of their slot and database, and are read with their keys.
+                self.warm_up.next = self.warm_up.next.next_database();
+                return Ok(seen);
             };
             let place = Place::of(db, position);
             let resumed = place != self.warm_up.next;

@@ -1,15 +1,21 @@
 //! One physical database: what of it is in memory, how many keys it has, and what changed since the last checkpoint.
 
 use super::access::Access;
+use super::collection;
 use super::counts::Counts;
-use super::entry::{Entry, StringParts};
+use super::entry::{Entry, Flat};
 use super::expiry::ExpiryIndex;
-use super::object::Kind;
 use super::position::Position;
-use super::record::{Head, RecordKey};
-use super::slot_table::SlotTable;
+use super::record::{ElementPlace, Head, PhysicalDb, RecordKey};
 use super::write_set::{LARGE_BYTES, LargeValue, WriteSet};
 use crate::ids::{LogIndex, SLOT_COUNT};
+use crate::types::table::Table;
+
+/// What a slot's entries are in.
+pub(super) type SlotTable = Table<Entry>;
+
+/// Objects of more elements are freed elsewhere: their garbage is worth a message.
+const GARBAGE_MIN_ELEMENTS: usize = 64;
 
 /// Invariants: memory holds a subset of the keys; a key whose record is in the write set or in the checkpoint under way,
 /// and not as a deletion, is in memory; `counts` and `expiring` count all keys, in memory or not.
@@ -24,6 +30,10 @@ pub(super) struct Database {
     /// Records on disk that were written before this entry are not there.
     pub(super) flushed_at: LogIndex,
     pub(super) write_set: WriteSet,
+    /// Large collections that are gone since the last freeze, whose elements' records are not.
+    pub(super) dead: Vec<ElementPlace>,
+    /// Large objects that are gone, to be freed where it disturbs nobody.
+    pub(super) discarded: Vec<Entry>,
     /// Entries in memory.
     pub(super) resident: u64,
     entry_bytes: usize,
@@ -72,7 +82,7 @@ impl Database {
         self.expiry.update(None, entry.expire_at_ms(), at);
         self.entry_bytes += entry.allocated_bytes();
         if let Some(slot) = self.slot_mut(at.slot) {
-            let change = slot.insert(entry);
+            let change = slot.insert(entry.hash(), entry);
             self.table_bytes = self.table_bytes.wrapping_add_signed(change);
             self.resident += 1;
         }
@@ -103,8 +113,8 @@ impl Database {
             return 0;
         };
         let change = table.extract(
-            |entry| goes(&self.write_set, entry),
-            |entry| dropped.push(entry),
+            |_, entry| goes(&self.write_set, entry),
+            |_, entry| dropped.push(entry),
         );
         self.table_bytes = self.table_bytes.wrapping_add_signed(change);
         for entry in &dropped {
@@ -116,7 +126,42 @@ impl Database {
                 entry,
             );
         }
-        dropped.len()
+        let count = dropped.len();
+        dropped.into_iter().for_each(|entry| self.discard(entry));
+        count
+    }
+
+    /// Frees an entry that was taken out: here, or elsewhere if it takes long.
+    pub(super) fn discard(&mut self, entry: Entry) {
+        if let Some((_, object)) = entry.collected()
+            && object.len() > GARBAGE_MIN_ELEMENTS
+        {
+            self.discarded.push(entry);
+        }
+    }
+
+    /// Deletes a key that is in memory: entry, counts and record; the records of its elements go later.
+    pub(super) fn erase(&mut self, record_key: &RecordKey<'_>, db: PhysicalDb, key: &[u8]) {
+        let at = record_key.position;
+        let Some(entry) = self.take(at, key) else {
+            return;
+        };
+        self.counts.subtract(at.slot);
+        self.count_expiring(entry.expire_at_ms(), None);
+        self.write_set.delete(record_key);
+        self.bury(db, at.slot, &entry);
+        self.discard(entry);
+    }
+
+    /// Notes that the elements of an entry are gone.
+    pub(super) fn bury(&mut self, db: PhysicalDb, slot: u16, entry: &Entry) {
+        if let Some((incarnation, _)) = entry.collected() {
+            self.dead.push(ElementPlace {
+                slot,
+                db,
+                incarnation,
+            });
+        }
     }
 
     /// Changes an entry in memory, and keeps the accounts.
@@ -140,23 +185,34 @@ impl Database {
         Some(result)
     }
 
+    /// Changes a collection in memory, whose records go to the write set, and keeps the accounts.
+    pub(super) fn edit<R>(
+        &mut self,
+        at: Position,
+        key: &[u8],
+        change: impl FnOnce(&mut Entry, &mut WriteSet, &mut Vec<ElementPlace>) -> R,
+    ) -> Option<R> {
+        let entry = self
+            .slots
+            .get_mut(usize::from(at.slot))?
+            .find_mut(at.hash, key)?;
+        let old_bytes = entry.allocated_bytes();
+        let result = change(entry, &mut self.write_set, &mut self.dead);
+        self.entry_bytes = self.entry_bytes + entry.allocated_bytes() - old_bytes;
+        Some(result)
+    }
+
     /// Adjusts the number of expiring keys for a key whose expiry was `old` and is `new`.
     #[inline]
     pub(super) fn count_expiring(&mut self, old: Option<u64>, new: Option<u64>) {
         self.expiring = self.expiring + u64::from(new.is_some()) - u64::from(old.is_some());
     }
 
-    /// Adds a string that did not exist.
-    pub(super) fn create_string(
-        &mut self,
-        at: Position,
-        key: &[u8],
-        parts: StringParts<'_>,
-        now_ms: u64,
-    ) {
+    /// Adds a flat value that did not exist.
+    pub(super) fn create_flat(&mut self, at: Position, key: &[u8], parts: Flat<'_>, now_ms: u64) {
         self.counts.add(at.slot);
         self.count_expiring(None, parts.expire_at_ms);
-        self.insert(at, Entry::string(at.hash, key, parts, Access::new(now_ms)));
+        self.insert(at, Entry::flat(at.hash, key, parts, Access::new(now_ms)));
     }
 
     /// Puts an entry in memory into the write set as it is now.
@@ -170,22 +226,27 @@ impl Database {
             debug_assert!(false, "only what is in memory is written back");
             return;
         };
+        let head = head(entry, index);
+        if let Some((incarnation, object)) = entry.collected() {
+            let payload = collection::payload(incarnation, object);
+            self.write_set.put(record_key, &[&head.encode(), &payload]);
+            return;
+        }
         let payload = entry.bytes();
         if payload.len() > LARGE_BYTES {
             self.write_set.put_large(record_key, key, payload.len());
         } else {
-            self.write_set
-                .put(record_key, &head(entry, index).encode(), payload);
+            self.write_set.put(record_key, &[&head.encode(), payload]);
         }
     }
 
-    /// Puts a string of these parts into the write set; it is in memory already.
+    /// Puts a flat value of these parts into the write set; it is in memory already.
     #[inline]
-    pub(super) fn write_string(
+    pub(super) fn write_flat(
         &mut self,
         record_key: &RecordKey<'_>,
         key: &[u8],
-        parts: StringParts<'_>,
+        parts: Flat<'_>,
         index: LogIndex,
     ) {
         if parts.value.len() > LARGE_BYTES {
@@ -193,13 +254,14 @@ impl Database {
             return;
         }
         let head = Head {
-            kind: Kind::String,
+            kind: parts.kind,
             encoding: parts.encoding,
             index,
             expire_at_ms: parts.expire_at_ms,
             key,
         };
-        self.write_set.put(record_key, &head.encode(), parts.value);
+        self.write_set
+            .put(record_key, &[&head.encode(), parts.value]);
     }
 
     /// The head and bytes of a large value, to be kept by a checkpoint.
@@ -221,6 +283,8 @@ impl Database {
         self.counts.clear();
         self.expiring = 0;
         self.flushed_at = index;
+        // What was written of them before is hidden by the flush like everything else.
+        self.dead.clear();
         self.resident = 0;
         self.entry_bytes = 0;
         self.table_bytes = 0;
@@ -228,6 +292,7 @@ impl Database {
             _slots: std::mem::take(&mut self.slots),
             _expiry: std::mem::take(&mut self.expiry),
             _write_set: std::mem::take(&mut self.write_set),
+            _entries: std::mem::take(&mut self.discarded),
         }
     }
 }
@@ -242,9 +307,22 @@ fn head(entry: &Entry, index: LogIndex) -> Head<'_> {
     }
 }
 
-/// What a flush took out of memory. Dropping it takes time in proportion to what it holds.
+/// What a flush took out of memory, or large objects that are gone. Dropping it takes time in proportion to what it holds.
 pub struct Garbage {
     _slots: Vec<SlotTable>,
     _expiry: ExpiryIndex,
     _write_set: WriteSet,
+    _entries: Vec<Entry>,
+}
+
+impl Garbage {
+    /// Of single objects.
+    pub(super) fn of(entries: Vec<Entry>) -> Self {
+        Self {
+            _slots: Vec::new(),
+            _expiry: ExpiryIndex::default(),
+            _write_set: WriteSet::default(),
+            _entries: entries,
+        }
+    }
 }

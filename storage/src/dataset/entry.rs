@@ -1,12 +1,15 @@
 //! One key and its value in memory.
 //!
-//! A small string is one allocation that holds everything, because a million of them is the common case: header, expiry
-//! only if there is one, key, value. Everything else is an [`Entry::Large`] with an object of its own.
+//! A small string or flat collection is one allocation that holds everything, because a million of them is the common case:
+//! header, expiry only if there is one, key, value. Everything else is an [`Entry::Large`] with an object of its own.
 
 use std::sync::Arc;
 
 use super::access::Access;
-use super::object::{Encoding, Kind};
+use super::collection::Collected;
+use super::record::Incarnation;
+use crate::types::table::Keyed;
+use crate::types::{Encoding, Kind};
 
 const HEADER_BYTES: usize = 13;
 const EXPIRE_BYTES: usize = 8;
@@ -15,6 +18,8 @@ const PACKED_MAX_BYTES: usize = 1024 - HEADER_BYTES;
 
 const EXPIRES: u8 = 0x80;
 const ENCODING: u8 = 0x03;
+const KIND: u8 = 0x1c;
+const KIND_SHIFT: u8 = 2;
 
 /// A key with its value. Two words, so that a table's slot is 16 bytes.
 pub(super) enum Entry {
@@ -22,7 +27,7 @@ pub(super) enum Entry {
     Large(Box<Large>),
 }
 
-/// A string in one allocation. `data`: the expiry (8 bytes, if `EXPIRES`), the key, the value, unused bytes.
+/// A flat value in one allocation. `data`: the expiry (8 bytes, if `EXPIRES`), the key, the value, unused bytes.
 pub(super) struct Packed<D: ?Sized> {
     access: Access,
     hash: u32,
@@ -42,26 +47,34 @@ pub(super) struct Large {
 }
 
 /// What a [`Large`] entry holds.
-#[derive(Clone)]
 pub(super) enum Value {
     /// Shared with a checkpoint under way; an edit copies only then.
-    String {
+    Flat {
         bytes: Arc<Vec<u8>>,
+        kind: Kind,
         encoding: Encoding,
     },
+    /// Elements with records of their own.
+    Collected {
+        incarnation: Incarnation,
+        object: Collected,
+    },
+    /// A collection that is being edited.
+    Taken,
 }
 
-/// A string to be stored.
+/// A flat value to be stored.
 #[derive(Clone, Copy)]
-pub(super) struct StringParts<'a> {
+pub(super) struct Flat<'a> {
     pub(super) value: &'a [u8],
+    pub(super) kind: Kind,
     pub(super) encoding: Encoding,
     pub(super) expire_at_ms: Option<u64>,
 }
 
 impl Entry {
-    /// A new string entry.
-    pub(super) fn string(hash: u32, key: &[u8], parts: StringParts<'_>, access: Access) -> Self {
+    /// A new entry of a flat value.
+    pub(super) fn flat(hash: u32, key: &[u8], parts: Flat<'_>, access: Access) -> Self {
         let expire_bytes = if parts.expire_at_ms.is_some() {
             EXPIRE_BYTES
         } else {
@@ -69,8 +82,9 @@ impl Entry {
         };
         let length = expire_bytes + key.len() + parts.value.len();
         if length > PACKED_MAX_BYTES {
-            let value = Value::String {
+            let value = Value::Flat {
                 bytes: Arc::new(parts.value.to_vec()),
+                kind: parts.kind,
                 encoding: parts.encoding,
             };
             return Self::large(hash, key, value, parts.expire_at_ms, access);
@@ -91,7 +105,8 @@ impl Entry {
         Self::Packed(packed)
     }
 
-    fn large(
+    /// A new entry of a value with an object of its own.
+    pub(super) fn large(
         hash: u32,
         key: &[u8],
         value: Value,
@@ -107,13 +122,25 @@ impl Entry {
         }))
     }
 
-    /// The same value, encoding and expiry under another key.
-    pub(super) fn with_key(&self, hash: u32, key: &[u8], access: Access) -> Self {
+    /// The same flat value, encoding and expiry under another key; none of a large collection.
+    pub(super) fn with_key(&self, hash: u32, key: &[u8], access: Access) -> Option<Self> {
         match self {
-            Self::Packed(_) => Self::string(hash, key, self.string_parts(), access),
-            Self::Large(large) => {
-                Self::large(hash, key, large.value.clone(), large.expire_at_ms, access)
-            }
+            Self::Packed(packed) => Some(Self::flat(hash, key, packed.parts(), access)),
+            Self::Large(large) => match &large.value {
+                Value::Flat {
+                    bytes,
+                    kind,
+                    encoding,
+                } => {
+                    let value = Value::Flat {
+                        bytes: Arc::clone(bytes),
+                        kind: *kind,
+                        encoding: *encoding,
+                    };
+                    Some(Self::large(hash, key, value, large.expire_at_ms, access))
+                }
+                Value::Collected { .. } | Value::Taken => None,
+            },
         }
     }
 
@@ -152,9 +179,11 @@ impl Entry {
 
     pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::Packed(_) => Kind::String,
-            Self::Large(large) => match large.value {
-                Value::String { .. } => Kind::String,
+            Self::Packed(packed) => packed.kind(),
+            Self::Large(large) => match &large.value {
+                Value::Flat { kind, .. } => *kind,
+                Value::Collected { object, .. } => object.kind(),
+                Value::Taken => Kind::String,
             },
         }
     }
@@ -162,58 +191,184 @@ impl Entry {
     pub(super) fn encoding(&self) -> Encoding {
         match self {
             Self::Packed(packed) => packed.encoding(),
-            Self::Large(large) => match large.value {
-                Value::String { encoding, .. } => encoding,
+            Self::Large(large) => match &large.value {
+                Value::Flat { encoding, .. } => *encoding,
+                Value::Collected { object, .. } => object.encoding(),
+                Value::Taken => Encoding::Raw,
             },
         }
     }
 
-    /// The bytes of a string.
+    /// The same value under another key.
+    pub(super) fn rekeyed(self, hash: u32, key: &[u8], access: Access) -> Self {
+        match self {
+            Self::Large(mut large) => {
+                large.hash = hash;
+                large.key = key.into();
+                large.access = access;
+                Self::Large(large)
+            }
+            Self::Packed(packed) => Self::flat(hash, key, packed.parts(), access),
+        }
+    }
+
+    /// The bytes of a flat value; empty of a large collection.
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Packed(packed) => packed.value(),
             Self::Large(large) => match &large.value {
-                Value::String { bytes, .. } => bytes,
+                Value::Flat { bytes, .. } => bytes,
+                Value::Collected { .. } | Value::Taken => &[],
             },
         }
     }
 
-    /// The bytes of a string with an object of its own, to be kept beyond the next edit.
+    /// The bytes of a flat value with an object of its own, to be kept beyond the next edit.
     pub(super) fn shared_bytes(&self) -> Option<Arc<Vec<u8>>> {
         match self {
             Self::Packed(_) => None,
             Self::Large(large) => match &large.value {
-                Value::String { bytes, .. } => Some(Arc::clone(bytes)),
+                Value::Flat { bytes, .. } => Some(Arc::clone(bytes)),
+                Value::Collected { .. } | Value::Taken => None,
             },
         }
     }
 
-    fn string_parts(&self) -> StringParts<'_> {
-        StringParts {
-            value: self.bytes(),
-            encoding: self.encoding(),
-            expire_at_ms: self.expire_at_ms(),
+    /// A large collection.
+    #[inline]
+    pub(super) fn collected(&self) -> Option<(Incarnation, &Collected)> {
+        match self {
+            Self::Large(large) => match &large.value {
+                Value::Collected {
+                    incarnation,
+                    object,
+                } => Some((*incarnation, object)),
+                Value::Flat { .. } | Value::Taken => None,
+            },
+            Self::Packed(_) => None,
         }
     }
 
-    /// Replaces value, encoding and expiry by a string's, in place where it fits.
-    pub(super) fn set_string(&mut self, parts: StringParts<'_>) {
+    /// A large collection, to be changed.
+    pub(super) fn collected_mut(&mut self) -> Option<(&mut Incarnation, &mut Collected)> {
+        match self {
+            Self::Large(large) => match &mut large.value {
+                Value::Collected {
+                    incarnation,
+                    object,
+                } => Some((incarnation, object)),
+                Value::Flat { .. } | Value::Taken => None,
+            },
+            Self::Packed(_) => None,
+        }
+    }
+
+    /// Takes a large collection out; it, or another value, is to be put back at once.
+    pub(super) fn take_collected(&mut self) -> Option<Collected> {
+        match self {
+            Self::Large(large) => match std::mem::replace(&mut large.value, Value::Taken) {
+                Value::Collected { object, .. } => Some(object),
+                value @ (Value::Flat { .. } | Value::Taken) => {
+                    large.value = value;
+                    None
+                }
+            },
+            Self::Packed(_) => None,
+        }
+    }
+
+    /// Takes the bytes of a flat value out, into `scratch` if they are packed; they, or others, are to be
+    /// [`Self::put_bytes`] back.
+    pub(super) fn take_bytes(&mut self, scratch: &mut Vec<u8>) -> Vec<u8> {
+        match self {
+            Self::Packed(packed) => {
+                let mut bytes = std::mem::take(scratch);
+                bytes.clear();
+                bytes.extend_from_slice(packed.value());
+                bytes
+            }
+            Self::Large(large) => match &mut large.value {
+                Value::Flat { bytes, .. } => std::mem::take(Arc::make_mut(bytes)),
+                Value::Collected { .. } | Value::Taken => Vec::new(),
+            },
+        }
+    }
+
+    /// Stores the bytes of a flat value where one, or a large collection, of the same type was taken out. What is not needed of them goes to `scratch`.
+    pub(super) fn put_bytes(
+        &mut self,
+        kind: Kind,
+        encoding: Encoding,
+        value: Vec<u8>,
+        scratch: &mut Vec<u8>,
+    ) {
+        if let Self::Large(large) = self
+            && let Value::Flat {
+                bytes,
+                encoding: own,
+                ..
+            } = &mut large.value
+            && value.len() + large.key.len() + EXPIRE_BYTES > PACKED_MAX_BYTES
+        {
+            *own = encoding;
+            *Arc::make_mut(bytes) = value;
+            return;
+        }
+        let parts = Flat {
+            value: &value,
+            kind,
+            encoding,
+            expire_at_ms: self.expire_at_ms(),
+        };
+        self.set_flat(parts);
+        *scratch = value;
+    }
+
+    /// Becomes a large collection. Key, expiry and use stay.
+    pub(super) fn set_collected(&mut self, incarnation: Incarnation, object: Collected) {
+        let value = Value::Collected {
+            incarnation,
+            object,
+        };
+        match self {
+            Self::Large(large) => large.value = value,
+            Self::Packed(packed) => {
+                *self = Self::large(
+                    packed.hash,
+                    packed.key(),
+                    value,
+                    packed.expire_at_ms(),
+                    packed.access.clone(),
+                );
+            }
+        }
+    }
+
+    /// Replaces value, type, encoding and expiry, in place where it fits.
+    pub(super) fn set_flat(&mut self, parts: Flat<'_>) {
         match self {
             Self::Packed(packed) if packed.fits(parts) => packed.fill(parts),
             Self::Large(large) if parts.value.len() > PACKED_MAX_BYTES => {
-                let Value::String { bytes, encoding } = &mut large.value;
-                match Arc::get_mut(bytes) {
-                    Some(bytes) if bytes.capacity() / 2 <= parts.value.len() => {
-                        bytes.clear();
-                        bytes.extend_from_slice(parts.value);
-                    }
-                    _ => *bytes = Arc::new(parts.value.to_vec()),
-                }
-                *encoding = parts.encoding;
                 large.expire_at_ms = parts.expire_at_ms;
+                if let Value::Flat { bytes, .. } = &mut large.value
+                    && let Some(bytes) = Arc::get_mut(bytes)
+                    && bytes.capacity() / 2 <= parts.value.len()
+                {
+                    bytes.clear();
+                    bytes.extend_from_slice(parts.value);
+                } else {
+                    large.value = Value::Flat {
+                        bytes: Arc::new(parts.value.to_vec()),
+                        kind: parts.kind,
+                        encoding: parts.encoding,
+                    };
+                }
+                if let Value::Flat { kind, encoding, .. } = &mut large.value {
+                    (*kind, *encoding) = (parts.kind, parts.encoding);
+                }
             }
-            _ => *self = Self::string(self.hash(), self.key(), parts, self.access().clone()),
+            _ => *self = Self::flat(self.hash(), self.key(), parts, self.access().clone()),
         }
     }
 
@@ -224,50 +379,23 @@ impl Entry {
                 packed.fill_expire(expire_at_ms);
             }
             Self::Large(large) => large.expire_at_ms = expire_at_ms,
-            Self::Packed(_) => {
-                let parts = StringParts {
+            Self::Packed(packed) => {
+                let parts = Flat {
                     expire_at_ms,
-                    ..self.string_parts()
+                    ..packed.parts()
                 };
-                *self = Self::string(self.hash(), self.key(), parts, self.access().clone());
+                *self = Self::flat(packed.hash, packed.key(), parts, packed.access.clone());
             }
         }
     }
 
     /// Changes a string's bytes; its encoding becomes raw. Amortised O(change) for a string with an object of its own.
     pub(super) fn edit_string<R>(&mut self, edit: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-        match self {
-            Self::Large(large) => {
-                let Value::String { bytes, encoding } = &mut large.value;
-                *encoding = Encoding::Raw;
-                edit(Arc::make_mut(bytes))
-            }
-            Self::Packed(packed) => {
-                let mut bytes = packed.value().to_vec();
-                let result = edit(&mut bytes);
-                if bytes.len() + EXPIRE_BYTES + packed.key().len() > PACKED_MAX_BYTES {
-                    let value = Value::String {
-                        bytes: Arc::new(bytes),
-                        encoding: Encoding::Raw,
-                    };
-                    *self = Self::large(
-                        packed.hash,
-                        packed.key(),
-                        value,
-                        packed.expire_at_ms(),
-                        packed.access.clone(),
-                    );
-                } else {
-                    let expire_at_ms = packed.expire_at_ms();
-                    self.set_string(StringParts {
-                        value: &bytes,
-                        encoding: Encoding::Raw,
-                        expire_at_ms,
-                    });
-                }
-                result
-            }
-        }
+        let mut scratch = Vec::new();
+        let mut bytes = self.take_bytes(&mut scratch);
+        let result = edit(&mut bytes);
+        self.put_bytes(Kind::String, Encoding::Raw, bytes, &mut scratch);
+        result
     }
 
     /// Brings the entry into the processor's caches. The number means nothing.
@@ -288,13 +416,22 @@ impl Entry {
             Self::Packed(packed) => HEADER_BYTES + packed.data.len(),
             Self::Large(large) => {
                 let value = match &large.value {
-                    Value::String { bytes, .. } => {
+                    Value::Flat { bytes, .. } => {
                         size_of::<Vec<u8>>() + 2 * size_of::<usize>() + bytes.capacity()
                     }
+                    Value::Collected { object, .. } => object.memory_bytes(),
+                    Value::Taken => 0,
                 };
                 size_of::<Large>() + large.key.len() + value
             }
         }
+    }
+}
+
+impl Keyed for Entry {
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.key()
     }
 }
 
@@ -354,12 +491,27 @@ impl Packed<[u8]> {
     }
 
     #[inline]
-    fn encoding(&self) -> Encoding {
-        Encoding::from_code(self.flags & ENCODING)
+    fn kind(&self) -> Kind {
+        // Only what has a code is filled in.
+        Kind::from_code((self.flags & KIND) >> KIND_SHIFT).unwrap_or(Kind::String)
     }
 
-    /// True when the string fits in place: the expiry neither comes nor goes, and not more than half would be unused.
-    fn fits(&self, parts: StringParts<'_>) -> bool {
+    #[inline]
+    fn encoding(&self) -> Encoding {
+        Encoding::from_code(self.kind(), self.flags & ENCODING).unwrap_or(Encoding::Raw)
+    }
+
+    fn parts(&self) -> Flat<'_> {
+        Flat {
+            value: self.value(),
+            kind: self.kind(),
+            encoding: self.encoding(),
+            expire_at_ms: self.expire_at_ms(),
+        }
+    }
+
+    /// True when the value fits in place: the expiry neither comes nor goes, and not more than half would be unused.
+    fn fits(&self, parts: Flat<'_>) -> bool {
         let needed = self.expire_bytes() + usize::from(self.key_len) + parts.value.len();
         parts.expire_at_ms.is_some() == (self.flags & EXPIRES != 0)
             && needed <= self.data.len()
@@ -367,7 +519,7 @@ impl Packed<[u8]> {
     }
 
     /// Writes value, encoding and expiry; the caller has made room.
-    fn fill(&mut self, parts: StringParts<'_>) {
+    fn fill(&mut self, parts: Flat<'_>) {
         self.fill_expire(parts.expire_at_ms);
         let start = self.expire_bytes() + usize::from(self.key_len);
         let room = self.data.get_mut(start..start + parts.value.len());
@@ -375,7 +527,8 @@ impl Packed<[u8]> {
         if let Some(room) = room {
             room.copy_from_slice(parts.value);
             self.value_len = parts.value.len() as u16;
-            self.flags = self.flags & !ENCODING | parts.encoding.code();
+            self.flags =
+                self.flags & EXPIRES | parts.kind.code() << KIND_SHIFT | parts.encoding.code();
         }
     }
 
@@ -403,9 +556,10 @@ impl<const N: usize> Packed<[u8; N]> {
 mod tests {
     use super::*;
 
-    fn parts(value: &[u8], expire_at_ms: Option<u64>) -> StringParts<'_> {
-        StringParts {
+    fn parts(value: &[u8], expire_at_ms: Option<u64>) -> Flat<'_> {
+        Flat {
             value,
+            kind: Kind::String,
             encoding: Encoding::Embstr,
             expire_at_ms,
         }
@@ -419,7 +573,7 @@ mod tests {
             assert_eq!(size_of_val(&*packed), HEADER_BYTES + packed.data.len());
             assert!(packed.data.len() >= length);
         }
-        let entry = Entry::string(1, &[b'k'; 16], parts(&[b'v'; 64], None), Access::new(0));
+        let entry = Entry::flat(1, &[b'k'; 16], parts(&[b'v'; 64], None), Access::new(0));
         assert_eq!(entry.allocated_bytes(), 96);
     }
 
@@ -427,13 +581,13 @@ mod tests {
     fn values_and_expiries_come_back_whatever_the_sizes() {
         for key_len in [0, 1, 16, 300, 2000] {
             let key = vec![b'k'; key_len];
-            let mut entry = Entry::string(9, &key, parts(b"", None), Access::new(0));
+            let mut entry = Entry::flat(9, &key, parts(b"", None), Access::new(0));
             for value_len in [
                 0, 1, 44, 64, 700, 990, 998, 999, 1011, 1012, 5000, 3, 100_000, 60_000, 10, 0,
             ] {
                 for expire_at_ms in [None, Some(1), Some(u64::MAX), None] {
                     let value = vec![b'v'; value_len];
-                    entry.set_string(parts(&value, expire_at_ms));
+                    entry.set_flat(parts(&value, expire_at_ms));
                     assert_eq!((entry.key(), entry.hash()), (&key[..], 9));
                     assert_eq!(entry.bytes(), value);
                     assert_eq!(entry.expire_at_ms(), expire_at_ms);
@@ -452,7 +606,7 @@ mod tests {
 
     #[test]
     fn an_edit_makes_the_encoding_raw_and_spares_what_a_checkpoint_holds() {
-        let mut entry = Entry::string(1, b"k", parts(b"12", Some(5)), Access::new(0));
+        let mut entry = Entry::flat(1, b"k", parts(b"12", Some(5)), Access::new(0));
         assert_eq!(
             entry.edit_string(|bytes| {
                 bytes.extend_from_slice(b"34");
@@ -469,7 +623,7 @@ mod tests {
         let held = entry.shared_bytes().unwrap();
         entry.edit_string(|bytes| bytes.push(b'y'));
         assert_eq!((held.len(), entry.bytes().len()), (9000, 9001));
-        let renamed = entry.with_key(2, b"other", Access::new(0));
+        let renamed = entry.with_key(2, b"other", Access::new(0)).unwrap();
         assert_eq!(
             (renamed.key(), renamed.bytes().len(), renamed.expire_at_ms()),
             (&b"other"[..], 9001, Some(5))

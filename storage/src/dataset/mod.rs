@@ -25,10 +25,12 @@
 //! |---|---|
 //! | `position` | slot and hash of a key, and the order they make |
 //! | `entry`, `access` | a key and its value in one allocation; when and how often it was used |
-//! | `slot_table`, `database` | the entries of a slot; of a database, with counts and accounts |
+//! | `database` | the entries of a database, with counts and accounts |
+//! | `collection` | large collections, whose elements have records of their own |
 //! | `counts`, `expiry` | keys per slot; keys that expire, earliest first |
 //! | `record`, `system` | the layout of records in the kv engine |
 //! | `write_set`, `checkpoint` | what changed, and how it becomes durable |
+//! | `cleanup` | the elements' records of collections that are gone |
 //! | `cold`, `walk` | what is only on disk: lookups, loading, dropping; and the ordered walk over both |
 //! | `sweep` | expired keys that are only on disk |
 //! | `view`, `txn` | reads and writes |
@@ -36,7 +38,9 @@
 
 mod access;
 mod checkpoint;
+mod cleanup;
 mod cold;
+mod collection;
 mod counts;
 mod database;
 mod entry;
@@ -44,7 +48,6 @@ mod expiry;
 mod object;
 mod position;
 mod record;
-mod slot_table;
 mod stats;
 mod sweep;
 mod system;
@@ -60,8 +63,9 @@ use parking_lot::Mutex;
 use prost::Message;
 
 pub use checkpoint::{Checkpoint, CheckpointDone, Obsolete};
+pub use cleanup::{Cleanup, CleanupDone};
 pub use database::Garbage;
-pub use object::{Encoding, Kind, Object, parse_int};
+pub use object::Object;
 pub use position::slot_of;
 pub use stats::DatasetStats;
 pub use sweep::{SweepCursor, Swept};
@@ -74,6 +78,7 @@ use crate::ids::{DB_COUNT, DbIndex, LogIndex, RegionId, Term};
 use crate::proto::command::ExpiredKey;
 use crate::proto::raft::ConfState;
 use crate::proto::store::RaftApplyState;
+use crate::types::KeyHasher;
 use crate::{Error, Result, keys};
 
 /// How a data set is opened.
@@ -89,7 +94,7 @@ pub struct DatasetOptions {
 pub struct Dataset {
     region: RegionId,
     engine: Arc<dyn Engine>,
-    hasher: position::KeyHasher,
+    hasher: KeyHasher,
     maxmemory_bytes: u64,
     /// The physical database of each logical one.
     mapping: [record::PhysicalDb; DB_COUNT as usize],
@@ -106,6 +111,9 @@ pub struct Dataset {
     warm_up: cold::WarmUp,
     hand: cold::Hand,
     garbage: Vec<Garbage>,
+    cleaning: cleanup::Cleaning,
+    /// A buffer that edits of flat collections use one after the other.
+    scratch: Vec<u8>,
     events: Option<Vec<Event>>,
     counters: stats::Counters,
 }
@@ -126,7 +134,7 @@ impl Dataset {
         let mut dataset = Self {
             region,
             engine,
-            hasher: position::KeyHasher::new(&options.hash_seed),
+            hasher: KeyHasher::new(&options.hash_seed),
             maxmemory_bytes: options.maxmemory_bytes,
             mapping: std::array::from_fn(|number| record::PhysicalDb(number as u8)),
             databases: Default::default(),
@@ -139,6 +147,8 @@ impl Dataset {
             warm_up: cold::WarmUp::default(),
             hand: cold::Hand::default(),
             garbage: Vec::new(),
+            cleaning: cleanup::Cleaning::default(),
+            scratch: Vec::new(),
             events: None,
             counters: stats::Counters::default(),
         };
@@ -222,7 +232,14 @@ impl Dataset {
 
     /// What flushes took out of memory, to be dropped where it disturbs nobody: another thread.
     pub fn take_garbage(&mut self) -> Vec<Garbage> {
-        std::mem::take(&mut self.garbage)
+        let mut garbage = std::mem::take(&mut self.garbage);
+        for database in &mut self.databases {
+            let discarded = std::mem::take(&mut database.discarded);
+            if !discarded.is_empty() {
+                garbage.push(Garbage::of(discarded));
+            }
+        }
+        garbage
     }
 
     fn physical(&self, db: DbIndex) -> record::PhysicalDb {

@@ -1,10 +1,9 @@
 //! Where a key belongs: its slot, and its place within the slot.
 
 use crc::{CRC_16_XMODEM, Crc, Table};
-use siphasher::sip::SipHasher13;
-use siphasher::sip128;
 
 use crate::ids::{SLOT_COUNT, Slot};
+use crate::types::KeyHasher;
 
 /// Sliced by 16 bytes: a short key costs a few nanoseconds.
 static CRC16: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_XMODEM);
@@ -64,21 +63,7 @@ impl Position {
     }
 }
 
-/// The keyed hash of keys. SipHash-1-3 because it is fixed by its specification, so that cursors and the order on disk
-/// stay valid over versions and machines, and because outsiders who do not know the seed cannot provoke collisions.
-pub(super) struct KeyHasher {
-    short: SipHasher13,
-    long: sip128::SipHasher13,
-}
-
 impl KeyHasher {
-    pub(super) fn new(seed: &[u8; 16]) -> Self {
-        Self {
-            short: SipHasher13::new_with_key(seed),
-            long: sip128::SipHasher13::new_with_key(seed),
-        }
-    }
-
     /// Slot and hash of `key`.
     #[inline]
     pub(super) fn position(&self, key: &[u8]) -> Position {
@@ -86,17 +71,6 @@ impl KeyHasher {
             slot: slot_of(key).get(),
             hash: self.hash(key),
         }
-    }
-
-    /// The upper 32 bits of the key's 64-bit hash.
-    #[inline]
-    pub(super) fn hash(&self, key: &[u8]) -> u32 {
-        (self.short.hash(key) >> 32) as u32
-    }
-
-    /// 128 bits that stand for a key too long for the engine.
-    pub(super) fn digest(&self, key: &[u8]) -> [u8; 16] {
-        self.long.hash(key).as_bytes()
     }
 }
 
@@ -152,14 +126,5 @@ mod tests {
         }
         assert_eq!(Position::from_cursor(1 << 46), None);
         assert_eq!(Position::from_cursor(u64::MAX), None);
-    }
-
-    #[test]
-    fn the_hash_is_fixed_by_its_specification() {
-        // SipHash-1-3 of the empty string under the all-zero key, from the reference implementation.
-        assert_eq!(
-            KeyHasher::new(&[0; 16]).short.hash(b""),
-            0xd1fb_a762_150c_532c
-        );
     }
 }

@@ -3,26 +3,34 @@
 //! | key | value |
 //! |---|---|
 //! | `01` slot:u16 db:u8 `00` hash:u32 key | one key: format, kind and encoding, write index, expiry, payload |
-//! | `01` slot:u16 db:u8 `01` hash:u32 key-length key version:u64 element | one element of a collection (lists, hashes, sets, sorted sets, streams) |
+//! | `01` slot:u16 db:u8 `01` incarnation:u64 hash:u32 rest | one element of a large collection, or a node of a few: a byte of flags, payload |
 //!
 //! Integers are big endian, so that the order on disk is the order of SCAN. `db` is the physical database: SWAPDB only
 //! changes which logical one it is. A key of [`LONG_KEY_BYTES`] or more is cut and completed by a keyed digest, because
 //! the engine bounds keys; the value then holds it in full. The value: a format byte, a byte of kind, encoding and
 //! flags, the write index as varint, the expiry as varint if flagged, the key if it is a long one, then the payload: of
-//! a string its bytes. A record whose write index is below its database's `flushed_at` is not there.
+//! a string or flat collection its bytes, of a large collection its incarnation as varint and what its type says.
+//!
+//! An incarnation is made from the index of the entry in which the collection became large, so that it is unique in the
+//! Region, and RENAME within a slot, DEL and overwriting need not touch elements: another incarnation hides the old one's.
+//! For members and fields, `hash` is their keyed hash and `rest` the bytes: on disk, too, they lie in order of SCAN. A member of
+//! [`LONG_KEY_BYTES`] or more is cut as keys are; its value then begins with its length as varint and the member.
+//!
+//! A record whose write index, or the index in whose incarnation, is below its database's `flushed_at` is not there.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::object::{Encoding, Kind};
-use super::position::{KeyHasher, Position};
+use super::position::{Position, spread};
 use crate::ids::LogIndex;
+use crate::types::{Encoding, KeyHasher, Kind};
 use crate::{Error, Result};
 
 const DATA: u8 = 0x01;
 const META: u8 = 0x00;
+const ELEMENT: u8 = 0x01;
 
 /// Keys from this length on are cut on disk.
 pub(super) const LONG_KEY_BYTES: usize = 1024;
@@ -30,6 +38,14 @@ const DIGEST_BYTES: usize = 16;
 
 /// What stands before the key.
 pub(super) const PREFIX_BYTES: usize = 9;
+/// What stands before an element's hash.
+const ELEMENTS_PREFIX_BYTES: usize = 13;
+/// What stands before the rest of an element's key.
+const ELEMENT_HEAD_BYTES: usize = 17;
+/// Bits of an incarnation below the log index.
+const INCARNATION_BITS: u32 = 20;
+/// In an element's value: the member stands before the payload.
+const LONG_MEMBER: u8 = 0x01;
 
 const FORMAT: u8 = 1;
 const KIND_MASK: u8 = 0x0f;
@@ -42,14 +58,37 @@ const EXPIRES: u8 = 0x80;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PhysicalDb(pub(super) u8);
 
-/// The engine key of a key's record, in two parts.
+/// Which life of a large collection an element belongs to: the index of the entry in which it became large, and a number
+/// within the entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Incarnation(pub(super) u64);
+
+impl Incarnation {
+    /// The `nth` one of an entry.
+    pub(super) fn new(index: LogIndex, nth: u32) -> Self {
+        assert!(
+            nth >> INCARNATION_BITS == 0,
+            "an entry that makes a million large collections does not fit the log"
+        );
+        Self(index.get() << INCARNATION_BITS | u64::from(nth))
+    }
+
+    /// The entry in which it began.
+    pub(super) fn index(self) -> LogIndex {
+        LogIndex(self.0 >> INCARNATION_BITS)
+    }
+}
+
+/// The engine key of a record, in two parts.
 pub(super) struct RecordKey<'a> {
-    pub(super) prefix: [u8; PREFIX_BYTES],
+    head: [u8; ELEMENT_HEAD_BYTES],
+    head_bytes: u8,
     pub(super) rest: Cow<'a, [u8]>,
     pub(super) position: Position,
 }
 
 impl<'a> RecordKey<'a> {
+    /// Of the key at `position`.
     #[inline]
     pub(super) fn new(
         hasher: &KeyHasher,
@@ -57,24 +96,124 @@ impl<'a> RecordKey<'a> {
         position: Position,
         key: &'a [u8],
     ) -> Self {
-        let rest = if key.len() < LONG_KEY_BYTES {
-            Cow::Borrowed(key)
-        } else {
-            Cow::Owned(cut(hasher, key))
-        };
+        let [a, b, c, d, e, f, g, h, i] = prefix(db, position);
         Self {
-            prefix: prefix(db, position),
-            rest,
+            head: [a, b, c, d, e, f, g, h, i, 0, 0, 0, 0, 0, 0, 0, 0],
+            head_bytes: PREFIX_BYTES as u8,
+            rest: bounded(hasher, key),
             position,
         }
     }
 
+    /// Of an element.
+    #[inline]
+    pub(super) fn element(
+        hasher: &KeyHasher,
+        place: ElementPlace,
+        hash: u32,
+        rest: &'a [u8],
+    ) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m] = place.prefix();
+        let [n, o, p, q] = hash.to_be_bytes();
+        // The low bits of a list's node are in the rest; members differ in the hash already.
+        let low = rest
+            .last_chunk()
+            .map_or(0, |bytes| u32::from_be_bytes(*bytes));
+        let mixed = spread(place.incarnation.0 as u32 ^ hash.rotate_left(16)) >> 32;
+        Self {
+            head: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q],
+            head_bytes: ELEMENT_HEAD_BYTES as u8,
+            rest: bounded(hasher, rest),
+            position: Position {
+                slot: place.slot,
+                hash: mixed as u32 ^ low,
+            },
+        }
+    }
+
+    /// What stands before the key or the rest of an element's key.
+    #[inline]
+    pub(super) fn head(&self) -> &[u8] {
+        self.head
+            .get(..usize::from(self.head_bytes))
+            .unwrap_or_default()
+    }
+
+    /// Number of bytes.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.head_bytes) + self.rest.len()
+    }
+
     /// In one piece, as the engine wants it.
     pub(super) fn to_vec(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(PREFIX_BYTES + self.rest.len());
-        bytes.extend_from_slice(&self.prefix);
-        bytes.extend_from_slice(&self.rest);
-        bytes
+        [self.head(), &self.rest].concat()
+    }
+}
+
+/// Where the elements of a large collection are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ElementPlace {
+    pub(super) slot: u16,
+    pub(super) db: PhysicalDb,
+    pub(super) incarnation: Incarnation,
+}
+
+impl ElementPlace {
+    /// The start of the engine keys of all elements.
+    pub(super) fn prefix(self) -> [u8; ELEMENTS_PREFIX_BYTES] {
+        let [s0, s1] = self.slot.to_be_bytes();
+        let [a, b, c, d, e, f, g, h] = self.incarnation.0.to_be_bytes();
+        [DATA, s0, s1, self.db.0, ELEMENT, a, b, c, d, e, f, g, h]
+    }
+
+    /// The end, not included, of the engine keys of all elements.
+    pub(super) fn end(self) -> [u8; ELEMENTS_PREFIX_BYTES] {
+        let incarnation = Incarnation(self.incarnation.0 + 1);
+        Self {
+            incarnation,
+            ..self
+        }
+        .prefix()
+    }
+}
+
+/// An element as read from the disk: its key without the incarnation (hash and rest), and its payload.
+pub(super) fn decode_element(key: &Bytes, value: &Bytes) -> Result<(Bytes, Bytes)> {
+    let decode = || {
+        let (&flags, mut input) = value.split_first()?;
+        let hash_and_rest = key.slice_ref(key.get(ELEMENTS_PREFIX_BYTES..)?);
+        if flags & LONG_MEMBER == 0 {
+            return Some((hash_and_rest, value.slice_ref(input)));
+        }
+        let length = usize::try_from(take_varint(&mut input)?).ok()?;
+        let member = take(&mut input, length)?;
+        let hash = hash_and_rest.get(..4)?;
+        Some(([hash, member].concat().into(), value.slice_ref(input)))
+    };
+    decode().ok_or_else(|| Error::corrupt("element", format!("key {key:02x?}")))
+}
+
+/// What stands before an element's payload.
+#[inline]
+pub(super) fn element_head(rest: &[u8]) -> SmallVec<[u8; 32]> {
+    let mut head = SmallVec::new();
+    if rest.len() < LONG_KEY_BYTES {
+        head.push(0);
+    } else {
+        head.push(LONG_MEMBER);
+        put_varint(&mut head, rest.len() as u64);
+        head.extend_from_slice(rest);
+    }
+    head
+}
+
+#[inline]
+fn bounded<'a>(hasher: &KeyHasher, key: &'a [u8]) -> Cow<'a, [u8]> {
+    if key.len() < LONG_KEY_BYTES {
+        Cow::Borrowed(key)
+    } else {
+        Cow::Owned(cut(hasher, key))
     }
 }
 
@@ -111,7 +250,10 @@ pub(super) enum ParsedKey<'a> {
         rest: &'a [u8],
     },
     /// An element of a collection.
-    Element,
+    Element {
+        db: PhysicalDb,
+        incarnation: Incarnation,
+    },
 }
 
 /// Takes an engine key apart.
@@ -125,7 +267,10 @@ pub(super) fn parse_key(key: &[u8]) -> Result<ParsedKey<'_>> {
             },
             rest,
         },
-        Some((&[DATA, ..], _)) => ParsedKey::Element,
+        Some((&[DATA, _, _, db, ELEMENT, a, b, c, d], &[e, f, g, h, ..])) => ParsedKey::Element {
+            db: PhysicalDb(db),
+            incarnation: Incarnation(u64::from_be_bytes([a, b, c, d, e, f, g, h])),
+        },
         _ => return Err(Error::corrupt("record key", format!("{key:02x?}"))),
     };
     Ok(parsed)
@@ -213,9 +358,10 @@ impl Stored {
             let length = usize::try_from(take_varint(input)?).ok()?;
             Some(value.slice_ref(take(input, length)?))
         };
+        let kind = Kind::from_code(flags & KIND_MASK)?;
         Some(Self {
-            kind: Kind::from_code(flags & KIND_MASK)?,
-            encoding: Encoding::from_code(flags >> ENCODING_SHIFT & ENCODING_MASK),
+            kind,
+            encoding: Encoding::from_code(kind, flags >> ENCODING_SHIFT & ENCODING_MASK)?,
             index,
             expire_at_ms,
             long_key,

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `d` | format, then the physical database of each logical one, then per physical database: `flushed_at`, keys that expire |
 //! | `n` db:u8 chunk:u8 | keys per slot of 128 slots; absent when all are 0 |
+//! | `g` slot:u16 db:u8 incarnation:u64 | a large collection that is gone; its elements are to be deleted |
 
 use bytes::Bytes;
 
 use super::Dataset;
+use super::cleanup;
 use super::record::{PhysicalDb, put_varint, take_varint};
 use crate::ids::{DB_COUNT, LogIndex, RegionId};
 use crate::{Error, Result, keys};
@@ -24,6 +26,12 @@ pub(super) fn records(dataset: &mut Dataset) -> Vec<(Bytes, Option<Bytes>)> {
         Some(encode_state(dataset)),
     )];
     for (number, database) in (0..).zip(&mut dataset.databases) {
+        let dead = std::mem::take(&mut database.dead);
+        for place in &dead {
+            let name = cleanup::name(*place);
+            records.push((keys::system_record(region, &name), Some(Bytes::new())));
+        }
+        dataset.cleaning.note(dead);
         for (chunk, counts) in database.counts.take_changed() {
             records.push((
                 keys::system_record(region, &[COUNTS, number, chunk]),
@@ -63,6 +71,7 @@ pub(super) fn load(dataset: &mut Dataset) -> Result<()> {
                         format!("database {db}, chunk {chunk}: {value:02x?}"),
                     )
                 })?,
+            Some(note) if dataset.cleaning.load(note).is_some() => {}
             _ => {
                 return Err(Error::corrupt(
                     "system record",

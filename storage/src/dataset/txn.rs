@@ -1,16 +1,19 @@
 //! Writes: the execution of one log entry.
 
+mod collections;
 mod keyspace;
 mod strings;
 
 use super::Dataset;
 use super::access::split_mix;
+use super::collection::Incarnations;
 use super::object::{Object, is_expired};
 use super::position::Position;
 use super::record::{PhysicalDb, RecordKey};
 use super::view::View;
 use crate::Result;
 use crate::ids::{DbIndex, LogIndex};
+use crate::types::Limits;
 
 /// What happens to a key's expiry when its value is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub struct Txn<'a> {
     now_ms: u64,
     seed: u64,
     touches: bool,
+    limits: Limits,
+    incarnations: Incarnations,
 }
 
 impl<'a> Txn<'a> {
@@ -63,6 +68,8 @@ impl<'a> Txn<'a> {
             now_ms,
             seed,
             touches: true,
+            limits: Limits::default(),
+            incarnations: Incarnations { index, begun: 0 },
         }
     }
 
@@ -217,12 +224,7 @@ impl<'a> Txn<'a> {
     /// Deletes a key that is in memory.
     fn erase(&mut self, db: PhysicalDb, at: Position, key: &[u8]) -> Result<()> {
         let record_key = self.record_key(db, at, key);
-        let database = self.dataset.database_mut(db);
-        if let Some(entry) = database.take(at, key) {
-            database.counts.subtract(at.slot);
-            database.count_expiring(entry.expire_at_ms(), None);
-            database.write_set.delete(&record_key);
-        }
+        self.dataset.database_mut(db).erase(&record_key, db, key);
         Ok(())
     }
 

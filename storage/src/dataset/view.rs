@@ -6,13 +6,14 @@ use std::ops::ControlFlow;
 
 use super::Dataset;
 use super::access::split_mix;
-use super::object::{Kind, Object};
+use super::object::Object;
 use super::position::Position;
 use super::record::{PhysicalDb, RecordKey};
 use super::walk::{self, Found, Range};
 use crate::Result;
 use crate::ids::{DbIndex, SLOT_COUNT, Slot};
 use crate::proto::command::ExpiredKey;
+use crate::types::Kind;
 
 /// Keys that a window of the hash space holds on average, when a random key is drawn from it.
 const WINDOW_KEYS: u64 = 8;
@@ -110,6 +111,12 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The keyed hash of an element, for lookups in collections.
+    #[inline]
+    pub fn element_hash(&self, element: &[u8]) -> u32 {
+        self.dataset.hasher.hash(element)
+    }
+
     /// The time of the view, in milliseconds of Unix time.
     pub fn now_ms(&self) -> u64 {
         self.now_ms
@@ -176,11 +183,18 @@ impl<'a> View<'a> {
     #[cold]
     fn find_cold(&self, at: Position, key: &[u8]) -> Result<Option<Object<'a>>> {
         let record_key = RecordKey::new(&self.dataset.hasher, self.physical, at, key);
-        let stored = self.dataset.read_cold(self.physical, &record_key)?;
-        if stored.is_some() {
-            self.dataset.want(self.physical, key);
+        let Some(stored) = self.dataset.read_cold(self.physical, &record_key)? else {
+            return Ok(None);
+        };
+        self.dataset.want(self.physical, key);
+        let mut object = None;
+        if !stored.encoding.is_flat() {
+            let (_, elements) = self
+                .dataset
+                .read_elements(self.physical, at.slot, &stored)?;
+            object = Some(elements);
         }
-        Ok(stored.map(|stored| Object::disk(stored, self.now_ms)))
+        Ok(Some(Object::disk(stored, object, self.now_ms)))
     }
 
     /// Number of keys, those included that have expired and are not removed yet, as Redis counts.
@@ -294,6 +308,7 @@ impl<'a> View<'a> {
             from,
             last_hash,
             now_ms: self.now_ms,
+            elements: false,
         }
     }
 

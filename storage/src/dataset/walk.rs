@@ -7,11 +7,11 @@ use std::ops::ControlFlow;
 use siphasher::sip::SipHasher13;
 
 use super::Dataset;
+use super::database::SlotTable;
 use super::entry::Entry;
 use super::object::Object;
 use super::position::Position;
 use super::record::{self, ParsedKey, PhysicalDb, RecordKey, Stored};
-use super::slot_table::SlotTable;
 use crate::Result;
 use crate::ids::DbIndex;
 
@@ -32,6 +32,8 @@ pub(super) struct Range {
     /// Included.
     pub(super) last_hash: u32,
     pub(super) now_ms: u64,
+    /// Whether the elements of large collections that are only on disk are wanted.
+    pub(super) elements: bool,
 }
 
 /// Gives `visit` the keys of one slot in ascending order of hashes, all keys of one hash together, until it breaks.
@@ -91,23 +93,24 @@ fn in_memory(slot: &SlotTable, range: Range) -> impl Iterator<Item = &Entry> {
     let hashes = range.from.hash..=range.last_hash;
     slot.segments_from(range.from.hash)
         .map_while(move |segment| {
-            let mut entries: Vec<&Entry> = segment
-                .iter()
-                .filter(|entry| hashes.contains(&entry.hash()))
+            let mut entries: Vec<(u32, &Entry)> = segment
+                .hashed()
+                .filter(|(hash, _)| hashes.contains(hash))
                 .collect();
             // A segment without a match ends the walk once the segments lie beyond the last hash.
             if entries.is_empty()
                 && segment
-                    .iter()
+                    .hashed()
                     .next()
-                    .is_some_and(|entry| entry.hash() > range.last_hash)
+                    .is_some_and(|(hash, _)| hash > range.last_hash)
             {
                 return None;
             }
-            entries.sort_unstable_by_key(|entry| entry.hash());
+            entries.sort_unstable_by_key(|(hash, _)| *hash);
             Some(entries)
         })
         .flatten()
+        .map(|(_, entry)| entry)
 }
 
 /// The keys of a slot that are only on disk, in order.
@@ -140,9 +143,20 @@ impl<'a> Cold<'a> {
         Ok(cold)
     }
 
+    fn object(&self, at: Position, stored: Stored) -> Result<Object<'a>> {
+        let mut object = None;
+        if self.range.elements && !stored.encoding.is_flat() {
+            let (_, elements) = self
+                .dataset
+                .read_elements(self.range.db, at.slot, &stored)?;
+            object = Some(elements);
+        }
+        Ok(Object::disk(stored, object, self.range.now_ms))
+    }
+
     /// Finds the next key that is on disk, there, and not in memory.
     fn advance(&mut self) -> Result<()> {
-        let Range { db, now_ms, .. } = self.range;
+        let Range { db, .. } = self.range;
         let database = self.dataset.database(db);
         self.next = None;
         for pair in &mut self.scan {
@@ -167,7 +181,7 @@ impl<'a> Cold<'a> {
                 position.hash,
                 Found {
                     key,
-                    object: Object::disk(stored, now_ms),
+                    object: self.object(position, stored)?,
                 },
             ));
             break;
@@ -189,6 +203,7 @@ pub(super) fn digest(dataset: &Dataset) -> Result<u64> {
                 from,
                 last_hash: u32::MAX,
                 now_ms: 0,
+                elements: true,
             };
             let _ = walk_slot(dataset, range, |_, group| {
                 for found in group.iter() {
@@ -213,7 +228,10 @@ fn digest_of(db: DbIndex, found: &Found<'_>, bytes: &mut Vec<u8>) -> u64 {
     );
     record::put_varint(bytes, found.key.len() as u64);
     bytes.extend_from_slice(&found.key);
-    bytes.extend_from_slice(&object.string().unwrap_or_default());
+    match object.collected() {
+        Some(collected) => bytes.extend_from_slice(&collected.digest().to_le_bytes()),
+        None => bytes.extend_from_slice(object.payload()),
+    }
     let mut hasher = SipHasher13::new();
     hasher.write(bytes);
     hasher.finish()

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use smallvec::SmallVec;
 
 use super::database::Database;
-use super::position::KeyHasher;
+use crate::types::KeyHasher;
 
 /// Keys looked at together. More would push each other out of the first-level cache.
 pub const WARM_KEYS: usize = 16;

@@ -13,7 +13,7 @@ use hashbrown::hash_table::Entry as TableEntry;
 use smallvec::SmallVec;
 
 use super::position::spread;
-use super::record::{PREFIX_BYTES, RecordKey};
+use super::record::RecordKey;
 
 /// Values above this are marked instead of copied at every write.
 pub(super) const LARGE_BYTES: usize = 4096;
@@ -21,7 +21,7 @@ pub(super) const LARGE_BYTES: usize = 4096;
 const FIRST_CHUNK_BYTES: usize = 16 << 10;
 const LAST_CHUNK_BYTES: usize = 1 << 20;
 
-/// Lengths before each record: of the key behind its prefix, of the room for the value, of the value.
+/// Lengths before each record: of the key, of the room for the value, of the value.
 const LENGTHS_BYTES: usize = 12;
 /// In place of the value's length.
 const TOMBSTONE: u32 = u32::MAX;
@@ -55,7 +55,7 @@ struct Records<C> {
 }
 
 struct Lengths {
-    rest: usize,
+    key: usize,
     room: usize,
     value: u32,
 }
@@ -68,7 +68,7 @@ impl<C: AsRef<[u8]>> Records<C> {
             .first_chunk::<LENGTHS_BYTES>()?;
         let &[a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
         Some(Lengths {
-            rest: u32::from_le_bytes([a, b, c, d]) as usize,
+            key: u32::from_le_bytes([a, b, c, d]) as usize,
             room: u32::from_le_bytes([e, f, g, h]) as usize,
             value: u32::from_le_bytes([i, j, k, l]),
         })
@@ -81,15 +81,15 @@ impl<C: AsRef<[u8]>> Records<C> {
         self.chunks
             .get(place.chunk as usize)?
             .as_ref()
-            .get(start..start + PREFIX_BYTES + lengths.rest)
+            .get(start..start + lengths.key)
     }
 
     #[inline]
     fn holds(&self, place: Place, key: &RecordKey<'_>) -> bool {
-        let Some((prefix, rest)) = self.key(place).and_then(|key| key.split_first_chunk()) else {
-            return false;
-        };
-        *prefix == key.prefix && *rest == *key.rest
+        let head = key.head();
+        self.key(place)
+            .and_then(|key| key.split_at_checked(head.len()))
+            .is_some_and(|(own_head, rest)| own_head == head && *rest == *key.rest)
     }
 
     fn find(&self, key: &RecordKey<'_>) -> Option<Place> {
@@ -180,15 +180,15 @@ impl WriteSet {
         self.records.pending(key)
     }
 
-    /// The record becomes `head` and `payload`.
+    /// The record becomes these parts, one behind the other.
     #[inline]
-    pub(super) fn put(&mut self, key: &RecordKey<'_>, head: &[u8], payload: &[u8]) {
-        let length = head.len() + payload.len();
+    pub(super) fn put(&mut self, key: &RecordKey<'_>, parts: &[&[u8]]) {
+        let length = parts.iter().map(|part| part.len()).sum();
         let (place, was) = self.place(key, length);
         if was == LARGE {
             self.unmark(place);
         }
-        self.write_value(place, length as u32, head, payload, key.rest.len());
+        self.write_value(place, length as u32, parts, key.len());
     }
 
     /// The value of `key`, which is too large to be copied now, is to be taken from memory at the freeze.
@@ -197,7 +197,7 @@ impl WriteSet {
         if was == LARGE {
             self.unmark(place);
         }
-        self.write_value(place, LARGE, &[], &[], key.rest.len());
+        self.write_value(place, LARGE, &[], key.len());
         self.large.insert(
             place,
             LargeMark {
@@ -214,7 +214,7 @@ impl WriteSet {
         if was == LARGE {
             self.unmark(place);
         }
-        self.write_value(place, TOMBSTONE, &[], &[], key.rest.len());
+        self.write_value(place, TOMBSTONE, &[], key.len());
     }
 
     fn unmark(&mut self, place: Place) {
@@ -257,7 +257,7 @@ impl WriteSet {
 
     fn append(&mut self, key: &RecordKey<'_>, length: usize) -> Place {
         let room = length + SPARE_BYTES;
-        let total = LENGTHS_BYTES + PREFIX_BYTES + key.rest.len() + room;
+        let total = LENGTHS_BYTES + key.len() + room;
         let chunks = &mut self.records.chunks;
         if chunks
             .last()
@@ -282,10 +282,10 @@ impl WriteSet {
             };
         };
         let offset = chunk.len();
-        chunk.extend_from_slice(&(key.rest.len() as u32).to_le_bytes());
+        chunk.extend_from_slice(&(key.len() as u32).to_le_bytes());
         chunk.extend_from_slice(&(room as u32).to_le_bytes());
         chunk.extend_from_slice(&0u32.to_le_bytes());
-        chunk.extend_from_slice(&key.prefix);
+        chunk.extend_from_slice(key.head());
         chunk.extend_from_slice(&key.rest);
         chunk.resize(offset + total, 0);
         Place {
@@ -296,7 +296,7 @@ impl WriteSet {
 
     /// Writes a record's value into the room that [`Self::place`] made.
     #[inline]
-    fn write_value(&mut self, place: Place, marker: u32, head: &[u8], payload: &[u8], rest: usize) {
+    fn write_value(&mut self, place: Place, marker: u32, parts: &[&[u8]], key_bytes: usize) {
         let Some(chunk) = self.records.chunks.get_mut(place.chunk as usize) else {
             return;
         };
@@ -304,13 +304,12 @@ impl WriteSet {
         if let Some(length) = chunk.get_mut(start + 8..start + LENGTHS_BYTES) {
             length.copy_from_slice(&marker.to_le_bytes());
         }
-        let value = start + LENGTHS_BYTES + PREFIX_BYTES + rest;
-        let middle = value + head.len();
-        if let Some(room) = chunk.get_mut(value..middle) {
-            room.copy_from_slice(head);
-        }
-        if let Some(room) = chunk.get_mut(middle..middle + payload.len()) {
-            room.copy_from_slice(payload);
+        let mut at = start + LENGTHS_BYTES + key_bytes;
+        for part in parts {
+            if let Some(room) = chunk.get_mut(at..at + part.len()) {
+                room.copy_from_slice(part);
+            }
+            at += part.len();
         }
     }
 
@@ -348,13 +347,13 @@ pub(super) struct FrozenSet {
 /// Where a frozen record is, and the part of its engine key that tells nearly all apart.
 #[derive(Clone, Copy)]
 pub(super) struct FrozenRecord {
-    order: u64,
+    order: u128,
     place: Place,
 }
 
 impl FrozenRecord {
-    /// Slot, database, kind and hash.
-    pub(super) fn order(self) -> u64 {
+    /// Slot, database, kind; then hash and start of the key, or incarnation and hash of the element.
+    pub(super) fn order(self) -> u128 {
         self.order
     }
 }
@@ -377,12 +376,12 @@ impl FrozenSet {
         self.records.index.iter().map(|at| {
             let key = self.records.key(at.place).unwrap_or_default();
             // Behind the first byte, which all share.
-            let order = key
-                .get(1..)
-                .and_then(|key| key.first_chunk())
-                .map_or(0, |bytes| u64::from_be_bytes(*bytes));
+            let mut order = [0; size_of::<u128>()];
+            for (to, &from) in order.iter_mut().zip(key.iter().skip(1)) {
+                *to = from;
+            }
             FrozenRecord {
-                order,
+                order: u128::from_be_bytes(order),
                 place: at.place,
             }
         })
@@ -403,7 +402,7 @@ impl FrozenSet {
             return (Bytes::new(), None);
         };
         let start = place.offset as usize + LENGTHS_BYTES;
-        let end = start + PREFIX_BYTES + lengths.rest;
+        let end = start + lengths.key;
         let value = match lengths.value {
             TOMBSTONE => None,
             LARGE => self.large.get(&place).map(|value| {
@@ -421,8 +420,9 @@ impl FrozenSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::position::{KeyHasher, Position};
-    use crate::dataset::record::PhysicalDb;
+    use crate::dataset::position::Position;
+    use crate::dataset::record::{PREFIX_BYTES, PhysicalDb};
+    use crate::types::KeyHasher;
 
     fn with_key<R>(key: &[u8], f: impl FnOnce(&RecordKey<'_>) -> R) -> R {
         let hasher = KeyHasher::new(&[2; 16]);
@@ -465,7 +465,7 @@ mod tests {
                     }
                     _ => {
                         let payload = vec![b'p'; n % 40 * (round + 1)];
-                        set.put(record_key, b"head", &payload);
+                        set.put(record_key, &[b"head", &payload]);
                         expected.insert(key.clone(), Some([&b"head"[..], &payload].concat()));
                     }
                 });
@@ -513,7 +513,7 @@ mod tests {
         let mut set = WriteSet::default();
         for n in 0..10_000u64 {
             with_key(b"counter", |key| {
-                set.put(key, b"h", n.to_string().as_bytes())
+                set.put(key, &[b"h", n.to_string().as_bytes()])
             });
         }
         assert!(set.size_bytes() < 500, "{}", set.size_bytes());
@@ -524,12 +524,10 @@ mod tests {
         let hasher = KeyHasher::new(&[2; 16]);
         let long = vec![b'k'; 3 << 20];
         let position = Position { slot: 1, hash: 1 };
-        let key = RecordKey {
-            rest: (&long).into(),
-            ..RecordKey::new(&hasher, PhysicalDb(0), position, b"")
-        };
+        let mut key = RecordKey::new(&hasher, PhysicalDb(0), position, b"");
+        key.rest = (&long).into();
         let mut set = WriteSet::default();
-        set.put(&key, b"h", b"value");
+        set.put(&key, &[b"h", b"value"]);
         assert_eq!(
             contents(&set.freeze(|_| None))[&long],
             Some(b"hvalue".to_vec())

@@ -11,7 +11,8 @@ use std::fmt;
 
 use crc::{CRC_64_REDIS, Crc, Table};
 
-use crate::dataset::{Kind, Object};
+use crate::dataset::Object;
+use crate::types::Kind;
 
 static CRC64: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 

@@ -5,7 +5,7 @@
 //! compressed string.
 
 use super::lzf;
-use crate::dataset::parse_int;
+use crate::types::parse_int;
 
 const LENGTH_32: u8 = 0x80;
 const LENGTH_64: u8 = 0x81;

@@ -1,8 +1,9 @@
 //! Single facts about views, transactions and checkpoints.
 
-use storage::dataset::{Encoding, Event, Expiry, Kind};
+use storage::dataset::{Event, Expiry};
 use storage::ids::{DbIndex, LogIndex, Term};
 use storage::proto::raft::ConfState;
+use storage::types::{Encoding, Kind};
 
 use crate::support::Bench;
 

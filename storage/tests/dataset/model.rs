@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use storage::dataset::{Encoding, Expiry};
+use storage::dataset::Expiry;
 use storage::ids::DbIndex;
+use storage::types::Encoding;
 
 use crate::support::Bench;
 

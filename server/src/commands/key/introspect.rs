@@ -1,7 +1,8 @@
 //! How values are stored and used: OBJECT and MEMORY.
 
 use resp::Writer;
-use storage::dataset::{Encoding, Object, parse_int};
+use storage::dataset::Object;
+use storage::types::{Encoding, parse_int};
 
 use crate::commands::args::Args;
 use crate::commands::context::ReadContext;

@@ -1,7 +1,8 @@
 //! Reading whole strings: GET MGET STRLEN GETDEL GETEX.
 
 use resp::Writer;
-use storage::dataset::{Kind, WARM_KEYS};
+use storage::dataset::WARM_KEYS;
+use storage::types::Kind;
 
 use super::super::args::Args;
 use super::super::context::{ReadContext, WriteContext};

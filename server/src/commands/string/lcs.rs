@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use resp::Writer;
-use storage::dataset::Kind;
+use storage::types::Kind;
 
 use super::super::args::Args;
 use super::super::context::ReadContext;

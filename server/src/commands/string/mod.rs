@@ -11,7 +11,8 @@ pub(super) use expiry::{Unit, absolute_ms};
 
 use std::borrow::Cow;
 
-use storage::dataset::{Kind, Object};
+use storage::dataset::Object;
+use storage::types::Kind;
 
 use super::error::{CommandError, CommandResult};
 use super::spec::{DataCommand, Group, Keys};

@@ -3,11 +3,13 @@
 use super::Txn;
 use crate::Result;
 use crate::dataset::access::Access;
-use crate::dataset::entry::Entry;
+use crate::dataset::collection::{Collected, ElementRecords};
+use crate::dataset::entry::{Entry, Value};
 use crate::dataset::object::is_expired;
 use crate::dataset::position::Position;
 use crate::dataset::record::PhysicalDb;
 use crate::ids::DbIndex;
+use crate::types::Edit;
 
 impl Txn<'_> {
     /// Deletes `key`. True when it was there.
@@ -83,8 +85,7 @@ impl Txn<'_> {
             return Ok(false);
         }
         if from != to {
-            self.duplicate(at, from, self.physical, to)?;
-            self.erase(self.physical, at, from)?;
+            self.transfer(at, from, self.physical, to)?;
         }
         Ok(true)
     }
@@ -113,29 +114,122 @@ impl Txn<'_> {
         {
             return Ok(false);
         }
-        self.duplicate(at, key, to_db, key)?;
-        self.erase(self.physical, at, key)?;
+        self.transfer(at, key, to_db, key)?;
         Ok(true)
+    }
+
+    /// Makes room for a key that is to be stored.
+    fn clear(&mut self, db: PhysicalDb, key: &[u8]) -> Result<Position> {
+        let at = self.position(key);
+        if self.bring(db, at, key)? {
+            self.erase(db, at, key)?;
+        }
+        Ok(at)
     }
 
     /// Copies an entry that is in memory over another key.
     fn duplicate(&mut self, at: Position, from: &[u8], to_db: PhysicalDb, to: &[u8]) -> Result<()> {
-        let to_at = self.position(to);
-        if self.bring(to_db, to_at, to)? {
-            self.erase(to_db, to_at, to)?;
-        }
-        let (now_ms, index) = (self.now_ms, self.index);
-        let Some(entry) = self.dataset.database(self.physical).find(at, from) else {
+        let to_at = self.clear(to_db, to)?;
+        let access = Access::new(self.now_ms);
+        let Some(source) = self.dataset.database(self.physical).find(at, from) else {
             return Ok(());
         };
-        let entry = entry.with_key(to_at.hash, to, Access::new(now_ms));
-        let record_key = self.record_key(to_db, to_at, to);
-        let database = self.dataset.database_mut(to_db);
-        database.counts.add(to_at.slot);
-        database.count_expiring(None, entry.expire_at_ms());
-        database.insert(to_at, entry);
-        database.write_back(&record_key, to, index);
+        let expire_at_ms = source.expire_at_ms();
+        let entry = match source.collected() {
+            Some((_, object)) => {
+                let object = object.duplicate();
+                self.settle(to_db, to_at, to, object, expire_at_ms)
+            }
+            None => source.with_key(to_at.hash, to, access),
+        };
+        self.place(to_db, to_at, to, entry);
         Ok(())
+    }
+
+    /// Moves an entry that is in memory over another key.
+    fn transfer(&mut self, at: Position, from: &[u8], to_db: PhysicalDb, to: &[u8]) -> Result<()> {
+        let to_at = self.clear(to_db, to)?;
+        let (db, access) = (self.physical, Access::new(self.now_ms));
+        let record_key = self.record_key(db, at, from);
+        let database = self.dataset.database_mut(db);
+        let Some(entry) = database.take(at, from) else {
+            return Ok(());
+        };
+        database.counts.subtract(at.slot);
+        database.count_expiring(entry.expire_at_ms(), None);
+        database.write_set.delete(&record_key);
+        let mut entry = entry.rekeyed(to_at.hash, to, access);
+        // Elements' records belong to a slot of a database, not to a key.
+        if (db, at.slot) != (to_db, to_at.slot) && entry.collected().is_some() {
+            database.bury(db, at.slot, &entry);
+            self.resettle(to_db, to_at, &mut entry);
+        }
+        self.place(to_db, to_at, to, Some(entry));
+        Ok(())
+    }
+
+    /// Writes all elements of a large collection for another place, and makes its entry.
+    fn settle(
+        &mut self,
+        db: PhysicalDb,
+        at: Position,
+        key: &[u8],
+        object: Collected,
+        expire_at_ms: Option<u64>,
+    ) -> Option<Entry> {
+        let incarnation = self.incarnations.next();
+        let value = Value::Collected {
+            incarnation,
+            object,
+        };
+        let access = Access::new(self.now_ms);
+        let mut entry = Entry::large(at.hash, key, value, expire_at_ms, access);
+        self.resettle(db, at, &mut entry);
+        Some(entry)
+    }
+
+    /// Writes all elements of a large collection under a new incarnation.
+    fn resettle(&mut self, db: PhysicalDb, at: Position, entry: &mut Entry) {
+        let now_ms = self.now_ms;
+        let Self {
+            dataset,
+            incarnations,
+            limits,
+            ..
+        } = self;
+        let hasher = &dataset.hasher;
+        let Some(database) = dataset.databases.get_mut(usize::from(db.0)) else {
+            return;
+        };
+        let mut records = ElementRecords {
+            write_set: &mut database.write_set,
+            dead: &mut database.dead,
+            hasher,
+            incarnations,
+            db,
+            slot: at.slot,
+            incarnation: None,
+        };
+        if let Some((own, object)) = entry.collected_mut() {
+            object.write_all(&mut Edit::new(limits, hasher, now_ms, &mut records));
+            if let Some(incarnation) = records.incarnation {
+                *own = incarnation;
+            }
+        }
+    }
+
+    /// Takes an entry into memory that did not exist, and writes its record.
+    fn place(&mut self, db: PhysicalDb, at: Position, key: &[u8], entry: Option<Entry>) {
+        let Some(entry) = entry else {
+            return;
+        };
+        let index = self.index;
+        let record_key = self.record_key(db, at, key);
+        let database = self.dataset.database_mut(db);
+        database.counts.add(at.slot);
+        database.count_expiring(None, entry.expire_at_ms());
+        database.insert(at, entry);
+        database.write_back(&record_key, key, index);
     }
 
     /// Deletes all keys of the database at work. O(1); memory is freed by who takes the garbage.

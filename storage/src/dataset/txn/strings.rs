@@ -2,9 +2,12 @@
 
 use super::{Expiry, Txn};
 use crate::Result;
-use crate::dataset::entry::StringParts;
-use crate::dataset::object::{Encoding, is_expired};
+use crate::dataset::collection;
+use crate::dataset::entry::{Entry, Flat};
+use crate::dataset::object::is_expired;
 use crate::dataset::position::Position;
+use crate::dataset::record::ElementPlace;
+use crate::types::{Encoding, Kind};
 
 impl Txn<'_> {
     /// Sets `key` to a string, whatever it was; a canonical number becomes an integer.
@@ -46,31 +49,46 @@ impl Txn<'_> {
         let database = self.dataset.database_mut(db);
         let replaced = database.update(at, key, |entry| {
             let old = entry.expire_at_ms();
-            let parts = StringParts {
+            let parts = Flat {
                 value,
+                kind: Kind::String,
                 encoding,
                 expire_at_ms: expiry.after(old, now_ms),
             };
-            entry.set_string(parts);
+            let mut gone = None;
+            if entry.collected().is_some() {
+                let fresh = Entry::flat(at.hash, key, parts, entry.access().clone());
+                gone = Some(std::mem::replace(entry, fresh));
+            } else {
+                entry.set_flat(parts);
+            }
             entry.access().touch(now_ms, u64::from(at.hash) << 32);
-            (old, parts)
+            (old, parts, gone)
         });
         let (old_expire, parts) = match replaced {
-            Some(replaced) => replaced,
+            Some((old, parts, gone)) => {
+                if let Some(gone) = gone {
+                    database.bury(db, at.slot, &gone);
+                    database.discard(gone);
+                }
+                (old, parts)
+            }
             None if database.is_complete(at.slot) => {
-                let parts = StringParts {
+                let parts = Flat {
                     value,
+                    kind: Kind::String,
                     encoding,
                     expire_at_ms: expiry.after(None, now_ms),
                 };
-                database.create_string(at, key, parts, now_ms);
+                database.create_flat(at, key, parts, now_ms);
                 (None, parts)
             }
             None => self.store_cold(
                 at,
                 key,
-                StringParts {
+                Flat {
                     value,
+                    kind: Kind::String,
                     encoding,
                     expire_at_ms: None,
                 },
@@ -79,7 +97,7 @@ impl Txn<'_> {
         };
         self.dataset
             .database_mut(db)
-            .write_string(&record_key, key, parts, self.index);
+            .write_flat(&record_key, key, parts, self.index);
         if is_expired(old_expire, now_ms) {
             self.note_expired(db, key);
         }
@@ -92,9 +110,9 @@ impl Txn<'_> {
         &mut self,
         at: Position,
         key: &[u8],
-        parts: StringParts<'v>,
+        parts: Flat<'v>,
         expiry: Expiry,
-    ) -> Result<(Option<u64>, StringParts<'v>)> {
+    ) -> Result<(Option<u64>, Flat<'v>)> {
         let (db, now_ms) = (self.physical, self.now_ms);
         let stored = self.dataset.read_cold(db, &self.record_key(db, at, key))?;
         let database = self.dataset.database_mut(db);
@@ -104,11 +122,19 @@ impl Txn<'_> {
             database.counts.subtract(at.slot);
             database.count_expiring(old_expire, None);
         }
-        let parts = StringParts {
+        if let Some(stored) = stored.filter(|stored| !stored.encoding.is_flat()) {
+            let (incarnation, _) = collection::parse_payload(&stored.payload)?;
+            database.dead.push(ElementPlace {
+                slot: at.slot,
+                db,
+                incarnation,
+            });
+        }
+        let parts = Flat {
             expire_at_ms: expiry.after(old_expire, now_ms),
             ..parts
         };
-        database.create_string(at, key, parts, now_ms);
+        database.create_flat(at, key, parts, now_ms);
         Ok((old_expire, parts))
     }
 

@@ -1,0 +1,210 @@
+//! Large collections of any type: what the data set does with all of them alike, and the way of their elements' records into
+//! the write set.
+
+use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey};
+use super::write_set::WriteSet;
+use crate::ids::LogIndex;
+use crate::types::{
+    Collection, Edit, Elements, Encoding, Hash, HashTable, KeyHasher, Kind, Large, Records, Set,
+    SetTable,
+};
+use crate::{Error, Result};
+
+/// Makes [`Collected`] of every type of large collection.
+macro_rules! collected {
+    ($($name:ident, $structure:ty, $collection:ty;)*) => {
+        /// A large collection.
+        pub(super) enum Collected {
+            $(
+                #[doc = concat!("A `", stringify!($structure), "`.")]
+                $name(Box<$structure>),
+            )*
+        }
+
+        impl Collected {
+            /// The type.
+            pub(super) fn kind(&self) -> Kind {
+                match self { $(Self::$name(_) => <$collection>::KIND,)* }
+            }
+
+            /// The representation.
+            pub(super) fn encoding(&self) -> Encoding {
+                match self { $(Self::$name(_) => <$structure>::ENCODING,)* }
+            }
+
+            /// Number of elements.
+            pub(super) fn len(&self) -> usize {
+                match self { $(Self::$name(object) => object.len(),)* }
+            }
+
+            /// Bytes allocated. O(1).
+            pub(super) fn memory_bytes(&self) -> usize {
+                match self { $(Self::$name(object) => object.memory_bytes(),)* }
+            }
+
+            /// What the key's own record holds behind the incarnation.
+            fn meta(&self, out: &mut Vec<u8>) {
+                match self { $(Self::$name(object) => object.meta(out),)* }
+            }
+
+            /// Puts every element's record, of a new incarnation.
+            pub(super) fn write_all(&self, edit: &mut Edit<'_>) {
+                edit.begin();
+                match self { $(Self::$name(object) => object.write_all(edit),)* }
+            }
+
+            /// A hash of the content.
+            pub(super) fn digest(&self) -> u64 {
+                match self { $(Self::$name(object) => object.digest(),)* }
+            }
+
+            /// Builds a collection from its records.
+            pub(super) fn load(kind: Kind, meta: &[u8], elements: &mut Elements<'_>) -> Result<Self> {
+                $(
+                    if kind == <$collection>::KIND {
+                        return Ok(Self::$name(Box::new(<$structure>::load(meta, elements)?)));
+                    }
+                )*
+                Err(Error::corrupt("record", format!("a large {}", kind.name())))
+            }
+
+            /// The same elements, for another key.
+            pub(super) fn duplicate(&self) -> Self {
+                match self { $(Self::$name(object) => Self::$name(object.clone()),)* }
+            }
+        }
+
+        $(
+            impl IsCollected for $collection {
+                fn wrap(large: Box<$structure>) -> Collected {
+                    Collected::$name(large)
+                }
+
+                fn unwrap(object: Collected) -> Option<Box<$structure>> {
+                    match object {
+                        Collected::$name(large) => Some(large),
+                        _ => None,
+                    }
+                }
+
+                fn large(object: &Collected) -> Option<&$structure> {
+                    match object {
+                        Collected::$name(large) => Some(large),
+                        _ => None,
+                    }
+                }
+            }
+        )*
+    };
+}
+
+// One line for each type.
+collected! {
+    Set, SetTable, Set;
+    Hash, HashTable, Hash;
+}
+
+/// A type of collection that the data set can hold.
+pub(super) trait IsCollected: Collection {
+    /// Its structure, among all types'.
+    fn wrap(large: Box<Self::Large>) -> Collected;
+    /// Its structure, if it is of this type.
+    fn unwrap(object: Collected) -> Option<Box<Self::Large>>;
+    /// Its structure, if it is of this type.
+    fn large(object: &Collected) -> Option<&Self::Large>;
+}
+
+/// The payload of the key's own record.
+pub(super) fn payload(incarnation: Incarnation, object: &Collected) -> Vec<u8> {
+    let mut out = Vec::with_capacity(32);
+    record::put_varint(&mut out, incarnation.0);
+    object.meta(&mut out);
+    out
+}
+
+/// Takes a [`payload`] apart.
+pub(super) fn parse_payload(payload: &[u8]) -> Result<(Incarnation, &[u8])> {
+    let mut meta = payload;
+    let incarnation = record::take_varint(&mut meta)
+        .ok_or_else(|| Error::corrupt("record of a collection", format!("{payload:02x?}")))?;
+    Ok((Incarnation(incarnation), meta))
+}
+
+/// Numbers the incarnations that begin in one entry.
+pub(super) struct Incarnations {
+    pub(super) index: LogIndex,
+    pub(super) begun: u32,
+}
+
+impl Incarnations {
+    pub(super) fn next(&mut self) -> Incarnation {
+        let incarnation = Incarnation::new(self.index, self.begun);
+        self.begun += 1;
+        incarnation
+    }
+}
+
+/// The records of one collection's elements, on their way into the write set.
+pub(super) struct ElementRecords<'a> {
+    pub(super) write_set: &'a mut WriteSet,
+    pub(super) dead: &'a mut Vec<ElementPlace>,
+    pub(super) hasher: &'a KeyHasher,
+    pub(super) incarnations: &'a mut Incarnations,
+    pub(super) db: PhysicalDb,
+    pub(super) slot: u16,
+    /// None of a flat collection.
+    pub(super) incarnation: Option<Incarnation>,
+}
+
+impl ElementRecords<'_> {
+    fn place(&self) -> Option<ElementPlace> {
+        Some(ElementPlace {
+            slot: self.slot,
+            db: self.db,
+            incarnation: self.incarnation?,
+        })
+    }
+
+    /// A value that was made only to be given up: its records go, if there are any.
+    pub(super) fn abandon(&mut self) {
+        self.end();
+    }
+}
+
+impl Records for ElementRecords<'_> {
+    fn begin(&mut self) {
+        self.end();
+        self.incarnation = Some(self.incarnations.next());
+    }
+
+    fn put(&mut self, hash: u32, rest: &[u8], value: &[&[u8]]) {
+        let Some(place) = self.place() else {
+            debug_assert!(false, "only large collections have elements' records");
+            return;
+        };
+        let key = RecordKey::element(self.hasher, place, hash, rest);
+        let head = record::element_head(rest);
+        match value {
+            [] => self.write_set.put(&key, &[&head]),
+            [one] => self.write_set.put(&key, &[&head, one]),
+            parts => {
+                let mut all = smallvec::SmallVec::<[&[u8]; 8]>::with_capacity(parts.len() + 1);
+                all.push(&head);
+                all.extend_from_slice(parts);
+                self.write_set.put(&key, &all);
+            }
+        }
+    }
+
+    fn delete(&mut self, hash: u32, rest: &[u8]) {
+        if let Some(place) = self.place() {
+            self.write_set
+                .delete(&RecordKey::element(self.hasher, place, hash, rest));
+        }
+    }
+
+    fn end(&mut self) {
+        self.dead.extend(self.place());
+        self.incarnation = None;
+    }
+}

@@ -1,0 +1,127 @@
+//! The data types behind keys, in memory: small collections in one flat buffer, large ones in structures of their own.
+//!
+//! A collection begins flat: a listpack or an intset, byte for byte as Redis has it, kept with its key like a short string and
+//! one record on disk. Beyond its [`Limits`] it becomes large: a table, a tree, a deque; then each element (of a list or stream:
+//! each node of a few) is a record of its own, and the key's record holds only what [`Large::meta`] says.
+//!
+//! Reads are methods of a type's `Ref`, changes methods of the type itself; they tell an [`Edit`] what changed. Nothing
+//! here knows of keys, databases or engines, and nothing reads a clock.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `kind`, `item`, `limits`, `hasher` | types and encodings; an element; when flat becomes large; the keyed hash |
+//! | [`listpack`], `intset` | the flat representations |
+//! | [`table`] | entries by keyed hash, in order of hashes |
+//! | `edit` | what a change is told, and tells |
+//! | `hash`, `set` | the types |
+
+mod edit;
+mod hash;
+mod hasher;
+mod intset;
+mod item;
+mod kind;
+mod limits;
+pub mod listpack;
+mod set;
+pub mod table;
+
+pub use edit::Edit;
+#[cfg(test)]
+pub(crate) use edit::Recorder;
+pub(crate) use edit::Records;
+pub use hash::{Hash, HashRef, HashTable};
+pub use hasher::KeyHasher;
+pub use intset::{Intset, IntsetRef};
+pub use item::Item;
+pub use kind::{Encoding, Kind, parse_int};
+pub use limits::Limits;
+pub use set::{Set, SetRef, SetTable};
+
+use bytes::Bytes;
+use siphasher::sip::SipHasher13;
+
+use crate::{Error, Result};
+
+/// Engine keys (hash and rest) and values of a large collection's elements, in order.
+pub(crate) type Elements<'a> = dyn Iterator<Item = Result<(Bytes, Bytes)>> + 'a;
+
+/// A collection in a structure of its own.
+pub(crate) trait Large: Sized {
+    /// How OBJECT ENCODING names it.
+    const ENCODING: Encoding;
+
+    /// Number of elements.
+    fn len(&self) -> usize;
+
+    /// Bytes allocated, without the key's own. O(1).
+    fn memory_bytes(&self) -> usize;
+
+    /// Writes what the key's own record holds: what cannot be seen from the elements one by one.
+    fn meta(&self, out: &mut Vec<u8>);
+
+    /// Builds it from its records.
+    fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self>;
+
+    /// Puts every element, after [`Edit::begin`].
+    fn write_all(&self, edit: &mut Edit<'_>);
+
+    /// A hash of the content that does not depend on how it came to be.
+    fn digest(&self) -> u64;
+}
+
+/// A type of collection: flat or large.
+pub(crate) trait Collection: Default {
+    /// The type.
+    const KIND: Kind;
+    /// Its structure when it is large.
+    type Large: Large + 'static;
+    /// What reads see.
+    type Ref<'a>;
+
+    /// From the flat representation's bytes.
+    fn from_flat(encoding: Encoding, bytes: Vec<u8>) -> Self;
+    /// From the large structure.
+    fn from_large(large: Box<Self::Large>) -> Self;
+    /// Flat or large.
+    fn into_parts(self) -> Parts<Self::Large>;
+    /// To read the flat representation's bytes.
+    fn flat_ref(encoding: Encoding, bytes: &[u8]) -> Self::Ref<'_>;
+    /// To read the large structure.
+    fn large_ref(large: &Self::Large) -> Self::Ref<'_>;
+    /// True when the key must go.
+    fn is_vacant(&self) -> bool;
+}
+
+/// What a collection is made of.
+pub(crate) enum Parts<L> {
+    /// Bytes of a listpack or an intset.
+    Flat(Encoding, Vec<u8>),
+    /// A structure of its own.
+    Large(Box<L>),
+}
+
+/// Hash and rest of an element's key.
+fn split_key(key: &[u8]) -> Result<(u32, &[u8])> {
+    let (hash, rest) = key
+        .split_first_chunk()
+        .ok_or_else(|| Error::corrupt("element key", format!("{key:02x?}")))?;
+    Ok((u32::from_be_bytes(*hash), rest))
+}
+
+/// An error unless `meta` is this number of elements.
+fn check_len(what: &'static str, meta: &[u8], len: usize) -> Result<()> {
+    if meta == (len as u64).to_le_bytes() {
+        Ok(())
+    } else {
+        Err(Error::corrupt(
+            what,
+            format!("{len} elements where its record says {meta:02x?} (little endian)"),
+        ))
+    }
+}
+
+/// An unkeyed hash, for digests of contents.
+fn digest(bytes: &[u8]) -> u64 {
+    SipHasher13::new().hash(bytes)
+}
