@@ -17,7 +17,9 @@ use parking_lot::RwLock;
 use prost::Message;
 use server::machine::{Machine, batch};
 use server::raftstore::clock::Now;
-use server::raftstore::{Applied, ApplyTask, Lease, Outbox, Peer, PeerConfig, Proposal};
+use server::raftstore::{
+    Applied, ApplyTask, Lease, Outbox, Peer, PeerConfig, Proposal, SharedLimits,
+};
 use storage::engine::lsm::{LsmEngine, LsmOptions};
 use storage::engine::memory::MemoryEngine;
 use storage::engine::{Durability, Engine, Engines};
@@ -297,6 +299,7 @@ impl Node {
             election_ticks: 50,
             seed: 1,
             log_retention_bytes: 0,
+            limits: SharedLimits::default(),
         };
         let peer = Peer::new(config, storage, Arc::new(Lease::default()), Now::read());
         let mut node = Self {

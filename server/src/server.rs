@@ -25,7 +25,9 @@ use crate::dispatch::{Shared, cold_expiry, forwarded};
 use crate::identity::{self, Identity};
 use crate::machine::Machine;
 use crate::net::{IoThreads, Listeners};
-use crate::raftstore::{OpenDataset, PeerConfig, RaftRouter, Store, StoreOptions, StoreTransport};
+use crate::raftstore::{
+    OpenDataset, PeerConfig, RaftRouter, SharedLimits, Store, StoreOptions, StoreTransport,
+};
 use crate::session;
 use crate::transport::{self, ForwardReply, Transport, TransportConfig, TransportOptions};
 
@@ -50,15 +52,12 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         &engines, &identity, &settings, &obsolete,
     ))()?)));
     let links = Arc::new(Links::default());
-    let active_expire = Arc::new(AtomicBool::new(true));
+    let live = Live {
+        active_expire: Arc::new(AtomicBool::new(true)),
+        limits: SharedLimits::new(settings.limits),
+    };
     let store = start_store(
-        &settings,
-        &engines,
-        &identity,
-        &machine,
-        &links,
-        &active_expire,
-        &obsolete,
+        &settings, &engines, &identity, &machine, &links, &live, &obsolete,
     )?;
     let shared = Arc::new(Shared::new(Parts {
         config: Arc::clone(&config),
@@ -67,10 +66,10 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         machine,
         registry: Registry::new(&session::FAMILIES, &admin::FAMILIES),
         run_id: identity::random_hex()?,
-        active_expire,
+        active_expire: live.active_expire,
         seed: identity::random_u64()?,
     }));
-    admin::install_hooks(&shared);
+    admin::install_hooks(&shared, &live.limits);
     let io_threads = IoThreads::start(&shared, io_threads(&settings))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -147,13 +146,19 @@ fn open_dataset(
     })
 }
 
+/// What operators change while the Store runs.
+struct Live {
+    active_expire: Arc<AtomicBool>,
+    limits: SharedLimits,
+}
+
 fn start_store(
     settings: &Settings,
     engines: &Engines,
     identity: &Identity,
     machine: &Machine,
     links: &Arc<Links>,
-    active_expire: &Arc<AtomicBool>,
+    live: &Live,
     obsolete: &Obsolete,
 ) -> anyhow::Result<Store> {
     let always = settings.appendfsync == AppendFsync::Always;
@@ -177,6 +182,7 @@ fn start_store(
         election_ticks: ticks(settings.election_timeout_ms),
         seed: identity::random_u64()?,
         log_retention_bytes: settings.raft_log_retention_bytes,
+        limits: live.limits.clone(),
     };
     let options = StoreOptions {
         dir: settings.dir.clone(),
@@ -184,7 +190,7 @@ fn start_store(
         checkpoint_interval: Duration::from_millis(settings.checkpoint_interval_ms),
         sync_interval: (settings.appendfsync == AppendFsync::EverySecond)
             .then(|| Duration::from_secs(1)),
-        active_expire: Arc::clone(active_expire),
+        active_expire: Arc::clone(&live.active_expire),
     };
     let open = open_dataset(engines, identity, settings, obsolete);
     Store::start(

@@ -28,8 +28,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, collections};
 use crate::dispatch::{AdminCommand, Shared};
+use crate::raftstore::SharedLimits;
 
 /// The tables of admin commands.
 pub static FAMILIES: [&[AdminCommand]; 6] = [
@@ -62,12 +63,19 @@ pub async fn watch_memory_peak(shared: &Shared) -> Infallible {
 }
 
 /// Lets CONFIG SET take effect in the running Store.
-pub fn install_hooks(shared: &Arc<Shared>) {
+pub fn install_hooks(shared: &Arc<Shared>, limits: &SharedLimits) {
     let dataset = Arc::clone(shared.machine.dataset());
     shared.config.on_set("maxmemory", move |settings| {
         dataset.write().set_maxmemory(settings.maxmemory_bytes);
         Ok(())
     });
+    for row in collections::ROWS {
+        let limits = limits.clone();
+        shared.config.on_set(row.name, move |settings| {
+            limits.set(settings.limits);
+            Ok(())
+        });
+    }
     keep_appendfsync(&shared.config);
 }
 

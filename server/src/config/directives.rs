@@ -2,7 +2,7 @@
 
 use super::kind::{Choice, Kind};
 use super::settings::{AppendFsync, DebugAccess, LogLevel, Secret};
-use super::{forms, peers};
+use super::{collections, forms, peers};
 
 /// One row.
 #[derive(Debug)]
@@ -42,7 +42,12 @@ pub struct Section {
 }
 
 impl Directive {
-    const fn new(name: &'static str, default: &'static str, kind: Kind, doc: &'static str) -> Self {
+    pub(super) const fn new(
+        name: &'static str,
+        default: &'static str,
+        kind: Kind,
+        doc: &'static str,
+    ) -> Self {
         Self {
             name,
             aliases: &[],
@@ -54,7 +59,12 @@ impl Directive {
         }
     }
 
-    const fn run_time(mut self) -> Self {
+    pub(super) const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    pub(super) const fn run_time(mut self) -> Self {
         self.access = Access::RunTime;
         self
     }
@@ -97,6 +107,10 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Memory",
         rows: MEMORY,
+    },
+    Section {
+        title: "Collections",
+        rows: collections::ROWS,
     },
     Section {
         title: "Cluster",

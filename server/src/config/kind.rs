@@ -53,6 +53,17 @@ pub enum Kind {
         /// Writes the field.
         set: fn(&mut Settings, u64),
     },
+    /// A whole number that may be negative.
+    Signed {
+        /// Least value.
+        min: i64,
+        /// Greatest value.
+        max: i64,
+        /// Reads the field.
+        get: fn(&Settings) -> i64,
+        /// Writes the field.
+        set: fn(&mut Settings, i64),
+    },
     /// A number of bytes; `k`, `m`, `g` are powers of 1000 and `kb`, `mb`, `gb` of 1024.
     Memory {
         /// Least value.
@@ -110,6 +121,7 @@ impl Kind {
         match self {
             Self::Bool { set, .. } => set(settings, parse_bool(value)?),
             Self::Int { min, max, set, .. } => set(settings, parse_int(value, *min, *max)?),
+            Self::Signed { min, max, set, .. } => set(settings, parse_signed(value, *min, *max)?),
             Self::Memory { min, max, set, .. } => set(settings, parse_memory(value, *min, *max)?),
             Self::Octal { set, .. } => set(settings, parse_octal(value)?),
             Self::Text { set, .. } => set(settings, value)?,
@@ -141,6 +153,7 @@ impl Kind {
     pub fn get(&self, settings: &Settings) -> String {
         match self {
             Self::Bool { get, .. } => (if get(settings) { "yes" } else { "no" }).to_owned(),
+            Self::Signed { get, .. } => get(settings).to_string(),
             Self::Int { get, .. } | Self::Memory { get, .. } => get(settings).to_string(),
             Self::Octal { get, .. } => format!("{:o}", get(settings)),
             Self::Text { get, .. } => get(settings),
@@ -184,6 +197,19 @@ fn parse_int(value: &str, min: u64, max: u64) -> Result<u64, String> {
         .parse()
         .map_err(|_| "argument couldn't be parsed into an integer".to_owned())?;
     in_range(u64::try_from(number).ok(), min, max)
+}
+
+fn parse_signed(value: &str, min: i64, max: i64) -> Result<i64, String> {
+    let number: i64 = value
+        .parse()
+        .map_err(|_| "argument couldn't be parsed into an integer".to_owned())?;
+    if (min..=max).contains(&number) {
+        Ok(number)
+    } else {
+        Err(format!(
+            "argument must be between {min} and {max} inclusive"
+        ))
+    }
 }
 
 fn parse_memory(value: &str, min: u64, max: u64) -> Result<u64, String> {

@@ -9,7 +9,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`directives`] | the rows |
+//! | [`directives`], [`collections`] | the rows |
 //! | `forms` | values with a form of their own: `save`, `client-output-buffer-limit` |
 //! | [`kind`] | kinds of values: how each is read, checked and written |
 //! | [`settings`] | the typed values and the check of them together |
@@ -20,6 +20,7 @@
 //! | [`document`] | the text of `tinykv.conf` and of `--help` |
 //! | [`redis_only`] | Redis's directives that may stay in a file although they mean nothing here |
 
+pub mod collections;
 pub mod directives;
 pub mod document;
 mod forms;

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use storage::ids::StoreId;
+use storage::types::Limits;
 
 use super::directives;
 use super::kind::Choice;
@@ -58,6 +59,7 @@ pub struct Settings {
     /// 0: unlimited.
     pub maxmemory_bytes: u64,
     pub block_cache_size_bytes: u64,
+    pub limits: Limits,
     // cluster
     /// As given; 0: not given. See [`Settings::store_id`].
     pub node_id: u64,
@@ -231,6 +233,7 @@ impl Settings {
             raft_log_retention_bytes: 0,
             maxmemory_bytes: 0,
             block_cache_size_bytes: 0,
+            limits: Limits::default(),
             node_id: 0,
             cluster_peers: Vec::new(),
             cluster_port: 0,

@@ -66,6 +66,7 @@ impl Machine {
             .map_err(|error| storage::Error::corrupt("Raft entry", error.to_string()))?;
         let header = entry.header.unwrap_or_default();
         let mut txn = dataset.begin(index, term, header.now_ms, header.seed);
+        txn.set_limits(header.limits.map(Into::into).unwrap_or_default());
         let met = entry.requests.iter().map(|request| &request.expired);
         for expired in met.chain(entry.delete_expired.as_ref().map(|expired| &expired.keys)) {
             delete_expired(&mut txn, expired)?;

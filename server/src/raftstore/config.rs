@@ -1,6 +1,11 @@
 //! Timing and limits of a Peer.
 
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 use storage::ids::{LogIndex, PeerId, RegionId, StoreId};
+use storage::proto::command as pb;
+use storage::types::Limits;
 
 use super::lease::LEASE_MARGIN_PERCENT;
 
@@ -38,6 +43,30 @@ pub struct PeerConfig {
     pub seed: u64,
     /// Bytes of log kept behind the checkpoint for followers that are behind.
     pub log_retention_bytes: u64,
+    /// Stamped into entries while this Peer leads.
+    pub limits: SharedLimits,
+}
+
+/// When flat collections become large, as the operator set it last. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct SharedLimits(Arc<RwLock<Limits>>);
+
+impl SharedLimits {
+    /// At first.
+    pub fn new(limits: Limits) -> Self {
+        Self(Arc::new(RwLock::new(limits)))
+    }
+
+    /// From the next entry on.
+    pub fn set(&self, limits: Limits) {
+        *self.0.write() = limits;
+    }
+
+    /// As entries carry them; none stands for the defaults.
+    pub(super) fn message(&self) -> Option<pb::Limits> {
+        let limits = *self.0.read();
+        (limits != Limits::default()).then(|| limits.into())
+    }
 }
 
 impl PeerConfig {

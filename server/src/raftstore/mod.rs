@@ -55,7 +55,7 @@ mod status;
 mod store;
 
 pub use apply::{Applied, ApplyTask, Callback, CommittedEntry, OpenDataset, ReadCallback};
-pub use config::PeerConfig;
+pub use config::{PeerConfig, SharedLimits};
 pub use error::{Error, Result};
 pub use lease::Lease;
 pub use peer::{Peer, Step};

@@ -207,6 +207,7 @@ impl Peer {
             term: self.raw.raft.term,
             now_ms: self.last_now_ms,
             seed: mix(mix(self.config.seed ^ index.get()) ^ self.raw.raft.term),
+            limits: self.config.limits.message(),
         }
     }
 

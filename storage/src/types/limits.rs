@@ -1,5 +1,7 @@
 //! When a flat collection becomes large.
 
+use crate::proto::command as pb;
+
 /// Redis's directives of the same names. They decide how a collection is represented, and so which member SPOP takes: the
 /// leader stamps its own into every entry, and all replicas follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,5 +43,54 @@ impl Default for Limits {
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
         }
+    }
+}
+
+impl From<pb::Limits> for Limits {
+    fn from(message: pb::Limits) -> Self {
+        Self {
+            hash_max_listpack_entries: message.hash_max_listpack_entries as usize,
+            hash_max_listpack_value: message.hash_max_listpack_value as usize,
+            set_max_intset_entries: message.set_max_intset_entries as usize,
+            set_max_listpack_entries: message.set_max_listpack_entries as usize,
+            set_max_listpack_value: message.set_max_listpack_value as usize,
+            zset_max_listpack_entries: message.zset_max_listpack_entries as usize,
+            zset_max_listpack_value: message.zset_max_listpack_value as usize,
+            stream_node_max_bytes: message.stream_node_max_bytes as usize,
+            stream_node_max_entries: message.stream_node_max_entries as usize,
+            list_max_listpack_size: message.list_max_listpack_size,
+        }
+    }
+}
+
+impl From<Limits> for pb::Limits {
+    fn from(limits: Limits) -> Self {
+        Self {
+            hash_max_listpack_entries: limits.hash_max_listpack_entries as u64,
+            hash_max_listpack_value: limits.hash_max_listpack_value as u64,
+            set_max_intset_entries: limits.set_max_intset_entries as u64,
+            set_max_listpack_entries: limits.set_max_listpack_entries as u64,
+            set_max_listpack_value: limits.set_max_listpack_value as u64,
+            zset_max_listpack_entries: limits.zset_max_listpack_entries as u64,
+            zset_max_listpack_value: limits.zset_max_listpack_value as u64,
+            stream_node_max_bytes: limits.stream_node_max_bytes as u64,
+            stream_node_max_entries: limits.stream_node_max_entries as u64,
+            list_max_listpack_size: limits.list_max_listpack_size,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_travel() {
+        let limits = Limits {
+            list_max_listpack_size: -5,
+            stream_node_max_bytes: 7,
+            ..Limits::default()
+        };
+        assert_eq!(Limits::from(pb::Limits::from(limits)), limits);
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use storage::dataset::Expiry;
+use storage::dataset::{Expiry, Object};
 use storage::ids::DbIndex;
-use storage::types::Encoding;
+use storage::types::{Encoding, Kind, Limits};
 
 use crate::support::Bench;
 
@@ -28,6 +28,20 @@ enum Op {
         db: u8,
         key: u8,
         size: usize,
+    },
+    /// Adds members to a set, or removes them.
+    Members {
+        db: u8,
+        key: u8,
+        members: Vec<u16>,
+        adds: bool,
+    },
+    /// Sets fields of a hash, or removes them.
+    Fields {
+        db: u8,
+        key: u8,
+        fields: Vec<(u8, u16)>,
+        sets: bool,
     },
     Remove {
         db: u8,
@@ -84,6 +98,7 @@ enum Op {
         budget: usize,
     },
     Promote,
+    CleanUp,
     Reopen,
 }
 
@@ -107,6 +122,10 @@ fn op() -> impl Strategy<Value = Op> {
         12 => (db(), key(), size(), expiry).prop_map(|(db, key, size, expiry)| Op::Set { db, key, size, expiry }),
         3 => (db(), key(), any::<i64>()).prop_map(|(db, key, value)| Op::SetInt { db, key, value }),
         4 => (db(), key(), size()).prop_map(|(db, key, size)| Op::Append { db, key, size }),
+        6 => (db(), key(), proptest::collection::vec(0..60u16, 1..8), proptest::bool::weighted(0.7))
+            .prop_map(|(db, key, members, adds)| Op::Members { db, key, members, adds }),
+        6 => (db(), key(), proptest::collection::vec((0..12u8, 0..60u16), 1..8), proptest::bool::weighted(0.7))
+            .prop_map(|(db, key, fields, sets)| Op::Fields { db, key, fields, sets }),
         5 => (db(), key()).prop_map(|(db, key)| Op::Remove { db, key }),
         3 => (db(), key(), proptest::option::of(0..400u64)).prop_map(|(db, key, in_ms)| Op::Expire { db, key, in_ms }),
         3 => (db(), key(), key()).prop_map(|(db, from, to)| Op::Rename { db, from, to }),
@@ -125,15 +144,73 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::DropAll),
         2 => (1..20usize).prop_map(|budget| Op::LoadNext { budget }),
         1 => Just(Op::Promote),
+        1 => Just(Op::CleanUp),
         1 => Just(Op::Reopen),
     ]
 }
 
 #[derive(Clone, Debug, PartialEq)]
+enum Content {
+    String(Vec<u8>, Encoding),
+    Set(BTreeSet<Vec<u8>>),
+    Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+}
+
+impl Content {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::String(..) => Kind::String,
+            Self::Set(_) => Kind::Set,
+            Self::Hash(_) => Kind::Hash,
+        }
+    }
+
+    fn is_vacant(&self) -> bool {
+        match self {
+            Self::String(..) => false,
+            Self::Set(members) => members.is_empty(),
+            Self::Hash(fields) => fields.is_empty(),
+        }
+    }
+
+    fn of(object: &Object<'_>) -> Self {
+        if let Some(set) = object.set() {
+            let members: Vec<_> = set.iter().map(|member| member.to_vec()).collect();
+            assert_eq!(members.len(), set.len());
+            Self::Set(members.into_iter().collect())
+        } else if let Some(hash) = object.hash() {
+            let fields: Vec<_> = hash.iter().map(|(f, v)| (f.to_vec(), v.to_vec())).collect();
+            assert_eq!(fields.len(), hash.len());
+            Self::Hash(fields.into_iter().collect())
+        } else {
+            Self::String(object.string().unwrap().into_owned(), object.encoding())
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
 struct Item {
-    value: Vec<u8>,
-    encoding: Encoding,
+    content: Content,
     expire_at_ms: Option<u64>,
+}
+
+/// Small ones, so that collections of a few elements become large.
+fn limits() -> Limits {
+    Limits {
+        hash_max_listpack_entries: 3,
+        set_max_intset_entries: 4,
+        set_max_listpack_entries: 3,
+        ..Limits::default()
+    }
+}
+
+/// Some members are numbers, some are longer than what the engine takes as a key.
+fn member(number: u16) -> Vec<u8> {
+    match number {
+        0..30 => (u64::from(number).pow(5)).to_string().into_bytes(),
+        30..55 => format!("member {number}").into_bytes(),
+        _ => vec![number as u8; 1200],
+    }
 }
 
 type Keys = BTreeMap<Vec<u8>, Item>;
@@ -214,8 +291,7 @@ impl World {
             } => self.set(db, &name(key), bytes(key, size), expiry),
             Op::SetInt { db, key, value } => {
                 let item = Item {
-                    value: value.to_string().into_bytes(),
-                    encoding: Encoding::Int,
+                    content: Content::String(value.to_string().into_bytes(), Encoding::Int),
                     expire_at_ms: None,
                 };
                 self.bench
@@ -224,6 +300,9 @@ impl World {
                 self.model.db(db).insert(name(key), item);
             }
             Op::Append { db, key, size } => {
+                if !self.may_be(db, key, Kind::String) {
+                    return;
+                }
                 let more = bytes(key, size);
                 self.bench
                     .entry(db, |txn| txn.warm([&name(key)[..], b"absent"]));
@@ -232,15 +311,33 @@ impl World {
                     .entry(db, |txn| txn.edit_string(&name(key), append))
                     .unwrap();
                 let old = self.model.live(db, &name(key), now_ms);
-                let mut item = old.unwrap_or(Item {
-                    value: vec![],
-                    encoding: Encoding::Raw,
-                    expire_at_ms: None,
-                });
-                item.value.extend_from_slice(&more);
-                item.encoding = Encoding::Raw;
+                let (mut value, expire_at_ms) = match old {
+                    Some(Item {
+                        content: Content::String(value, _),
+                        expire_at_ms,
+                    }) => (value, expire_at_ms),
+                    _ => (vec![], None),
+                };
+                value.extend_from_slice(&more);
+                let content = Content::String(value, Encoding::Raw);
+                let item = Item {
+                    content,
+                    expire_at_ms,
+                };
                 self.model.db(db).insert(name(key), item);
             }
+            Op::Members {
+                db,
+                key,
+                ref members,
+                adds,
+            } => self.members(db, key, members, adds),
+            Op::Fields {
+                db,
+                key,
+                ref fields,
+                sets,
+            } => self.fields(db, key, fields, sets),
             Op::Remove { db, key } => {
                 let removed = self.bench.entry(db, |txn| txn.remove(&name(key))).unwrap();
                 assert_eq!(removed, self.model.live(db, &name(key), now_ms).is_some());
@@ -313,8 +410,7 @@ impl World {
                 self.bench.entry(db, run).unwrap();
                 self.model.db(db).clear();
                 let item = Item {
-                    value: b"after".to_vec(),
-                    encoding: Encoding::Embstr,
+                    content: Content::String(b"after".to_vec(), Encoding::Embstr),
                     expire_at_ms: None,
                 };
                 self.model.db(db).insert(name(key), item);
@@ -337,11 +433,97 @@ impl World {
         self.model.db(db).insert(
             key.to_vec(),
             Item {
-                encoding: text_encoding(&value),
-                value,
+                content: Content::String(value.clone(), text_encoding(&value)),
                 expire_at_ms,
             },
         );
+    }
+
+    /// True if the key is free or of this type.
+    fn may_be(&mut self, db: u8, key: u8, kind: Kind) -> bool {
+        let item = self.model.live(db, &name(key), self.bench.now_ms);
+        item.is_none_or(|item| item.content.kind() == kind)
+    }
+
+    /// Stores what became of a collection.
+    fn became(&mut self, db: u8, key: u8, content: Content, expire_at_ms: Option<u64>) {
+        if content.is_vacant() {
+            self.model.db(db).remove(&name(key));
+        } else {
+            let item = Item {
+                content,
+                expire_at_ms,
+            };
+            self.model.db(db).insert(name(key), item);
+        }
+    }
+
+    fn members(&mut self, db: u8, key: u8, members: &[u16], adds: bool) {
+        if !self.may_be(db, key, Kind::Set) {
+            return;
+        }
+        let (mut set, expire_at_ms) = match self.model.live(db, &name(key), self.bench.now_ms) {
+            Some(Item {
+                content: Content::Set(set),
+                expire_at_ms,
+            }) => (set, expire_at_ms),
+            _ => (BTreeSet::new(), None),
+        };
+        let run = |txn: &mut storage::dataset::Txn<'_>| {
+            txn.set_limits(limits());
+            txn.edit_set(&name(key), |set, edit| {
+                let change = |&number: &u16| {
+                    let member = member(number);
+                    if adds {
+                        set.insert(&member, edit)
+                    } else {
+                        set.remove(&member, edit)
+                    }
+                };
+                members.iter().map(change).collect::<Vec<bool>>()
+            })
+        };
+        let changed = self.bench.entry(db, run).unwrap();
+        let expected = members.iter().map(|&number| match adds {
+            true => set.insert(member(number)),
+            false => set.remove(&member(number)),
+        });
+        assert_eq!(changed, expected.collect::<Vec<bool>>());
+        self.became(db, key, Content::Set(set), expire_at_ms);
+    }
+
+    fn fields(&mut self, db: u8, key: u8, fields: &[(u8, u16)], sets: bool) {
+        if !self.may_be(db, key, Kind::Hash) {
+            return;
+        }
+        let (mut hash, expire_at_ms) = match self.model.live(db, &name(key), self.bench.now_ms) {
+            Some(Item {
+                content: Content::Hash(hash),
+                expire_at_ms,
+            }) => (hash, expire_at_ms),
+            _ => (BTreeMap::new(), None),
+        };
+        let field = |number: u8| member(u16::from(number) * 5);
+        let run = |txn: &mut storage::dataset::Txn<'_>| {
+            txn.set_limits(limits());
+            txn.edit_hash(&name(key), |hash, edit| {
+                let change = |&(number, value): &(u8, u16)| {
+                    if sets {
+                        hash.set(&field(number), &member(value), edit)
+                    } else {
+                        hash.remove(&field(number), edit)
+                    }
+                };
+                fields.iter().map(change).collect::<Vec<bool>>()
+            })
+        };
+        let changed = self.bench.entry(db, run).unwrap();
+        let expected = fields.iter().map(|&(number, value)| match sets {
+            true => hash.insert(field(number), member(value)).is_none(),
+            false => hash.remove(&field(number)).is_some(),
+        });
+        assert_eq!(changed, expected.collect::<Vec<bool>>());
+        self.became(db, key, Content::Hash(hash), expire_at_ms);
     }
 
     fn move_to(&mut self, db: u8, key: &[u8], to_db: u8) {
@@ -370,9 +552,11 @@ impl World {
                 let names: Vec<Vec<u8>> = (0..24).map(name).collect();
                 self.bench.view(db).warm(names.iter().map(|name| &name[..]));
                 let expected = self.model.clone().live(db, &name(key), self.bench.now_ms);
+                let view = self.bench.view(db);
+                let found = view.lookup(&name(key)).unwrap();
                 assert_eq!(
-                    self.bench.get(db, &name(key)),
-                    expected.map(|item| item.value)
+                    found.as_ref().map(Content::of),
+                    expected.map(|item| item.content)
                 );
             }
             Op::Advance { by_ms } => self.bench.now_ms += by_ms,
@@ -397,6 +581,7 @@ impl World {
             Op::Promote => {
                 self.bench.dataset.promote(8).unwrap();
             }
+            Op::CleanUp => self.clean_up(),
             Op::Reopen => {
                 self.finish();
                 self.under_way = None;
@@ -404,6 +589,29 @@ impl World {
                 self.model = self.durable.clone();
             }
             _ => unreachable!("{op:?} is no maintenance"),
+        }
+    }
+
+    /// Elements of large collections, of expired keys too.
+    fn elements(&self) -> usize {
+        let mut elements = 0;
+        for db in 0..DBS {
+            let view = self.bench.dataset.view(DbIndex(db), 0);
+            for key in self.model.dbs[usize::from(db)].keys() {
+                let object = view.peek(key).unwrap().expect("the key is there");
+                if object.encoding() == Encoding::Hashtable {
+                    elements += object.set().map_or(0, |set| set.len());
+                    elements += object.hash().map_or(0, |hash| hash.len());
+                }
+            }
+        }
+        elements
+    }
+
+    fn clean_up(&mut self) {
+        if let Some(cleanup) = self.bench.dataset.next_cleanup() {
+            let done = cleanup.run(&*self.bench.engine).unwrap();
+            self.bench.dataset.cleanup_done(done);
         }
     }
 
@@ -457,27 +665,24 @@ impl World {
             let there: Keys = there
                 .map(|(key, item)| (key.clone(), item.clone()))
                 .collect();
-            let mut found = Keys::new();
+            let mut found = BTreeMap::new();
             view.for_each_key(|key, object| {
-                let item = Item {
-                    value: object.string().unwrap().into_owned(),
-                    encoding: object.encoding(),
-                    expire_at_ms: object.expire_at_ms(),
-                };
+                let item = (object.kind(), object.expire_at_ms());
                 assert_eq!(found.insert(key.to_vec(), item), None, "no key twice");
             })
             .unwrap();
-            assert_eq!(found, there, "database {db}");
+            let kinds: BTreeMap<_, _> = there
+                .iter()
+                .map(|(key, item)| (key.clone(), (item.content.kind(), item.expire_at_ms)))
+                .collect();
+            assert_eq!(found, kinds, "database {db}");
             let scanned = self.bench.scan_all(db, 3);
             let unique: BTreeSet<_> = scanned.iter().cloned().collect();
             assert_eq!(unique.len(), scanned.len());
             assert!(unique.iter().eq(there.keys()));
             for (key, item) in &there {
                 let object = view.peek(key).unwrap().expect("the key is there");
-                assert_eq!(
-                    (object.string().unwrap().as_ref(), object.encoding()),
-                    (&item.value[..], item.encoding)
-                );
+                assert_eq!(Content::of(&object), item.content);
             }
             assert_eq!(view.random_key(now_ms).unwrap().is_none(), there.is_empty());
         }
@@ -519,6 +724,29 @@ fn check_all(bench: Bench, ops: &[Op], every: usize) {
         "nor does opening what it wrote"
     );
     world.check();
+    while world.bench.dataset.cleanups_pending() > 0 {
+        world.clean_up();
+    }
+    let flushes = |op: &Op| {
+        matches!(
+            op,
+            Op::FlushDb { .. } | Op::FlushAll | Op::SetFlushSet { .. }
+        )
+    };
+    if !ops.iter().any(flushes) {
+        let elements = world.bench.engine.scan(b"\x01", b"\x02");
+        let elements = elements.filter(|pair| pair.as_ref().unwrap().0[4] == 1);
+        assert_eq!(
+            elements.count(),
+            world.elements(),
+            "no record is left of collections that are gone"
+        );
+    }
+    assert_eq!(
+        world.bench.dataset.digest().unwrap(),
+        digest,
+        "nor does deleting what nobody can see"
+    );
     while world.bench.dataset.load_next(7).unwrap() {}
     assert_eq!(
         world.bench.dataset.digest().unwrap(),

@@ -9,7 +9,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use server::machine::Machine;
 use server::raftstore::clock::Now;
-use server::raftstore::{ApplyTask, Lease, Outbox, Peer, PeerConfig};
+use server::raftstore::{ApplyTask, Lease, Outbox, Peer, PeerConfig, SharedLimits};
 use storage::dataset::{Checkpoint, Dataset, DatasetOptions};
 use storage::engine::memory::MemoryEngine;
 use storage::engine::{Durability, Engine, Engines};
@@ -161,6 +161,7 @@ impl Node {
             election_ticks: 12,
             seed: self.seed.wrapping_add(self.incarnation),
             log_retention_bytes: self.log_retention_bytes,
+            limits: SharedLimits::default(),
         };
         let peer = Peer::new(config, storage, lease.clone(), self.now(time_ns))
             .expect("raft accepts its state");
