@@ -4,6 +4,8 @@ use std::cell::Cell;
 
 use storage::dataset::{Txn, View};
 
+use super::sample;
+
 /// A read: one database at one logical time. Runs on a connection's thread under the shared lock, or inside an entry.
 pub struct ReadContext<'a> {
     /// The database.
@@ -22,11 +24,10 @@ impl<'a> ReadContext<'a> {
 
     /// The next number of the seeded sequence.
     pub fn random(&self) -> u64 {
-        let next = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.random.set(next);
-        let mixed = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        let mut state = self.random.get();
+        let next = sample::next(&mut state);
+        self.random.set(state);
+        next
     }
 }
 

@@ -68,6 +68,18 @@ texts! {
     NOT_HYPERLOGLOG = "WRONGTYPE Key is not a valid HyperLogLog string value.";
     /// A HyperLogLog whose registers make no sense.
     CORRUPT_HYPERLOGLOG = "INVALIDOBJ Corrupted HLL object detected";
+    /// HINCRBY of a field that is no integer.
+    HASH_NOT_INTEGER = "ERR hash value is not an integer";
+    /// HINCRBYFLOAT of a field that is no number.
+    HASH_NOT_FLOAT = "ERR hash value is not a float";
+    /// A count that is negative, or not an integer.
+    NOT_POSITIVE = "ERR value is out of range, must be positive";
+    /// A number of keys that is not positive.
+    NUMKEYS = "ERR numkeys should be greater than 0";
+    /// More keys announced than there are arguments.
+    TOO_FEW_KEYS = "ERR Number of keys can't be greater than number of args";
+    /// A LIMIT below 0.
+    NEGATIVE_LIMIT = "ERR LIMIT can't be negative";
     /// An integer that is not a cursor.
     INVALID_CURSOR = "ERR invalid cursor";
     /// SELECT, MOVE, COPY or SWAPDB beyond the last database.

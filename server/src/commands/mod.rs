@@ -11,11 +11,15 @@ pub mod error;
 pub mod glob;
 pub mod long_double;
 pub mod number;
+pub mod sample;
+pub mod scan;
 pub mod spec;
 
 pub mod bitmap;
+pub mod hash;
 pub mod hyperloglog;
 pub mod key;
+pub mod set;
 pub mod string;
 
 use spec::DataCommand;
@@ -25,5 +29,7 @@ pub static FAMILIES: &[&[DataCommand]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
+    hash::COMMANDS,
+    set::COMMANDS,
     key::COMMANDS,
 ];
