@@ -104,6 +104,18 @@ impl Hash {
         }
     }
 
+    /// Says that these fields are about to be set: what they will not fit becomes large at once, as in Redis, even if some of
+    /// them are the same field.
+    pub fn expect(&mut self, pairs: &[[&[u8]; 2]], edit: &mut Edit<'_>) {
+        let limits = edit.limits();
+        let longest = limits.hash_max_listpack_value;
+        let is_long = |pair: &[&[u8]; 2]| pair.iter().any(|bytes| bytes.len() > longest);
+        let fits = pairs.len() <= limits.hash_max_listpack_entries && !pairs.iter().any(is_long);
+        if !fits && self.as_ref().is_flat() {
+            self.enlarge(edit);
+        }
+    }
+
     /// Sets the value of `field`. True if the field is new.
     pub fn set(&mut self, field: &[u8], value: &[u8], edit: &mut Edit<'_>) -> bool {
         let limits = edit.limits();
@@ -185,6 +197,12 @@ impl<'a> HashRef<'a> {
     /// True without fields.
     pub fn is_empty(self) -> bool {
         self.len() == 0
+    }
+
+    /// True of few short fields, which have an order.
+    #[inline]
+    pub fn is_flat(self) -> bool {
+        !matches!(self, Self::Table(_))
     }
 
     /// The value of `field`. `hash` is asked for the field's keyed hash only if that is needed.

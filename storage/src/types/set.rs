@@ -65,6 +65,36 @@ impl Set {
         }
     }
 
+    /// Says that these members are about to be added: what they will not fit becomes large at once, as in Redis, even if some
+    /// of them are the same member.
+    pub fn expect(&mut self, members: &[&[u8]], edit: &mut Edit<'_>) {
+        let limits = edit.limits();
+        let (numbers, any) = (
+            limits.set_max_intset_entries,
+            limits.set_max_listpack_entries,
+        );
+        let count = members.len();
+        let is_number = || {
+            members
+                .first()
+                .is_some_and(|first| parse_int(first).is_some())
+        };
+        match self {
+            Self::Intset(intset) if intset.as_ref().is_empty() => {
+                if is_number() && count <= numbers {
+                    // An intset, until another member comes.
+                } else if count <= any {
+                    *self = Self::Listpack(Listpack::new());
+                } else {
+                    self.enlarge(edit);
+                }
+            }
+            Self::Intset(_) if count > numbers => self.enlarge(edit),
+            Self::Listpack(_) if count > any => self.enlarge(edit),
+            _ => {}
+        }
+    }
+
     /// Adds a member. True if it was not there.
     pub fn insert(&mut self, member: &[u8], edit: &mut Edit<'_>) -> bool {
         let added = match self {
@@ -177,6 +207,12 @@ impl<'a> SetRef<'a> {
     /// True without members.
     pub fn is_empty(self) -> bool {
         self.len() == 0
+    }
+
+    /// True of few short members, which have an order.
+    #[inline]
+    pub fn is_flat(self) -> bool {
+        !matches!(self, Self::Table(_))
     }
 
     /// True if `member` is one. `hash` is asked for its keyed hash only if that is needed.

@@ -3,7 +3,7 @@
 //! The sets are read where they are; only a result that is stored is copied, because its destination may be one of them.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use resp::Writer;
 use storage::dataset::{Object, View};
@@ -144,6 +144,7 @@ fn store(
 ) -> CommandResult {
     let (destination, keys) = (args.bytes()?, args.rest());
     let mut members = Members::default();
+    let flat_entries = ctx.txn.limits().set_max_listpack_entries;
     for key in keys {
         // Removes what has expired, and brings the others into memory, where the view finds them.
         ctx.txn.lookup(key)?;
@@ -155,9 +156,14 @@ fn store(
             members.push(member);
             ControlFlow::Continue(())
         })?;
+        let is_large = |object: &Object<'_>| object.set().is_some_and(|set| !set.is_flat());
+        if members.spans.len() <= flat_entries && objects.iter().flatten().any(is_large) {
+            // The order of a large set's members is each replica's own; that of a flat one's is not.
+            members.sort();
+        }
     }
     let existed = ctx.txn.remove(destination)?;
-    let count = members.ends.len();
+    let count = members.spans.len();
     if count > 0 {
         ctx.txn.edit_set(destination, |set, edit| {
             for member in members.iter() {
@@ -176,21 +182,25 @@ fn store(
 #[derive(Default)]
 struct Members {
     bytes: Vec<u8>,
-    ends: Vec<usize>,
+    spans: Vec<Range<usize>>,
 }
 
 impl Members {
     fn push(&mut self, member: Item<'_>) {
+        let start = self.bytes.len();
         self.bytes
             .extend_from_slice(member.bytes(&mut itoa::Buffer::new()));
-        self.ends.push(self.bytes.len());
+        self.spans.push(start..self.bytes.len());
+    }
+
+    fn sort(&mut self) {
+        let bytes = &self.bytes;
+        let span = |span: &Range<usize>| &bytes[span.clone()];
+        self.spans.sort_by(|a, b| span(a).cmp(span(b)));
     }
 
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts
-            .zip(&self.ends)
-            .map(|(start, &end)| &self.bytes[start..end])
+        self.spans.iter().map(|span| &self.bytes[span.clone()])
     }
 }
 
