@@ -6,7 +6,7 @@ use super::write_set::WriteSet;
 use crate::ids::LogIndex;
 use crate::types::{
     Collection, Edit, Elements, Encoding, Hash, HashTable, KeyHasher, Kind, Large, Records, Set,
-    SetTable,
+    SetTable, SortedSet, ZSetTree,
 };
 use crate::{Error, Result};
 
@@ -102,6 +102,7 @@ macro_rules! collected {
 collected! {
     Set, SetTable, Set;
     Hash, HashTable, Hash;
+    SortedSet, ZSetTree, SortedSet;
 }
 
 /// A type of collection that the data set can hold.

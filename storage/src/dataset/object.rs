@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::collection::{Collected, IsCollected};
 use super::entry::Entry;
 use super::record::Stored;
-use crate::types::{Encoding, Hash, HashRef, Kind, Set, SetRef};
+use crate::types::{Encoding, Hash, HashRef, Kind, Set, SetRef, SortedSet, SortedSetRef};
 
 /// A key's value: borrowed from memory, or just read from the disk.
 pub struct Object<'a> {
@@ -116,6 +116,12 @@ impl<'a> Object<'a> {
     #[inline]
     pub fn set(&self) -> Option<SetRef<'_>> {
         self.collection::<Set>()
+    }
+
+    /// The members and scores of a sorted set; none of any other type.
+    #[inline]
+    pub fn zset(&self) -> Option<SortedSetRef<'_>> {
+        self.collection::<SortedSet>()
     }
 
     /// Milliseconds since the last use; 0 of an object just read from the disk.

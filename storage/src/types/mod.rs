@@ -13,7 +13,8 @@
 //! | [`listpack`], `intset` | the flat representations |
 //! | [`table`] | entries by keyed hash, in order of hashes |
 //! | `edit` | what a change is told, and tells |
-//! | `hash`, `set` | the types |
+//! | `ranked`, `score` | members by score and rank; scores as text |
+//! | `hash`, `set`, `zset` | the types |
 
 mod edit;
 mod hash;
@@ -23,8 +24,11 @@ mod item;
 mod kind;
 mod limits;
 pub mod listpack;
+mod ranked;
+mod score;
 mod set;
 pub mod table;
+mod zset;
 
 pub use edit::Edit;
 #[cfg(test)]
@@ -37,6 +41,7 @@ pub use item::Item;
 pub use kind::{Encoding, Kind, parse_int};
 pub use limits::Limits;
 pub use set::{Set, SetRef, SetTable};
+pub use zset::{Change, MemberBound, SortedSet, SortedSetRef, ZSetIter, ZSetTree};
 
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;

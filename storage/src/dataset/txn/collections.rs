@@ -5,7 +5,7 @@ use crate::dataset::access::Access;
 use crate::dataset::collection::{ElementRecords, IsCollected};
 use crate::dataset::entry::{Entry, Flat, Value};
 use crate::dataset::position::Position;
-use crate::types::{Edit, Hash, Limits, Parts, Set};
+use crate::types::{Edit, Hash, Limits, Parts, Set, SortedSet};
 use crate::{Error, Result};
 
 impl Txn<'_> {
@@ -24,6 +24,15 @@ impl Txn<'_> {
         &mut self,
         key: &[u8],
         change: impl FnOnce(&mut Set, &mut Edit<'_>) -> R,
+    ) -> Result<R> {
+        self.edit(key, change)
+    }
+
+    /// Changes the sorted set at `key`. See [`Self::edit_set`].
+    pub fn edit_zset<R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut SortedSet, &mut Edit<'_>) -> R,
     ) -> Result<R> {
         self.edit(key, change)
     }
