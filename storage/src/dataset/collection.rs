@@ -5,8 +5,8 @@ use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey};
 use super::write_set::WriteSet;
 use crate::ids::LogIndex;
 use crate::types::{
-    Collection, Edit, Elements, Encoding, Hash, HashTable, KeyHasher, Kind, Large, Records, Set,
-    SetTable, SortedSet, ZSetTree,
+    Collection, Edit, Elements, Encoding, Hash, HashTable, KeyHasher, Kind, Large, List, QuickList,
+    Records, Set, SetTable, SortedSet, ZSetTree,
 };
 use crate::{Error, Result};
 
@@ -100,6 +100,7 @@ macro_rules! collected {
 
 // One line for each type.
 collected! {
+    List, QuickList, List;
     Set, SetTable, Set;
     Hash, HashTable, Hash;
     SortedSet, ZSetTree, SortedSet;

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use super::collection::{Collected, IsCollected};
 use super::entry::Entry;
 use super::record::Stored;
-use crate::types::{Encoding, Hash, HashRef, Kind, Set, SetRef, SortedSet, SortedSetRef};
+use crate::types::{
+    Encoding, Hash, HashRef, Kind, List, ListRef, Set, SetRef, SortedSet, SortedSetRef,
+};
 
 /// A key's value: borrowed from memory, or just read from the disk.
 pub struct Object<'a> {
@@ -104,6 +106,12 @@ impl<'a> Object<'a> {
             let object = self.collected()?;
             Some(C::large_ref(C::large(object)?))
         }
+    }
+
+    /// The elements of a list; none of any other type.
+    #[inline]
+    pub fn list(&self) -> Option<ListRef<'_>> {
+        self.collection::<List>()
     }
 
     /// The fields and values of a hash; none of any other type.

@@ -14,7 +14,8 @@
 //! | [`table`] | entries by keyed hash, in order of hashes |
 //! | `edit` | what a change is told, and tells |
 //! | `ranked`, `score` | members by score and rank; scores as text |
-//! | `hash`, `set`, `zset` | the types |
+//! | `hash`, `set`, `list`, `zset` | the types |
+//! | `quicklist` | large lists |
 
 mod edit;
 mod hash;
@@ -23,7 +24,9 @@ mod intset;
 mod item;
 mod kind;
 mod limits;
+mod list;
 pub mod listpack;
+mod quicklist;
 mod ranked;
 mod score;
 mod set;
@@ -40,6 +43,8 @@ pub use intset::{Intset, IntsetRef};
 pub use item::Item;
 pub use kind::{Encoding, Kind, parse_int};
 pub use limits::Limits;
+pub use list::{End, List, ListBackIter, ListIter, ListRef};
+pub use quicklist::QuickList;
 pub use set::{Set, SetRef, SetTable};
 pub use zset::{Change, MemberBound, SortedSet, SortedSetRef, ZSetIter, ZSetTree};
 

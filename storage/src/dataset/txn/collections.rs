@@ -5,10 +5,19 @@ use crate::dataset::access::Access;
 use crate::dataset::collection::{ElementRecords, IsCollected};
 use crate::dataset::entry::{Entry, Flat, Value};
 use crate::dataset::position::Position;
-use crate::types::{Edit, Hash, Limits, Parts, Set, SortedSet};
+use crate::types::{Edit, Hash, Limits, List, Parts, Set, SortedSet};
 use crate::{Error, Result};
 
 impl Txn<'_> {
+    /// Changes the list at `key`. See [`Self::edit_set`].
+    pub fn edit_list<R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut List, &mut Edit<'_>) -> R,
+    ) -> Result<R> {
+        self.edit(key, change)
+    }
+
     /// Changes the hash at `key`. See [`Self::edit_set`].
     pub fn edit_hash<R>(
         &mut self,

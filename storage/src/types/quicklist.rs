@@ -1,0 +1,537 @@
+//! Large lists: a deque of nodes, each a listpack of about a kilobyte, which is also a record on disk.
+//!
+//! A node has an id, and ids ascend: they are the nodes' order on disk. The first id is in the middle of all numbers, further
+//! ones at the ends are [`ID_STEP`] apart, and a node that is split shares the gap behind it with its other half. Where
+//! no gap is left, the nodes around get new ids.
+
+use std::collections::VecDeque;
+
+use super::edit::Edit;
+use super::kind::Encoding;
+use super::list::{End, ListBackIter, ListIter, remove_equal};
+use super::listpack::{self, Listpack, ListpackRef};
+use super::{Elements, Large, check_len, digest, split_key};
+use crate::{Error, Result};
+
+/// A node takes elements up to this; a larger element is alone in its node.
+const NODE_BYTES: usize = 1024;
+const FIRST_ID: u64 = 1 << 63;
+const ID_STEP: u64 = 1 << 24;
+/// New ids are at least so far apart.
+const MIN_GAP: u64 = 1 << 8;
+/// Bytes of a listpack that are no entries.
+const EMPTY_BYTES: usize = 7;
+
+/// A large list.
+#[derive(Clone, Default)]
+pub struct QuickList {
+    nodes: VecDeque<Node>,
+    len: usize,
+    /// Allocated by the nodes' listpacks.
+    bytes: usize,
+    /// Bytes of all entries.
+    entry_bytes: usize,
+}
+
+/// Some consecutive elements.
+#[derive(Clone)]
+pub(super) struct Node {
+    id: u64,
+    len: usize,
+    listpack: Listpack,
+}
+
+impl Node {
+    /// The elements.
+    pub(super) fn entries(&self) -> listpack::Iter<'_> {
+        self.listpack.as_ref().iter()
+    }
+
+    fn entry_bytes(&self) -> usize {
+        self.listpack.size_bytes() - EMPTY_BYTES
+    }
+
+    fn has_room(&self, element: &[u8]) -> bool {
+        self.len == 0 || self.listpack.size_bytes() + Listpack::entry_bytes(element) <= NODE_BYTES
+    }
+
+    fn put(&self, edit: &mut Edit<'_>) {
+        let (high, low) = split_id(self.id);
+        edit.put(high, &low, &[self.listpack.as_ref().bytes()]);
+    }
+
+    fn delete(&self, edit: &mut Edit<'_>) {
+        let (high, low) = split_id(self.id);
+        edit.delete(high, &low);
+    }
+}
+
+fn split_id(id: u64) -> (u32, [u8; 4]) {
+    ((id >> 32) as u32, (id as u32).to_be_bytes())
+}
+
+impl QuickList {
+    /// Of the elements of a flat list.
+    pub(super) fn of(flat: ListpackRef<'_>, edit: &mut Edit<'_>) -> Self {
+        let mut list = Self::default();
+        let mut buffer = itoa::Buffer::new();
+        for item in flat.iter() {
+            list.push_in_memory(item.bytes(&mut buffer));
+        }
+        edit.begin();
+        list.write_all(edit);
+        list
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True without elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes that one listpack of all elements would take.
+    pub(super) fn flat_bytes(&self) -> usize {
+        self.entry_bytes + EMPTY_BYTES
+    }
+
+    /// All elements in one listpack.
+    pub(super) fn to_listpack(&self) -> Listpack {
+        let mut flat = Listpack::new();
+        let mut buffer = itoa::Buffer::new();
+        for item in self.nodes.iter().flat_map(Node::entries) {
+            flat.push_back(item.bytes(&mut buffer));
+        }
+        flat
+    }
+
+    /// Elements from `index` on.
+    pub(super) fn iter_from(&self, index: usize) -> ListIter<'_> {
+        let (at, within) = self.find(index);
+        let entries = match self.nodes.get(at) {
+            Some(node) => node.listpack.as_ref().iter_at(within),
+            None => ListpackRef::new(&[]).iter(),
+        };
+        let next = self.nodes.len().min(at + 1);
+        ListIter {
+            entries,
+            nodes: self.nodes.range(next..),
+        }
+    }
+
+    /// Elements from `index` on backwards.
+    pub(super) fn iter_back_from(&self, index: usize) -> ListBackIter<'_> {
+        let (at, within) = self.find(index.min(self.len.saturating_sub(1)));
+        let entries = match self.nodes.get(at) {
+            Some(node) => {
+                let mut entries = node.entries();
+                for _ in within + 1..node.len {
+                    entries.next_back();
+                }
+                entries
+            }
+            None => ListpackRef::new(&[]).iter(),
+        };
+        ListBackIter {
+            entries,
+            nodes: self.nodes.range(..at.min(self.nodes.len())),
+        }
+    }
+
+    /// The node of the element at `index`, and its place in it. Behind the last: the number of nodes.
+    fn find(&self, index: usize) -> (usize, usize) {
+        if index >= self.len {
+            return (self.nodes.len(), 0);
+        }
+        if index <= self.len / 2 {
+            let mut left = index;
+            for (at, node) in self.nodes.iter().enumerate() {
+                if left < node.len {
+                    return (at, left);
+                }
+                left -= node.len;
+            }
+        } else {
+            let mut behind = self.len - index;
+            for (at, node) in self.nodes.iter().enumerate().rev() {
+                if behind <= node.len {
+                    return (at, node.len - behind);
+                }
+                behind -= node.len;
+            }
+        }
+        (self.nodes.len(), 0)
+    }
+
+    pub(super) fn push(&mut self, end: End, element: &[u8], edit: &mut Edit<'_>) {
+        let at = match end {
+            End::Head => 0,
+            End::Tail => self.nodes.len().saturating_sub(1),
+        };
+        if self
+            .nodes
+            .get(at)
+            .is_none_or(|node| !node.has_room(element))
+        {
+            let at = match end {
+                End::Head => 0,
+                End::Tail => self.nodes.len(),
+            };
+            self.seal(at.saturating_sub(usize::from(end == End::Tail)));
+            self.add_node(at, Listpack::new(), edit);
+        }
+        let at = match end {
+            End::Head => 0,
+            End::Tail => self.nodes.len() - 1,
+        };
+        self.change(at, edit, |listpack| match end {
+            End::Head => listpack.push_front(element),
+            End::Tail => listpack.push_back(element),
+        });
+    }
+
+    pub(super) fn set(&mut self, index: usize, element: &[u8], edit: &mut Edit<'_>) {
+        let (at, within) = self.find(index);
+        let Some(node) = self.nodes.get(at) else {
+            return;
+        };
+        let offset = node.listpack.as_ref().iter_at(within).offset();
+        if node.len == 1 || node.has_room(element) {
+            self.change(at, edit, |listpack| {
+                listpack.replace(offset, element);
+            });
+        } else {
+            self.remove_range(index, 1, edit);
+            self.insert(index, element, edit);
+        }
+    }
+
+    pub(super) fn insert(&mut self, index: usize, element: &[u8], edit: &mut Edit<'_>) {
+        if index == 0 {
+            return self.push(End::Head, element, edit);
+        }
+        if index >= self.len {
+            return self.push(End::Tail, element, edit);
+        }
+        let (mut at, mut within) = self.find(index);
+        if within == 0
+            && self
+                .nodes
+                .get(at - 1)
+                .is_some_and(|node| node.has_room(element))
+        {
+            at -= 1;
+            within = self.nodes.get(at).map_or(0, |node| node.len);
+        } else if self
+            .nodes
+            .get(at)
+            .is_some_and(|node| !node.has_room(element))
+        {
+            if within > 0 {
+                self.split(at, within, edit);
+                at += 1;
+                within = 0;
+            }
+            // Between two nodes now: the one before, the one behind, or a new one.
+            if self
+                .nodes
+                .get(at - 1)
+                .is_some_and(|node| node.has_room(element))
+            {
+                at -= 1;
+                within = self.nodes.get(at).map_or(0, |node| node.len);
+            } else if self
+                .nodes
+                .get(at)
+                .is_none_or(|node| !node.has_room(element))
+            {
+                self.add_node(at, Listpack::new(), edit);
+            }
+        }
+        self.change(at, edit, |listpack| {
+            let offset = listpack.as_ref().iter_at(within).offset();
+            listpack.insert(offset, element);
+        });
+    }
+
+    pub(super) fn remove_range(&mut self, index: usize, count: usize, edit: &mut Edit<'_>) {
+        let (first, mut within) = self.find(index);
+        let mut left = count.min(self.len.saturating_sub(index));
+        let mut at = first;
+        while left > 0 {
+            let Some(node) = self.nodes.get(at) else {
+                break;
+            };
+            let here = left.min(node.len - within);
+            left -= here;
+            if here == node.len {
+                self.remove_node(at, edit);
+                continue;
+            }
+            let offset = node.listpack.as_ref().iter_at(within).offset();
+            self.change(at, edit, |listpack| listpack.remove(offset, here));
+            at += 1;
+            within = 0;
+        }
+        self.merge(first, edit);
+    }
+
+    pub(super) fn remove_equal(
+        &mut self,
+        element: &[u8],
+        from: End,
+        limit: usize,
+        edit: &mut Edit<'_>,
+    ) -> usize {
+        let mut removed = 0;
+        let mut at = match from {
+            End::Head => 0,
+            End::Tail => self.nodes.len().wrapping_sub(1),
+        };
+        while removed < limit
+            && let Some(node) = self.nodes.get(at)
+        {
+            let before = self.nodes.len();
+            if node.listpack.as_ref().find(element, 1).is_some() {
+                let left = limit - removed;
+                self.change(at, edit, |listpack| {
+                    removed += remove_equal(listpack, element, from, left);
+                });
+                if self.nodes.get(at).is_some_and(|node| node.len == 0) {
+                    self.remove_node(at, edit);
+                }
+            }
+            at = match from {
+                // The next one has moved here.
+                End::Head if self.nodes.len() < before => at,
+                End::Head => at + 1,
+                End::Tail => at.wrapping_sub(1),
+            };
+        }
+        removed
+    }
+
+    /// Changes a node, and writes its record.
+    fn change(&mut self, at: usize, edit: &mut Edit<'_>, change: impl FnOnce(&mut Listpack)) {
+        let Some(node) = self.nodes.get_mut(at) else {
+            return;
+        };
+        let (bytes, entry_bytes, len) = (node.listpack.capacity(), node.entry_bytes(), node.len);
+        change(&mut node.listpack);
+        node.len = node.listpack.as_ref().len();
+        self.bytes = self.bytes + node.listpack.capacity() - bytes;
+        self.entry_bytes = self.entry_bytes + node.entry_bytes() - entry_bytes;
+        self.len = self.len + node.len - len;
+        node.put(edit);
+    }
+
+    /// Gives back what a node has allocated for growing, because it will not grow soon.
+    fn seal(&mut self, at: usize) {
+        if let Some(node) = self.nodes.get_mut(at) {
+            let before = node.listpack.capacity();
+            node.listpack.shrink_to_fit();
+            self.bytes = self.bytes + node.listpack.capacity() - before;
+        }
+    }
+
+    /// Adds a node before the one at `at`. Its record is to be written.
+    fn add_node(&mut self, at: usize, listpack: Listpack, edit: &mut Edit<'_>) {
+        let id = self.id_for(at, edit);
+        self.account_for(id, at, listpack);
+    }
+
+    fn account_for(&mut self, id: u64, at: usize, listpack: Listpack) {
+        let len = listpack.as_ref().len();
+        let node = Node { id, len, listpack };
+        self.len += len;
+        self.bytes += node.listpack.capacity();
+        self.entry_bytes += node.entry_bytes();
+        self.nodes.insert(at, node);
+    }
+
+    fn remove_node(&mut self, at: usize, edit: &mut Edit<'_>) {
+        if let Some(node) = self.nodes.remove(at) {
+            self.len -= node.len;
+            self.bytes -= node.listpack.capacity();
+            self.entry_bytes -= node.entry_bytes();
+            node.delete(edit);
+        }
+    }
+
+    /// Moves the elements from `within` on into a new node behind.
+    fn split(&mut self, at: usize, within: usize, edit: &mut Edit<'_>) {
+        let Some(node) = self.nodes.get(at) else {
+            return;
+        };
+        let mut entries = node.listpack.as_ref().iter_at(within);
+        let offset = entries.offset();
+        let (mut upper, mut buffer) = (Listpack::new(), itoa::Buffer::new());
+        for item in &mut entries {
+            upper.push_back(item.bytes(&mut buffer));
+        }
+        self.change(at, edit, |listpack| {
+            listpack.remove(offset, usize::MAX);
+            listpack.shrink_to_fit();
+        });
+        upper.shrink_to_fit();
+        self.add_node(at + 1, upper, edit);
+        if let Some(node) = self.nodes.get(at + 1) {
+            node.put(edit);
+        }
+    }
+
+    /// Joins the nodes before, at and behind a place, where two fit into one.
+    fn merge(&mut self, at: usize, edit: &mut Edit<'_>) {
+        for left in [at, at.saturating_sub(1)] {
+            let pair = self.nodes.get(left).zip(self.nodes.get(left + 1));
+            let Some((a, b)) = pair.filter(|(a, b)| {
+                // Half full at most, or a removal and an insertion in turn would split and join for ever.
+                a.listpack.size_bytes() + b.listpack.size_bytes() <= NODE_BYTES / 2
+            }) else {
+                continue;
+            };
+            let (mut joined, mut buffer) = (a.listpack.clone(), itoa::Buffer::new());
+            for item in b.entries() {
+                joined.push_back(item.bytes(&mut buffer));
+            }
+            self.remove_node(left + 1, edit);
+            self.change(left, edit, |listpack| *listpack = joined);
+        }
+    }
+
+    /// An id for a node before the one at `at`.
+    fn id_for(&mut self, at: usize, edit: &mut Edit<'_>) -> u64 {
+        loop {
+            let before = at.checked_sub(1).and_then(|at| self.nodes.get(at));
+            let behind = self.nodes.get(at);
+            let id = match (before.map(|node| node.id), behind.map(|node| node.id)) {
+                (None, None) => Some(FIRST_ID),
+                (Some(id), None) => id.checked_add(ID_STEP),
+                (None, Some(id)) => id.checked_sub(ID_STEP),
+                (Some(low), Some(high)) => Some(low.midpoint(high)).filter(|&id| id > low),
+            };
+            match id {
+                Some(id) => return id,
+                None => self.renumber(at, edit),
+            }
+        }
+    }
+
+    /// Makes a gap before the node at `at`: spreads the ids of the nodes around evenly, of as few as have enough room.
+    fn renumber(&mut self, at: usize, edit: &mut Edit<'_>) {
+        let mut reach = 8;
+        let (start, end, low, gap) = loop {
+            let (start, end) = (at.saturating_sub(reach), (at + reach).min(self.nodes.len()));
+            // The ids between which there is room; beyond the ends, a step for each node.
+            let count = (end - start) as u64 + 1;
+            let low = match start.checked_sub(1).and_then(|at| self.nodes.get(at)) {
+                Some(node) => node.id,
+                None => FIRST_ID.saturating_sub(count / 2 * ID_STEP),
+            };
+            let high = match self.nodes.get(end) {
+                Some(node) => node.id,
+                None => low.saturating_add((count + 1) * ID_STEP),
+            };
+            let whole = start == 0 && end == self.nodes.len();
+            let gap = high.saturating_sub(low) / (count + 1);
+            if gap >= MIN_GAP || whole {
+                break (start, end, low, gap.max(1));
+            }
+            reach *= 2;
+        };
+        for node in self.nodes.range(start..end) {
+            node.delete(edit);
+        }
+        for (nth, node) in (1..).zip(self.nodes.range_mut(start..end)) {
+            node.id = low + nth * gap;
+            node.put(edit);
+        }
+    }
+
+    /// Adds an element at the end of a list that has no records yet.
+    fn push_in_memory(&mut self, element: &[u8]) {
+        let last = self.nodes.len().wrapping_sub(1);
+        if self.nodes.back().is_none_or(|node| !node.has_room(element)) {
+            self.seal(last);
+            let id = match self.nodes.back() {
+                Some(node) => node.id + ID_STEP,
+                None => FIRST_ID,
+            };
+            self.account_for(id, self.nodes.len(), Listpack::new());
+        }
+        if let Some(node) = self.nodes.back_mut() {
+            let (bytes, entry_bytes) = (node.listpack.capacity(), node.entry_bytes());
+            node.listpack.push_back(element);
+            node.len += 1;
+            self.len += 1;
+            self.bytes = self.bytes + node.listpack.capacity() - bytes;
+            self.entry_bytes = self.entry_bytes + node.entry_bytes() - entry_bytes;
+        }
+    }
+
+    /// Panics unless accounts and order are right.
+    #[cfg(test)]
+    pub(super) fn check(&self) {
+        let sum = |f: fn(&Node) -> usize| self.nodes.iter().map(f).sum::<usize>();
+        assert_eq!(self.len, sum(|node| node.entries().count()));
+        assert_eq!(self.bytes, sum(|node| node.listpack.capacity()));
+        assert_eq!(self.entry_bytes, sum(Node::entry_bytes));
+        assert!(self.nodes.iter().is_sorted_by(|a, b| a.id < b.id));
+        for node in &self.nodes {
+            assert!(node.len == 1 || (node.len > 0 && node.listpack.size_bytes() <= NODE_BYTES));
+        }
+    }
+}
+
+impl Large for QuickList {
+    const ENCODING: Encoding = Encoding::Quicklist;
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.nodes.capacity() * size_of::<Node>() + self.bytes
+    }
+
+    fn meta(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&(self.len as u64).to_le_bytes());
+    }
+
+    fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self> {
+        let mut list = Self::default();
+        for element in elements {
+            let (key, bytes) = element?;
+            let (high, low) = split_key(&key)?;
+            let low = low
+                .first_chunk()
+                .ok_or_else(|| Error::corrupt("node of a list", format!("key {key:02x?}")))?;
+            let id = u64::from(high) << 32 | u64::from(u32::from_be_bytes(*low));
+            list.account_for(
+                id,
+                list.nodes.len(),
+                Listpack::from_bytes(bytes.as_ref().into()),
+            );
+        }
+        check_len("list", meta, list.len)?;
+        Ok(list)
+    }
+
+    fn write_all(&self, edit: &mut Edit<'_>) {
+        for node in &self.nodes {
+            node.put(edit);
+        }
+    }
+
+    fn digest(&self) -> u64 {
+        let mut buffer = itoa::Buffer::new();
+        let items = self.nodes.iter().flat_map(Node::entries);
+        items.fold(0, |sum: u64, item| {
+            sum.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                .wrapping_add(digest(item.bytes(&mut buffer)))
+        })
+    }
+}
