@@ -19,6 +19,7 @@ pub mod bitmap;
 pub mod hash;
 pub mod hyperloglog;
 pub mod key;
+pub mod list;
 pub mod set;
 pub mod string;
 
@@ -30,6 +31,7 @@ pub static FAMILIES: &[&[DataCommand]] = &[
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
     hash::COMMANDS,
+    list::COMMANDS,
     set::COMMANDS,
     key::COMMANDS,
 ];

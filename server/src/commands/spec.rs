@@ -197,6 +197,8 @@ pub enum Group {
     String,
     /// Hashes.
     Hash,
+    /// Lists.
+    List,
     /// Sets.
     Set,
     /// Strings, bit by bit.
@@ -219,6 +221,7 @@ impl Group {
         match self {
             Self::String => "string",
             Self::Hash => "hash",
+            Self::List => "list",
             Self::Set => "set",
             Self::Bitmap => "bitmap",
             Self::HyperLogLog => "hyperloglog",

@@ -192,7 +192,7 @@ fn same(args: &[&[u8]], ours: &str, theirs: &str) -> bool {
         return !theirs.starts_with("\"\\x00");
     }
     if name.eq_ignore_ascii_case(b"OBJECT") {
-        return ours == "\"listpack\"" && theirs == "\"hashtable\"";
+        return ours == "\"listpack\"" && matches!(theirs, "\"hashtable\"" | "\"quicklist\"");
     }
     let popped = name.eq_ignore_ascii_case(b"SPOP") && args.len() > 2;
     if !popped
@@ -479,6 +479,36 @@ fn set_command() -> BoxedStrategy<Arguments> {
     .boxed()
 }
 
+fn list_command() -> BoxedStrategy<Arguments> {
+    let (k, e) = (|| key().boxed(), element);
+    let end = || one_of(&["LEFT", "RIGHT", "left", "MIDDLE"]).boxed();
+    let index = || prop_oneof![4 => small(), 1 => value()].boxed();
+    let name = |names: &'static [&'static str]| one_of(names).boxed();
+    let all = |parts: Vec<BoxedStrategy<Vec<u8>>>| parts.boxed();
+    prop_oneof![
+        6 => (name(&["LPUSH", "RPUSH", "LPUSHX", "RPUSHX"]), k(), prop::collection::vec(e(), 1..8))
+            .prop_map(|(name, key, elements)| [vec![name, key], elements].concat()),
+        2 => all(vec![name(&["LPOP", "RPOP"]), k()]),
+        1 => all(vec![name(&["LPOP", "RPOP"]), k(), index()]),
+        2 => all(vec![name(&["LRANGE", "LTRIM"]), k(), index(), index()]),
+        2 => all(vec![name(&["LINDEX"]), k(), index()]),
+        1 => all(vec![name(&["LLEN"]), k()]),
+        2 => all(vec![name(&["LSET"]), k(), index(), e()]),
+        2 => all(vec![name(&["LINSERT"]), k(), name(&["BEFORE", "AFTER", "x"]), e(), e()]),
+        2 => all(vec![name(&["LREM"]), k(), index(), e()]),
+        2 => (k(), e(), prop::collection::vec((name(&["RANK", "COUNT", "MAXLEN", "x"]), index()), 0..4))
+            .prop_map(|(key, element, options)| {
+                let options = options.into_iter().flat_map(|(name, value)| [name, value]);
+                [vec![b"LPOS".to_vec(), key, element], options.collect()].concat()
+            }),
+        2 => all(vec![name(&["LMOVE"]), k(), k(), end(), end()]),
+        1 => all(vec![name(&["RPOPLPUSH"]), k(), k()]),
+        1 => all(vec![name(&["LMPOP"]), small().boxed(), k(), k(), end()]),
+        1 => all(vec![name(&["LMPOP"]), name(&["2"]), k(), k(), end(), name(&["COUNT"]), index()]),
+    ]
+    .boxed()
+}
+
 /// A command of enough arguments for its arity. Not DBSIZE: Redis removes an expired key when a read meets it, we do not. Nor
 /// OBJECT REFCOUNT: a copy of a shared integer is not shared.
 fn command() -> impl Strategy<Value = Arguments> {
@@ -552,6 +582,7 @@ fn command() -> impl Strategy<Value = Arguments> {
         plain("PFMERGE", vec![k(), k()]),
         hash_command(),
         set_command(),
+        list_command(),
         plain("DEL", vec![k(), k()]),
         plain("EXISTS", vec![k(), k()]),
         plain("TYPE", vec![k()]),

@@ -12,6 +12,7 @@ mod generic;
 mod hash;
 mod hyperloglog;
 mod keyspace;
+mod list;
 mod reply;
 mod server;
 mod set;
@@ -144,6 +145,7 @@ static TABLES: &[&[Doc]] = &[
     bitmap::DOCS,
     hyperloglog::DOCS,
     hash::DOCS,
+    list::DOCS,
     set::DOCS,
     string::DOCS,
     generic::DOCS,
