@@ -137,6 +137,7 @@ pub(super) fn request(key: u8, action: Client) -> Request {
     let name = key_name(key);
     match action {
         Client::Write(value) => {
+            change_collections(&mut commands, value);
             batch::push(
                 &mut commands,
                 &[b"SET", name.as_bytes(), value.to_string().as_bytes()],
@@ -153,10 +154,42 @@ pub(super) fn request(key: u8, action: Client) -> Request {
     }
 }
 
-/// What the reply to a write means.
+/// Changes of collections that travel with a write: their state is compared by digest, wherever it came from (log, snapshot,
+/// checkpoint). A few of each, so that they become large, lose members at random, and go.
+fn change_collections(commands: &mut BytesMut, value: u64) {
+    let text = value.to_string();
+    let text = text.as_bytes();
+    let name = |kind: &str| format!("{kind}:{}", value % 3).into_bytes();
+    let (list, set, hash) = (name("list"), name("set"), name("hash"));
+    let member = (value % 37).to_string();
+    let long = vec![b'x'; (value % 41) as usize * 10];
+    batch::push(commands, &[b"RPUSH", &list, text, &long]);
+    batch::push(commands, &[b"SADD", &set, text, &long, member.as_bytes()]);
+    batch::push(
+        commands,
+        &[b"HSET", &hash, member.as_bytes(), text, text, &long],
+    );
+    match value % 13 {
+        0 => batch::push(commands, &[b"DEL", &list, &hash]),
+        1..4 => batch::push(commands, &[b"SPOP", &set]),
+        4..6 => batch::push(commands, &[b"SPOP", &set, b"3"]),
+        6 => batch::push(commands, &[b"RENAME", &set, b"set:other"]),
+        7 => batch::push(commands, &[b"LPOP", &list, b"2"]),
+        8 => batch::push(commands, &[b"HDEL", &hash, member.as_bytes()]),
+        9 => batch::push(
+            commands,
+            &[b"SDIFFSTORE", b"difference", &set, b"set:other"],
+        ),
+        10 => batch::push(commands, &[b"LTRIM", &list, b"1", b"-2"]),
+        _ => {}
+    }
+}
+
+/// What the reply to a write means: the last one, behind those of [`change_collections`].
 pub(super) fn decode(response: &RaftCmdResponse) -> Outcome {
     let text = std::str::from_utf8(&response.replies).expect("a reply in ASCII");
-    match text.trim_end() {
+    let last = text.trim_end().rsplit("\r\n").next();
+    match last.unwrap_or_default() {
         "+OK" => Outcome::Written,
         number if number.starts_with(':') => {
             Outcome::Number(number[1..].parse().expect("a number"))

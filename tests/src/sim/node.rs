@@ -18,6 +18,7 @@ use storage::peer_storage::{PeerStorage, PeerStorageOptions};
 use storage::proto::command::RaftMessage;
 use storage::proto::store::StoreIdent;
 use storage::snapshot::SnapshotSource;
+use storage::types::Limits;
 
 use super::client::Outcome;
 use super::world::{Sabotage, TICK_MS};
@@ -161,7 +162,7 @@ impl Node {
             election_ticks: 12,
             seed: self.seed.wrapping_add(self.incarnation),
             log_retention_bytes: self.log_retention_bytes,
-            limits: SharedLimits::default(),
+            limits: SharedLimits::new(limits()),
         };
         let peer = Peer::new(config, storage, lease.clone(), self.now(time_ns))
             .expect("raft accepts its state");
@@ -268,4 +269,16 @@ pub(super) fn entries_of(task: &ApplyTask) -> Vec<AppliedEntry> {
             data: entry.data.clone(),
         })
         .collect()
+}
+
+/// Small ones, so that collections of a few elements become large.
+fn limits() -> Limits {
+    Limits {
+        hash_max_listpack_entries: 8,
+        set_max_intset_entries: 6,
+        set_max_listpack_entries: 8,
+        zset_max_listpack_entries: 8,
+        list_max_listpack_size: 10,
+        ..Limits::default()
+    }
 }
