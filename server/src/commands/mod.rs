@@ -14,6 +14,7 @@ pub mod number;
 pub mod sample;
 pub mod scan;
 pub mod spec;
+pub mod unchanged;
 
 pub mod bitmap;
 pub mod hash;

@@ -6,6 +6,7 @@ use super::args::Args;
 use super::context::{ReadContext, WriteContext};
 use super::error::{CommandError, CommandResult};
 use super::number::parse_i64;
+use super::unchanged::Probe;
 
 /// Properties of a command, as COMMAND INFO shows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -291,6 +292,8 @@ pub struct Command<H: 'static> {
     pub handler: H,
     /// For a container such as OBJECT: its subcommands; the handler is not called.
     pub subcommands: &'static [Command<H>],
+    /// Of a write: tells whether it would change anything.
+    pub probe: Option<Probe>,
 }
 
 impl<H: Copy> Command<H> {
@@ -307,6 +310,7 @@ impl<H: Copy> Command<H> {
             spec,
             handler,
             subcommands: &[],
+            probe: None,
         }
     }
 
@@ -330,6 +334,12 @@ impl<H: Copy> Command<H> {
     /// Adds [`Flags::DENYOOM`].
     pub const fn deny_oom(self) -> Self {
         self.flags(Flags::DENYOOM)
+    }
+
+    /// Names the probe that tells whether it would change anything.
+    pub const fn probe(mut self, probe: Probe) -> Self {
+        self.probe = Some(probe);
+        self
     }
 
     /// Makes it a container.

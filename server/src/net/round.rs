@@ -44,7 +44,7 @@ pub(super) struct Round<'c> {
     pub(super) socket: BorrowedFd<'c>,
 }
 
-/// A read of a pipeline.
+/// A read of a pipeline, or a write that may turn out to change nothing.
 struct Read<'r, 'p> {
     entry: &'r Entry,
     command: &'static DataCommand,
@@ -131,7 +131,7 @@ impl<'c> Round<'c> {
         reads.len()
     }
 
-    /// Runs reads on the Region's memory as it stands, until the replies should be sent.
+    /// Runs reads on the Region's memory as it stands, until the replies should be sent or a write has something to change.
     fn read_memory(&mut self, shared: &Shared, reads: &[Read<'_, '_>]) -> RanReads {
         let now_ms = shared.router.now_ms();
         let no_touch = self.session.client.no_touch.load(Ordering::Relaxed);
@@ -153,6 +153,19 @@ impl<'c> Round<'c> {
                 view = view.without_touching();
             }
             let context = ReadContext::new(view, shared.random());
+            if let Some(probe) = read.command.probe {
+                let unchanged = (probe.ask)(&context, &read.args);
+                ran.met.append(&mut context.view.take_expired());
+                match unchanged {
+                    Ok(Some(answer)) => {
+                        answer.write(&mut Writer::new(self.out, self.session.protocol));
+                    }
+                    Ok(None) => break,
+                    Err(error) => shared.fatal(&error),
+                }
+                ran.count += 1;
+                continue;
+            }
             let mut cursor = if read.first == 2 {
                 Args::of_subcommand(&read.args)
             } else {
@@ -338,6 +351,14 @@ async fn hang_up(socket: BorrowedFd<'_>) {
     }
 }
 
+/// True of a write that no probe needs to be asked about.
+fn must_write(command: &DataCommand, args: &[&[u8]]) -> bool {
+    matches!(command.handler, DataHandler::Write(_))
+        && command
+            .probe
+            .is_none_or(|probe| args.len() < probe.least_args)
+}
+
 fn counts_keys(entry: &Entry) -> bool {
     entry.spec.name.as_bytes() == COUNTS_KEYS
 }
@@ -346,10 +367,7 @@ fn gate<'r>(shared: &'r Shared, session: &Session, args: &[&[u8]]) -> Next<'r> {
     match gates::pass(&shared.registry, session, args) {
         Err(error) => Next::Refused(error),
         Ok((entry, first)) => match entry.runs {
-            Runs::Data(DataCommand {
-                handler: DataHandler::Write(_),
-                ..
-            }) => Next::Write,
+            Runs::Data(command) if must_write(command, args) => Next::Write,
             Runs::Data(_) => Next::Read(entry),
             Runs::Session(command) => Next::Session(entry, command, first),
             Runs::Admin(command) => Next::Admin(entry, command),
@@ -357,7 +375,7 @@ fn gate<'r>(shared: &'r Shared, session: &Session, args: &[&[u8]]) -> Next<'r> {
     }
 }
 
-/// The consecutive reads from `from` on, as many as run under one lock.
+/// The consecutive reads from `from` on, as many as run under one lock; writes among them that may change nothing.
 fn leading_reads<'r, 'p>(
     shared: &'r Shared,
     session: &Session,
@@ -371,15 +389,12 @@ fn leading_reads<'r, 'p>(
         let Ok((entry, first)) = gates::pass(&shared.registry, session, &args) else {
             break;
         };
-        let Runs::Data(
-            command @ DataCommand {
-                handler: DataHandler::Read(_),
-                ..
-            },
-        ) = entry.runs
-        else {
+        let Runs::Data(command) = entry.runs else {
             break;
         };
+        if must_write(command, &args) {
+            break;
+        }
         // What counts keys is not run together with reads that may meet expired ones.
         if at > from && entry.spec.keys.is_none() && counts_keys(entry) {
             break;

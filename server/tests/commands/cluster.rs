@@ -9,7 +9,7 @@ use prost::Message;
 use resp::{Frame, FrameDecoder, Writer};
 use server::commands::args::Args;
 use server::commands::context::ReadContext;
-use server::commands::spec::DataHandler;
+use server::commands::spec::{DataCommand, DataHandler};
 use server::machine::{Lookup, Machine, batch, data_commands, protocol, run_read};
 use storage::dataset::{Dataset, DatasetOptions, Event};
 use storage::engine::Engine;
@@ -112,6 +112,7 @@ impl Cluster {
             "{} has another arity",
             command.spec.name
         );
+        let unchanged = self.probe(command, args);
         let replies =
             if self.mode == Mode::Direct && matches!(command.handler, DataHandler::Read(_)) {
                 let mut cursor = if args_from == 2 {
@@ -146,10 +147,33 @@ impl Cluster {
                 });
                 replies.pop().unwrap()
             };
+        if let Some((answer, digest)) = unchanged {
+            assert_eq!(replies, answer, "{:?} was to change nothing", args);
+            let after = self.leader.dataset.read().digest().unwrap();
+            assert_eq!(after, digest, "{:?} was to change nothing", args);
+        }
         if self.mode == Mode::Reopened {
             self.leader.reopen();
         }
         only_frame(&replies)
+    }
+
+    /// If the command's probe says that it would change nothing: the answer that it tells, and the digest of the state.
+    fn probe(&self, command: &DataCommand, args: &[&[u8]]) -> Option<(Bytes, u64)> {
+        let probe = command
+            .probe
+            .filter(|probe| args.len() >= probe.least_args)?;
+        let dataset = self.leader.dataset.read();
+        let view = dataset.view(DbIndex(self.db as u8), self.now_ms.max(dataset.now_ms()));
+        let context = ReadContext::new(view, self.index.get());
+        let answer = (probe.ask)(&context, args).unwrap()?;
+        if !context.view.take_expired().is_empty() {
+            // The write will remove them.
+            return None;
+        }
+        let mut out = BytesMut::new();
+        answer.write(&mut Writer::new(&mut out, protocol(self.protocol)));
+        Some((out.freeze(), dataset.digest().unwrap()))
     }
 
     /// One round of active expiry: what the leader finds expired is deleted by an entry.

@@ -11,6 +11,7 @@ use storage::types::{HashRef, Item};
 use super::context::{ReadContext, WriteContext};
 use super::error::{CommandError, CommandResult};
 use super::spec::{DataCommand, Group, Keys};
+use super::unchanged;
 
 const HASH: Group = Group::Hash;
 
@@ -33,9 +34,12 @@ pub static COMMANDS: &[DataCommand] = &[
         .deny_oom()
         .fast(),
     DataCommand::write("hsetnx", 4, HASH, Keys::FIRST, write::hsetnx)
+        .probe(unchanged::FIELD_IS_THERE)
         .deny_oom()
         .fast(),
-    DataCommand::write("hdel", -3, HASH, Keys::FIRST, write::hdel).fast(),
+    DataCommand::write("hdel", -3, HASH, Keys::FIRST, write::hdel)
+        .probe(unchanged::NO_FIELDS)
+        .fast(),
     DataCommand::write("hincrby", 4, HASH, Keys::FIRST, count::hincrby)
         .deny_oom()
         .fast(),

@@ -16,14 +16,17 @@ use storage::ids::{DB_COUNT, DbIndex};
 use super::args::Args;
 use super::error::{CommandError, CommandResult};
 use super::spec::{DataCommand, Flags, Group, Keys};
+use super::unchanged;
 
 const KEY: Group = Group::Generic;
 const SERVER: Group = Group::Server;
 
 /// The family.
 pub static COMMANDS: &[DataCommand] = &[
-    DataCommand::write("del", -2, KEY, Keys::ALL, exist::del),
-    DataCommand::write("unlink", -2, KEY, Keys::ALL, exist::del).fast(),
+    DataCommand::write("del", -2, KEY, Keys::ALL, exist::del).probe(unchanged::NO_KEYS),
+    DataCommand::write("unlink", -2, KEY, Keys::ALL, exist::del)
+        .probe(unchanged::NO_KEYS)
+        .fast(),
     DataCommand::read("exists", -2, KEY, Keys::ALL, exist::exists).fast(),
     DataCommand::read("type", 2, KEY, Keys::FIRST, exist::type_of).fast(),
     DataCommand::read("touch", -2, KEY, Keys::ALL, exist::touch).fast(),

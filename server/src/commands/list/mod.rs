@@ -13,6 +13,7 @@ use super::args::Args;
 use super::context::WriteContext;
 use super::error::{CommandError, CommandResult};
 use super::spec::{DataCommand, Flags, Group, Keys};
+use super::unchanged;
 
 const LIST: Group = Group::List;
 
@@ -29,13 +30,19 @@ pub static COMMANDS: &[DataCommand] = &[
         .deny_oom()
         .fast(),
     DataCommand::write("lpushx", -3, LIST, Keys::FIRST, ends::lpushx)
+        .probe(unchanged::NOTHING_TO_ADD_TO)
         .deny_oom()
         .fast(),
     DataCommand::write("rpushx", -3, LIST, Keys::FIRST, ends::rpushx)
+        .probe(unchanged::NOTHING_TO_ADD_TO)
         .deny_oom()
         .fast(),
-    DataCommand::write("lpop", -2, LIST, Keys::FIRST, ends::lpop).fast(),
-    DataCommand::write("rpop", -2, LIST, Keys::FIRST, ends::rpop).fast(),
+    DataCommand::write("lpop", -2, LIST, Keys::FIRST, ends::lpop)
+        .probe(unchanged::NOTHING_TO_TAKE)
+        .fast(),
+    DataCommand::write("rpop", -2, LIST, Keys::FIRST, ends::rpop)
+        .probe(unchanged::NOTHING_TO_TAKE)
+        .fast(),
     DataCommand::write("lmpop", -4, LIST, Keys::counted_at(1), ends::lmpop)
         .flags(Flags::MOVABLEKEYS),
     DataCommand::write("lset", 4, LIST, Keys::FIRST, position::lset).deny_oom(),

@@ -10,6 +10,7 @@ use storage::types::{Item, SetRef};
 
 use super::error::{CommandError, CommandResult};
 use super::spec::{DataCommand, Flags, Group, Keys};
+use super::unchanged;
 
 const SET: Group = Group::Set;
 
@@ -33,11 +34,16 @@ pub static COMMANDS: &[DataCommand] = &[
     DataCommand::read("sunion", -2, SET, Keys::ALL, algebra::sunion),
     DataCommand::read("sdiff", -2, SET, Keys::ALL, algebra::sdiff),
     DataCommand::write("sadd", -3, SET, Keys::FIRST, member::sadd)
+        .probe(unchanged::ALL_MEMBERS)
         .deny_oom()
         .fast(),
-    DataCommand::write("srem", -3, SET, Keys::FIRST, member::srem).fast(),
+    DataCommand::write("srem", -3, SET, Keys::FIRST, member::srem)
+        .probe(unchanged::NO_MEMBERS)
+        .fast(),
     DataCommand::write("smove", 4, SET, Keys::TWO, member::smove).fast(),
-    DataCommand::write("spop", -2, SET, Keys::FIRST, draw::spop).fast(),
+    DataCommand::write("spop", -2, SET, Keys::FIRST, draw::spop)
+        .probe(unchanged::NOTHING_TO_TAKE)
+        .fast(),
     DataCommand::write("sinterstore", -3, SET, Keys::ALL, algebra::sinterstore).deny_oom(),
     DataCommand::write("sunionstore", -3, SET, Keys::ALL, algebra::sunionstore).deny_oom(),
     DataCommand::write("sdiffstore", -3, SET, Keys::ALL, algebra::sdiffstore).deny_oom(),

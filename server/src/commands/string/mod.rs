@@ -16,6 +16,7 @@ use storage::types::Kind;
 
 use super::error::{CommandError, CommandResult};
 use super::spec::{DataCommand, Group, Keys};
+use super::unchanged;
 
 /// Longest string, as `proto-max-bulk-len` is by default: every replica must agree, so it is not configurable here.
 pub(super) const MAX_STRING_BYTES: usize = 512 << 20;
@@ -30,8 +31,11 @@ pub static COMMANDS: &[DataCommand] = &[
     DataCommand::read("getrange", 4, STRING, Keys::FIRST, range::getrange),
     DataCommand::read("substr", 4, STRING, Keys::FIRST, range::getrange),
     DataCommand::read("lcs", -3, STRING, Keys::TWO, lcs::lcs),
-    DataCommand::write("set", -3, STRING, Keys::FIRST, set::set).deny_oom(),
+    DataCommand::write("set", -3, STRING, Keys::FIRST, set::set)
+        .probe(unchanged::LOCK_IS_HELD)
+        .deny_oom(),
     DataCommand::write("setnx", 3, STRING, Keys::FIRST, set::setnx)
+        .probe(unchanged::KEY_IS_THERE)
         .deny_oom()
         .fast(),
     DataCommand::write("setex", 4, STRING, Keys::FIRST, set::setex).deny_oom(),
@@ -41,7 +45,9 @@ pub static COMMANDS: &[DataCommand] = &[
     DataCommand::write("getset", 3, STRING, Keys::FIRST, set::getset)
         .deny_oom()
         .fast(),
-    DataCommand::write("getdel", 2, STRING, Keys::FIRST, get::getdel).fast(),
+    DataCommand::write("getdel", 2, STRING, Keys::FIRST, get::getdel)
+        .probe(unchanged::NOTHING_TO_TAKE)
+        .fast(),
     DataCommand::write("getex", -2, STRING, Keys::FIRST, get::getex).fast(),
     DataCommand::write("append", 3, STRING, Keys::FIRST, range::append)
         .deny_oom()
