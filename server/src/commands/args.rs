@@ -47,6 +47,14 @@ impl<'a> Args<'a> {
         Ok(taken)
     }
 
+    /// Takes the next `count` arguments; a syntax error if there are not so many.
+    pub fn several(&mut self, count: usize) -> CommandResult<&'a [&'a [u8]]> {
+        let rest = self.all.get(self.next..).unwrap_or(&[]);
+        let taken = rest.get(..count).ok_or(CommandError::SYNTAX)?;
+        self.next += count;
+        Ok(taken)
+    }
+
     /// Takes all that are left.
     pub fn rest(&mut self) -> &'a [&'a [u8]] {
         let rest = self.all.get(self.next..).unwrap_or(&[]);
@@ -93,6 +101,10 @@ mod tests {
         assert!(args.flag("EX"));
         assert_eq!(args.int().unwrap(), 10);
         args.finish().unwrap();
+        let mut args = Args::new(&all);
+        assert!(args.several(5).is_err());
+        assert_eq!(args.several(2).unwrap(), &all[1..3]);
+        assert_eq!(args.several(2).unwrap(), &all[3..]);
         assert_eq!(args.bytes().unwrap_err().to_string(), "ERR syntax error");
         assert!(args.rest().is_empty());
     }

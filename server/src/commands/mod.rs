@@ -23,6 +23,7 @@ pub mod key;
 pub mod list;
 pub mod set;
 pub mod string;
+pub mod zset;
 
 use spec::DataCommand;
 
@@ -34,5 +35,6 @@ pub static FAMILIES: &[&[DataCommand]] = &[
     hash::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
+    zset::COMMANDS,
     key::COMMANDS,
 ];

@@ -202,6 +202,10 @@ pub enum Group {
     List,
     /// Sets.
     Set,
+    /// Sorted sets.
+    SortedSet,
+    /// Sorted sets of places.
+    Geo,
     /// Strings, bit by bit.
     Bitmap,
     /// Estimates of how many different elements were seen.
@@ -224,6 +228,8 @@ impl Group {
             Self::Hash => "hash",
             Self::List => "list",
             Self::Set => "set",
+            Self::SortedSet => "sorted-set",
+            Self::Geo => "geo",
             Self::Bitmap => "bitmap",
             Self::HyperLogLog => "hyperloglog",
             Self::Generic => "generic",

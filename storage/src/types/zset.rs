@@ -224,6 +224,12 @@ impl<'a> SortedSetRef<'a> {
         self.len() == 0
     }
 
+    /// True of few short members.
+    #[inline]
+    pub fn is_flat(self) -> bool {
+        matches!(self, Self::Listpack(_))
+    }
+
     /// The score of `member`. `hash` is asked for the member's keyed hash only if that is needed.
     #[inline]
     pub fn score(self, member: &[u8], hash: impl FnOnce(&[u8]) -> u32) -> Option<f64> {

@@ -17,6 +17,7 @@ mod reply;
 mod server;
 mod set;
 mod string;
+mod zset;
 
 pub use argument::{Argument, ArgumentKind};
 pub use reply::{categories, write_docs, write_info};
@@ -147,6 +148,7 @@ static TABLES: &[&[Doc]] = &[
     hash::DOCS,
     list::DOCS,
     set::DOCS,
+    zset::DOCS,
     string::DOCS,
     generic::DOCS,
     keyspace::DOCS,
