@@ -69,7 +69,7 @@ impl Rules {
     pub(in crate::commands) fn check(&self, members: usize) -> CommandResult {
         let text = if self.nx && self.xx {
             "ERR XX and NX options at the same time are not compatible"
-        } else if (self.gt && self.nx) || (self.lt && self.nx) || (self.gt && self.lt) {
+        } else if (self.nx && (self.gt || self.lt)) || (self.gt && self.lt) {
             "ERR GT, LT, and/or NX options at the same time are not compatible"
         } else if self.incr && members > 1 {
             "ERR INCR option supports a single increment-element pair"
