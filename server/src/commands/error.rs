@@ -72,6 +72,14 @@ texts! {
     HASH_NOT_INTEGER = "ERR hash value is not an integer";
     /// HINCRBYFLOAT of a field that is no number.
     HASH_NOT_FLOAT = "ERR hash value is not a float";
+    /// A command on fields without `FIELDS` in its place.
+    FIELDS_MISSING = "ERR Mandatory argument FIELDS is missing or not at the right position";
+    /// Another number of fields than was announced.
+    FIELDS_MISMATCH = "ERR The `numfields` parameter must match the number of arguments";
+    /// HEXPIRE and its like with a number of fields that is not positive.
+    NUMFIELDS = "ERR Parameter `numFields` should be greater than 0";
+    /// Other commands on fields with such a number.
+    NUMBER_OF_FIELDS = "ERR Number of fields must be a positive integer";
     /// A count that is negative, or not an integer.
     NOT_POSITIVE = "ERR value is out of range, must be positive";
     /// A number of keys that is not positive.

@@ -150,6 +150,7 @@ mod tests {
             db: 1,
             key: Bytes::from_static(name.as_bytes()),
             expire_at_ms: 5,
+            fields: false,
         };
         names.iter().map(key).collect()
     }

@@ -230,7 +230,11 @@ fn write_error(error: CommandError, out: &mut Writer<'_>) -> storage::Result<()>
 fn delete_expired(txn: &mut Txn<'_>, expired: &[ExpiredKey]) -> storage::Result<()> {
     for key in expired {
         txn.select(database(key.db)?);
-        txn.remove_expired(&key.key, key.expire_at_ms)?;
+        if key.fields {
+            txn.remove_expired_fields(&key.key)?;
+        } else {
+            txn.remove_expired(&key.key, key.expire_at_ms)?;
+        }
     }
     Ok(())
 }

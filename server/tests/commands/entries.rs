@@ -34,6 +34,7 @@ fn entry(now_ms: u64, requests: Vec<Request>, expired: &[(&[u8], u64)]) -> Bytes
         db: 0,
         key: Bytes::copy_from_slice(key),
         expire_at_ms: *expire_at_ms,
+        fields: false,
     };
     let header = RequestHeader {
         now_ms,

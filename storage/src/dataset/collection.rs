@@ -1,12 +1,12 @@
 //! Large collections of any type: what the data set does with all of them alike, and the way of their elements' records into
 //! the write set.
 
-use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey};
+use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stored};
 use super::write_set::WriteSet;
 use crate::ids::LogIndex;
 use crate::types::{
-    Collection, Edit, Elements, Encoding, Hash, HashTable, KeyHasher, Kind, Large, List, QuickList,
-    Records, Set, SetTable, SortedSet, ZSetTree,
+    Collection, Edit, Elements, Encoding, Hash, HashRef, HashTable, KeyHasher, Kind, Large, List,
+    QuickList, Records, Set, SetTable, SortedSet, ZSetTree, expiries_of_meta,
 };
 use crate::{Error, Result};
 
@@ -106,6 +106,13 @@ collected! {
     SortedSet, ZSetTree, SortedSet;
 }
 
+impl Collected {
+    /// A hash.
+    pub(super) fn hash(&self) -> Option<HashRef<'_>> {
+        Hash::large(self).map(Hash::large_ref)
+    }
+}
+
 /// A type of collection that the data set can hold.
 pub(super) trait IsCollected: Collection {
     /// Its structure, among all types'.
@@ -130,6 +137,24 @@ pub(super) fn parse_payload(payload: &[u8]) -> Result<(Incarnation, &[u8])> {
     let incarnation = record::take_varint(&mut meta)
         .ok_or_else(|| Error::corrupt("record of a collection", format!("{payload:02x?}")))?;
     Ok((Incarnation(incarnation), meta))
+}
+
+impl Stored {
+    /// When the first field of a hash expires, and when the last one does if all do, as the key's own record tells.
+    pub(super) fn field_expiries_ms(&self) -> (Option<u64>, Option<u64>) {
+        match (self.kind, self.encoding) {
+            (Kind::Hash, Encoding::ListpackEx) => {
+                let hash = Hash::flat_ref(self.encoding, &self.payload);
+                (hash.next_expiry_ms(), hash.last_expiry_ms())
+            }
+            (Kind::Hash, Encoding::Hashtable) => match parse_payload(&self.payload) {
+                Ok((_, meta)) => expiries_of_meta(meta),
+                // Whoever reads the elements will find out.
+                Err(_) => (None, None),
+            },
+            _ => (None, None),
+        }
+    }
 }
 
 /// Numbers the incarnations that begin in one entry.

@@ -27,6 +27,8 @@ pub(super) struct Database {
     /// Keys that have an expiry, in memory or not.
     pub(super) expiring: u64,
     pub(super) expiry: ExpiryIndex,
+    /// Hashes in memory by when the first of their fields expires.
+    pub(super) field_expiry: ExpiryIndex,
     /// Records on disk that were written before this entry are not there.
     pub(super) flushed_at: LogIndex,
     pub(super) write_set: WriteSet,
@@ -70,6 +72,7 @@ impl Database {
             + self.slots.capacity() * size_of::<SlotTable>()
             + self.counts.memory_bytes()
             + self.expiry.memory_bytes()
+            + self.field_expiry.memory_bytes()
             + self.write_set.memory_bytes()
     }
 
@@ -80,6 +83,8 @@ impl Database {
                 .resize_with(usize::from(SLOT_COUNT), SlotTable::default);
         }
         self.expiry.update(None, entry.expire_at_ms(), at);
+        self.field_expiry
+            .update(None, entry.next_field_expiry_ms(), at);
         self.entry_bytes += entry.allocated_bytes();
         if let Some(slot) = self.slot_mut(at.slot) {
             let change = slot.insert(entry.hash(), entry);
@@ -100,6 +105,8 @@ impl Database {
         self.entry_bytes -= entry.allocated_bytes();
         self.resident -= 1;
         self.expiry.update(entry.expire_at_ms(), None, at);
+        self.field_expiry
+            .update(entry.next_field_expiry_ms(), None, at);
     }
 
     /// Takes the entries of a slot out of memory that `goes`; answers how many.
@@ -177,7 +184,10 @@ impl Database {
             .get_mut(usize::from(at.slot))?
             .find_mut(at.hash, key)?;
         let (old_bytes, old_expire) = (entry.allocated_bytes(), entry.expire_at_ms());
+        let old_fields = entry.next_field_expiry_ms();
         let result = change(entry);
+        self.field_expiry
+            .update(old_fields, entry.next_field_expiry_ms(), at);
         let (new_bytes, new_expire) = (entry.allocated_bytes(), entry.expire_at_ms());
         self.entry_bytes = self.entry_bytes + new_bytes - old_bytes;
         self.expiry.update(old_expire, new_expire, at);
@@ -197,7 +207,10 @@ impl Database {
             .get_mut(usize::from(at.slot))?
             .find_mut(at.hash, key)?;
         let old_bytes = entry.allocated_bytes();
+        let old_fields = entry.next_field_expiry_ms();
         let result = change(entry, &mut self.write_set, &mut self.dead);
+        self.field_expiry
+            .update(old_fields, entry.next_field_expiry_ms(), at);
         self.entry_bytes = self.entry_bytes + entry.allocated_bytes() - old_bytes;
         Some(result)
     }
@@ -291,6 +304,7 @@ impl Database {
         Garbage {
             _slots: std::mem::take(&mut self.slots),
             _expiry: std::mem::take(&mut self.expiry),
+            _field_expiry: std::mem::take(&mut self.field_expiry),
             _write_set: std::mem::take(&mut self.write_set),
             _entries: std::mem::take(&mut self.discarded),
         }
@@ -311,6 +325,7 @@ fn head(entry: &Entry, index: LogIndex) -> Head<'_> {
 pub struct Garbage {
     _slots: Vec<SlotTable>,
     _expiry: ExpiryIndex,
+    _field_expiry: ExpiryIndex,
     _write_set: WriteSet,
     _entries: Vec<Entry>,
 }
@@ -321,6 +336,7 @@ impl Garbage {
         Self {
             _slots: Vec::new(),
             _expiry: ExpiryIndex::default(),
+            _field_expiry: ExpiryIndex::default(),
             _write_set: WriteSet::default(),
             _entries: entries,
         }

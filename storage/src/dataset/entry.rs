@@ -9,7 +9,7 @@ use super::access::Access;
 use super::collection::Collected;
 use super::record::Incarnation;
 use crate::types::table::Keyed;
-use crate::types::{Encoding, Kind};
+use crate::types::{Collection, Encoding, Hash, HashRef, Kind};
 
 const HEADER_BYTES: usize = 13;
 const EXPIRE_BYTES: usize = 8;
@@ -20,6 +20,8 @@ const EXPIRES: u8 = 0x80;
 const ENCODING: u8 = 0x03;
 const KIND: u8 = 0x1c;
 const KIND_SHIFT: u8 = 2;
+/// Type and encoding of a flat hash whose fields may expire.
+const EXPIRING_HASH: u8 = Kind::Hash.code() << KIND_SHIFT | Encoding::ListpackEx.code();
 
 /// A key with its value. Two words, so that a table's slot is 16 bytes.
 pub(super) enum Entry {
@@ -174,6 +176,33 @@ impl Entry {
         match self {
             Self::Packed(packed) => packed.expire_at_ms(),
             Self::Large(large) => large.expire_at_ms,
+        }
+    }
+
+    /// The earliest expiry of a hash's fields.
+    #[inline]
+    pub(super) fn next_field_expiry_ms(&self) -> Option<u64> {
+        self.expiring_hash()?.next_expiry_ms()
+    }
+
+    /// A hash that may have fields which expire.
+    #[inline]
+    pub(super) fn expiring_hash(&self) -> Option<HashRef<'_>> {
+        let flat = |bytes| Some(Hash::flat_ref(Encoding::ListpackEx, bytes));
+        match self {
+            Self::Packed(packed) if packed.flags & (KIND | ENCODING) == EXPIRING_HASH => {
+                flat(packed.value())
+            }
+            Self::Packed(_) => None,
+            Self::Large(large) => match &large.value {
+                Value::Flat {
+                    bytes,
+                    encoding: Encoding::ListpackEx,
+                    ..
+                } => flat(bytes),
+                Value::Collected { object, .. } => object.hash(),
+                _ => None,
+            },
         }
     }
 

@@ -196,24 +196,36 @@ impl Dataset {
         Txn::new(self, seed)
     }
 
-    /// Keys in memory that have expired at `now_ms`, the earliest first, at most `limit`: what a leader proposes to delete.
-    /// Keys that are only on disk are invisible from their time on; [`Self::expired_on_disk`] finds them.
+    /// Keys in memory that have expired at `now_ms`, and hashes of which fields have, the earliest first, at most `limit`: what a
+    /// leader proposes to delete. Keys that are only on disk are invisible from their time on; [`Self::expired_on_disk`] finds
+    /// them.
     pub fn expired(&self, now_ms: u64, limit: usize) -> Vec<ExpiredKey> {
         let mut found: Vec<ExpiredKey> = Vec::new();
         for (db, &physical) in (0u32..).zip(&self.mapping) {
             let database = self.database(physical);
-            for (expire_at_ms, at) in database.expiry.expired(now_ms).take(limit) {
-                let entries = database
-                    .slot(at.slot)
-                    .into_iter()
-                    .flat_map(|slot| slot.with_hash(at.hash));
-                let expiring = entries.filter(|entry| entry.expire_at_ms() == Some(expire_at_ms));
-                found.extend(expiring.map(|entry| ExpiredKey {
-                    db,
-                    key: bytes::Bytes::copy_from_slice(entry.key()),
-                    expire_at_ms,
-                }));
-            }
+            let mut find = |index: &expiry::ExpiryIndex, fields: bool| {
+                for (expire_at_ms, at) in index.expired(now_ms).take(limit) {
+                    let slot = database.slot(at.slot).into_iter();
+                    let expiring = slot
+                        .flat_map(|slot| slot.with_hash(at.hash))
+                        .filter(|entry| {
+                            let own = if fields {
+                                entry.next_field_expiry_ms()
+                            } else {
+                                entry.expire_at_ms()
+                            };
+                            own == Some(expire_at_ms)
+                        });
+                    found.extend(expiring.map(|entry| ExpiredKey {
+                        db,
+                        key: bytes::Bytes::copy_from_slice(entry.key()),
+                        expire_at_ms,
+                        fields,
+                    }));
+                }
+            };
+            find(&database.expiry, false);
+            find(&database.field_expiry, true);
         }
         found.sort_by_key(|key| key.expire_at_ms);
         found.truncate(limit);

@@ -114,10 +114,22 @@ impl<'a> Object<'a> {
         self.collection::<List>()
     }
 
-    /// The fields and values of a hash; none of any other type.
+    /// The fields and values of a hash, as of the time of the lookup; none of any other type.
     #[inline]
     pub fn hash(&self) -> Option<HashRef<'_>> {
-        self.collection::<Hash>()
+        Some(self.collection::<Hash>()?.at(self.now_ms))
+    }
+
+    /// When the first field of a hash expires, and when the last one does if all do.
+    #[inline]
+    pub(super) fn field_expiries_ms(&self) -> (Option<u64>, Option<u64>) {
+        match &self.source {
+            Source::Memory(entry) => entry.expiring_hash().map_or((None, None), |hash| {
+                let next = hash.next_expiry_ms();
+                (next, next.and_then(|_| hash.last_expiry_ms()))
+            }),
+            Source::Disk(found) => found.stored.field_expiries_ms(),
+        }
     }
 
     /// The members of a set; none of any other type.

@@ -36,7 +36,7 @@ impl Dataset {
     }
 
     /// Looks at about `budget` records on disk, of slots that are not wholly in memory, for keys that have expired at
-    /// `now_ms`.
+    /// `now_ms`, and hashes of which fields have.
     pub fn expired_on_disk(&self, from: SweepCursor, now_ms: u64, budget: usize) -> Result<Swept> {
         let mut swept = Swept::default();
         let mut place = from.0;
@@ -94,7 +94,10 @@ impl Dataset {
         now_ms: u64,
     ) -> Result<Option<ExpiredKey>> {
         let stored = Stored::decode(value)?;
-        let Some(expire_at_ms) = stored.expire_at_ms else {
+        let keys = stored.expire_at_ms.map(|at_ms| (at_ms, false));
+        let fields = stored.field_expiries_ms().0.map(|at_ms| (at_ms, true));
+        let over = |(at_ms, _): &(u64, bool)| is_expired(Some(*at_ms), now_ms);
+        let Some((expire_at_ms, fields)) = keys.filter(over).or(fields.filter(over)) else {
             return Ok(None);
         };
         let key = stored.long_key.as_deref().unwrap_or(rest);
@@ -102,12 +105,11 @@ impl Dataset {
         let is_cold = stored.index >= self.database(db).flushed_at
             && self.database(db).find(at, key).is_none()
             && !self.is_pending(db, &RecordKey::new(&self.hasher, db, at, key));
-        Ok(logical
-            .filter(|_| is_cold && is_expired(Some(expire_at_ms), now_ms))
-            .map(|logical| ExpiredKey {
-                db: logical as u32,
-                key: bytes::Bytes::copy_from_slice(key),
-                expire_at_ms,
-            }))
+        Ok(logical.filter(|_| is_cold).map(|logical| ExpiredKey {
+            db: logical as u32,
+            key: bytes::Bytes::copy_from_slice(key),
+            expire_at_ms,
+            fields,
+        }))
     }
 }

@@ -1,6 +1,7 @@
 //! Writes: the execution of one log entry.
 
 mod collections;
+mod fields;
 mod keyspace;
 mod strings;
 
@@ -191,22 +192,32 @@ impl<'a> Txn<'a> {
         RecordKey::new(&self.dataset.hasher, db, at, key)
     }
 
-    /// Makes sure that `key` is in memory if it is there at all; removes it if it has expired. True when it is there.
+    /// Makes sure that `key` is in memory if it is there at all; removes it if it has expired, or those of its fields that
+    /// have. True when it is there.
     #[inline]
     fn bring(&mut self, db: PhysicalDb, at: Position, key: &[u8]) -> Result<bool> {
         let database = self.dataset.database(db);
-        let expire_at_ms = match database.find(at, key) {
-            Some(entry) => entry.expire_at_ms(),
+        let entry = match database.find(at, key) {
+            Some(entry) => entry,
             None if database.is_complete(at.slot) => return Ok(false),
-            None => match self.load(db, at, key)? {
-                Some(expire_at_ms) => expire_at_ms,
-                None => return Ok(false),
-            },
+            None => {
+                if self.load(db, at, key)?.is_none() {
+                    return Ok(false);
+                }
+                match self.dataset.database(db).find(at, key) {
+                    Some(entry) => entry,
+                    None => return Ok(false),
+                }
+            }
         };
+        let (expire_at_ms, fields) = (entry.expire_at_ms(), entry.next_field_expiry_ms());
         if is_expired(expire_at_ms, self.now_ms) {
             self.erase(db, at, key)?;
             self.note_expired(db, key);
             return Ok(false);
+        }
+        if is_expired(fields, self.now_ms) {
+            return self.bring_fields(db, at, key, fields::MET_FIELDS);
         }
         Ok(true)
     }
@@ -231,6 +242,11 @@ impl<'a> Txn<'a> {
     #[cold]
     fn note_expired(&mut self, db: PhysicalDb, key: &[u8]) {
         self.dataset.counters.expired_keys += 1;
+        self.note(db, "expired", key);
+    }
+
+    /// Notes an event of a key in any database.
+    fn note(&mut self, db: PhysicalDb, kind: &'static str, key: &[u8]) {
         let logical = self
             .dataset
             .mapping
@@ -238,7 +254,7 @@ impl<'a> Txn<'a> {
             .position(|&physical| physical == db);
         if let (Some(events), Some(logical)) = (&mut self.dataset.events, logical) {
             events.push(Event {
-                kind: "expired",
+                kind,
                 db: DbIndex(logical as u8),
                 key: key.into(),
             });

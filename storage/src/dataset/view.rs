@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use super::Dataset;
 use super::access::split_mix;
-use super::object::Object;
+use super::object::{Object, is_expired};
 use super::position::Position;
 use super::record::{PhysicalDb, RecordKey};
 use super::walk::{self, Found, Range};
@@ -77,7 +77,7 @@ impl<'a> View<'a> {
         self
     }
 
-    /// Expired keys that were met since the last call. They are not there for anybody any more, but still take room and are
+    /// Expired keys that were met since the last call, and hashes with expired fields. They are not there for anybody any more, but still take room and are
     /// counted until an entry removes them: what a leader proposes to delete.
     pub fn take_expired(&self) -> Vec<ExpiredKey> {
         if self.met.borrow().keys.is_empty() {
@@ -86,18 +86,24 @@ impl<'a> View<'a> {
         self.met.take().keys
     }
 
-    /// False for a key that has expired, which is noted.
+    /// False for a key that has expired, or a hash of which all fields have. Both are noted, as is a hash of which some fields
+    /// have expired.
     #[inline]
     fn is_there(&self, key: &[u8], object: &Object<'_>) -> bool {
-        let expired = object.is_expired();
-        if expired {
-            self.note_expired(key, object.expire_at_ms());
+        if object.is_expired() {
+            self.note_expired(key, object.expire_at_ms(), false);
+            return false;
         }
-        !expired
+        let (next, last) = object.field_expiries_ms();
+        if !is_expired(next, self.now_ms) {
+            return true;
+        }
+        self.note_expired(key, next, true);
+        !is_expired(last, self.now_ms)
     }
 
     #[cold]
-    fn note_expired(&self, key: &[u8], expire_at_ms: Option<u64>) {
+    fn note_expired(&self, key: &[u8], expire_at_ms: Option<u64>, fields: bool) {
         let mut met = self.met.borrow_mut();
         if let Some(expire_at_ms) = expire_at_ms
             && met.bytes < MET_MAX_BYTES
@@ -107,6 +113,7 @@ impl<'a> View<'a> {
                 db: self.db.get().into(),
                 key: bytes::Bytes::copy_from_slice(key),
                 expire_at_ms,
+                fields,
             });
         }
     }

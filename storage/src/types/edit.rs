@@ -115,8 +115,18 @@ impl Recorder {
         limits: &Limits,
         change: impl FnOnce(&mut Edit<'_>) -> R,
     ) -> R {
+        self.edit_at(limits, 0, change)
+    }
+
+    /// Runs a change at a time.
+    pub(crate) fn edit_at<R>(
+        &mut self,
+        limits: &Limits,
+        now_ms: u64,
+        change: impl FnOnce(&mut Edit<'_>) -> R,
+    ) -> R {
         let hasher = self.hasher.clone();
-        change(&mut Edit::new(limits, &hasher, 0, self))
+        change(&mut Edit::new(limits, &hasher, now_ms, self))
     }
 
     /// The keyed hash of an element.

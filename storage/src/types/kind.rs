@@ -30,7 +30,7 @@ impl Kind {
         }
     }
 
-    pub(crate) fn code(self) -> u8 {
+    pub(crate) const fn code(self) -> u8 {
         match self {
             Self::String => 0,
             Self::List => 1,
@@ -135,7 +135,7 @@ impl Encoding {
 
     /// Two bits that tell it from the other encodings of its type.
     #[inline]
-    pub(crate) fn code(self) -> u8 {
+    pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Raw | Self::Listpack => 0,
             Self::Int | Self::Intset | Self::ListpackEx => 1,

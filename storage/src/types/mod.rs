@@ -37,6 +37,7 @@ pub use edit::Edit;
 #[cfg(test)]
 pub(crate) use edit::Recorder;
 pub(crate) use edit::Records;
+pub(crate) use hash::expiries_of_meta;
 pub use hash::{Hash, HashRef, HashTable};
 pub use hasher::KeyHasher;
 pub use intset::{Intset, IntsetRef};

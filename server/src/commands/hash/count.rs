@@ -60,7 +60,8 @@ pub(super) fn hincrbyfloat(
 }
 
 fn store(ctx: &mut WriteContext<'_, '_>, key: &[u8], field: &[u8], value: &[u8]) -> CommandResult {
-    ctx.txn
-        .edit_hash(key, |hash, edit| hash.set(field, value, edit))?;
+    ctx.txn.edit_hash(key, |hash, edit| {
+        hash.set_keeping_expiry(field, value, edit)
+    })?;
     Ok(())
 }

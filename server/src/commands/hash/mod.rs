@@ -2,6 +2,8 @@
 
 mod count;
 mod draw;
+mod expire;
+mod expiring;
 mod read;
 mod write;
 
@@ -27,6 +29,10 @@ pub static COMMANDS: &[DataCommand] = &[
     DataCommand::read("hstrlen", 3, HASH, Keys::FIRST, read::hstrlen).fast(),
     DataCommand::read("hscan", -3, HASH, Keys::FIRST, read::hscan),
     DataCommand::read("hrandfield", -2, HASH, Keys::FIRST, draw::hrandfield),
+    DataCommand::read("httl", -5, HASH, Keys::FIRST, expire::httl).fast(),
+    DataCommand::read("hpttl", -5, HASH, Keys::FIRST, expire::hpttl).fast(),
+    DataCommand::read("hexpiretime", -5, HASH, Keys::FIRST, expire::hexpiretime).fast(),
+    DataCommand::read("hpexpiretime", -5, HASH, Keys::FIRST, expire::hpexpiretime).fast(),
     DataCommand::write("hset", -4, HASH, Keys::FIRST, write::hset)
         .deny_oom()
         .fast(),
@@ -44,6 +50,24 @@ pub static COMMANDS: &[DataCommand] = &[
         .deny_oom()
         .fast(),
     DataCommand::write("hincrbyfloat", 4, HASH, Keys::FIRST, count::hincrbyfloat)
+        .deny_oom()
+        .fast(),
+    DataCommand::write("hexpire", -6, HASH, Keys::FIRST, expire::hexpire)
+        .deny_oom()
+        .fast(),
+    DataCommand::write("hpexpire", -6, HASH, Keys::FIRST, expire::hpexpire)
+        .deny_oom()
+        .fast(),
+    DataCommand::write("hexpireat", -6, HASH, Keys::FIRST, expire::hexpireat)
+        .deny_oom()
+        .fast(),
+    DataCommand::write("hpexpireat", -6, HASH, Keys::FIRST, expire::hpexpireat)
+        .deny_oom()
+        .fast(),
+    DataCommand::write("hpersist", -5, HASH, Keys::FIRST, expire::hpersist).fast(),
+    DataCommand::write("hgetex", -5, HASH, Keys::FIRST, expiring::hgetex).fast(),
+    DataCommand::write("hgetdel", -5, HASH, Keys::FIRST, expiring::hgetdel).fast(),
+    DataCommand::write("hsetex", -6, HASH, Keys::FIRST, expiring::hsetex)
         .deny_oom()
         .fast(),
 ];

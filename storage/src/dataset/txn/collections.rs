@@ -5,6 +5,7 @@ use crate::dataset::access::Access;
 use crate::dataset::collection::{ElementRecords, IsCollected};
 use crate::dataset::entry::{Entry, Flat, Value};
 use crate::dataset::position::Position;
+use crate::dataset::record::PhysicalDb;
 use crate::types::{Edit, Hash, Limits, List, Parts, Set, SortedSet};
 use crate::{Error, Result};
 
@@ -63,19 +64,20 @@ impl Txn<'_> {
     ) -> Result<R> {
         let at = self.position(key);
         if self.bring(self.physical, at, key)? {
-            self.edit_present(at, key, change)
+            self.edit_present(self.physical, at, key, change)
         } else {
             self.edit_absent(at, key, change)
         }
     }
 
-    fn edit_present<C: IsCollected, R>(
+    pub(super) fn edit_present<C: IsCollected, R>(
         &mut self,
+        db: PhysicalDb,
         at: Position,
         key: &[u8],
         change: impl FnOnce(&mut C, &mut Edit<'_>) -> R,
     ) -> Result<R> {
-        let (db, now_ms, index) = (self.physical, self.now_ms, self.index);
+        let (now_ms, index) = (self.now_ms, self.index);
         let record_key = self.record_key(db, at, key);
         let Self {
             dataset,

@@ -1,0 +1,66 @@
+//! Fields of hashes that have expired.
+//!
+//! As with keys: they are invisible from their time on, and removed by an entry. Every write that meets a hash with such fields
+//! removes them, within a limit; so does what a leader proposes, because a read met one or its index told so.
+
+use super::Txn;
+use crate::Result;
+use crate::dataset::object::is_expired;
+use crate::dataset::position::Position;
+use crate::dataset::record::PhysicalDb;
+use crate::types::{Edit, Hash};
+
+/// Fields that a write removes which meets them: what it does itself must not wait for more. Those that are left stay
+/// invisible, and are found again.
+pub(super) const MET_FIELDS: usize = 256;
+
+/// Fields of one hash that one entry removes: a few milliseconds' work.
+const REMOVED_FIELDS: usize = 4096;
+
+impl Txn<'_> {
+    /// Removes fields of the hash at `key` that have expired, and the hash if all have. Nothing happens if there are none any
+    /// more, or if it is another type by now.
+    pub fn remove_expired_fields(&mut self, key: &[u8]) -> Result<()> {
+        let at = self.position(key);
+        let db = self.physical;
+        let database = self.dataset.database(db);
+        if database.find(at, key).is_none()
+            && (database.is_complete(at.slot) || self.load(db, at, key)?.is_none())
+        {
+            return Ok(());
+        }
+        let entry = self.dataset.database(db).find(at, key);
+        let next = entry.and_then(|entry| entry.next_field_expiry_ms());
+        let key_is_there =
+            entry.is_some_and(|entry| !is_expired(entry.expire_at_ms(), self.now_ms));
+        if key_is_there && is_expired(next, self.now_ms) {
+            self.bring_fields(db, at, key, REMOVED_FIELDS)?;
+        }
+        Ok(())
+    }
+
+    /// Removes up to `limit` fields that have expired of a hash in memory. True if the hash is still there.
+    #[cold]
+    pub(super) fn bring_fields(
+        &mut self,
+        db: PhysicalDb,
+        at: Position,
+        key: &[u8],
+        limit: usize,
+    ) -> Result<bool> {
+        let entry = self.dataset.database(db).find(at, key);
+        let hash = entry.and_then(|entry| entry.expiring_hash());
+        let last = hash.and_then(|hash| hash.last_expiry_ms());
+        self.note(db, "hexpired", key);
+        if is_expired(last, self.now_ms) {
+            // However many they are: the whole goes at once.
+            self.erase(db, at, key)?;
+            self.note(db, "del", key);
+            return Ok(false);
+        }
+        self.edit_present(db, at, key, |hash: &mut Hash, edit: &mut Edit<'_>| {
+            hash.remove_expired(limit, edit)
+        })?;
+        Ok(true)
+    }
+}

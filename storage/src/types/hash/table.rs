@@ -1,0 +1,351 @@
+//! Large hashes: fields with records of their own.
+
+use std::collections::BTreeMap;
+
+use super::is_over;
+use crate::types::edit::Edit;
+use crate::types::kind::Encoding;
+use crate::types::table::{Keyed, Table};
+use crate::types::{Elements, Large, check_len, digest, split_key};
+use crate::{Error, Result};
+
+/// Bytes that a field with an expiry costs in the index: 16 of time, hash and count, in nodes that are two thirds full or better.
+const INDEX_ENTRY_BYTES: usize = 24;
+
+/// A large hash.
+#[derive(Clone, Default)]
+pub struct HashTable {
+    pub(super) fields: Table<Field>,
+    /// Allocated by the table and by each field.
+    bytes: usize,
+    expiries: Expiries,
+}
+
+/// When fields expire, earliest first, with their hashes. Several fields of one hash that expire at the same time are counted.
+#[derive(Clone, Default)]
+struct Expiries {
+    places: BTreeMap<(u64, u32), u32>,
+    fields: usize,
+}
+
+impl Expiries {
+    fn replace(&mut self, hash: u32, old: Option<u64>, new: Option<u64>) {
+        if old == new {
+            return;
+        }
+        if let Some(at_ms) = old {
+            self.fields -= 1;
+            if let Some(count) = self.places.get_mut(&(at_ms, hash)) {
+                *count -= 1;
+                if *count == 0 {
+                    self.places.remove(&(at_ms, hash));
+                }
+            }
+        }
+        if let Some(at_ms) = new {
+            self.fields += 1;
+            *self.places.entry((at_ms, hash)).or_insert(0) += 1;
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.places.len() * INDEX_ENTRY_BYTES
+    }
+}
+
+/// Twice the length of the field, and one if it expires, as varint; the expiry, if there is one; the field; the value.
+#[derive(Clone)]
+pub(super) struct Field(Box<[u8]>);
+
+impl Field {
+    fn new(field: &[u8], value: &[u8], expire_at_ms: Option<u64>) -> Self {
+        let mut head = field.len() << 1 | usize::from(expire_at_ms.is_some());
+        let expiry_bytes = if expire_at_ms.is_some() { 8 } else { 0 };
+        let head_bytes = head.checked_ilog2().unwrap_or(0) as usize / 7 + 1;
+        let total = head_bytes + expiry_bytes + field.len() + value.len();
+        let mut bytes = Vec::with_capacity(total);
+        while head >= 0x80 {
+            bytes.push(head as u8 | 0x80);
+            head >>= 7;
+        }
+        bytes.push(head as u8);
+        if let Some(at_ms) = expire_at_ms {
+            bytes.extend_from_slice(&at_ms.to_le_bytes());
+        }
+        bytes.extend_from_slice(field);
+        bytes.extend_from_slice(value);
+        Self(bytes.into())
+    }
+
+    /// The head, and what is behind it.
+    #[inline]
+    fn head(&self) -> (usize, &[u8]) {
+        let (mut head, mut at) = (0usize, 0);
+        for (shift, &byte) in self.0.iter().enumerate() {
+            head |= usize::from(byte & 0x7f) << (7 * shift);
+            at = shift + 1;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        (head, self.0.get(at..).unwrap_or_default())
+    }
+
+    /// Field, value and expiry.
+    #[inline]
+    pub(super) fn parts(&self) -> (&[u8], &[u8], Option<u64>) {
+        let (head, mut rest) = self.head();
+        let mut expire_at_ms = None;
+        if head & 1 != 0
+            && let Some((at_ms, behind)) = rest.split_first_chunk()
+        {
+            expire_at_ms = Some(u64::from_le_bytes(*at_ms));
+            rest = behind;
+        }
+        let (field, value) = rest.split_at_checked(head >> 1).unwrap_or((rest, &[]));
+        (field, value, expire_at_ms)
+    }
+
+    fn value_mut(&mut self) -> &mut [u8] {
+        let value_bytes = self.parts().1.len();
+        let start = self.0.len() - value_bytes;
+        self.0.get_mut(start..).unwrap_or_default()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Keyed for Field {
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.parts().0
+    }
+}
+
+/// What stands before the value in a field's record: whether it expires, and when.
+struct RecordHead([u8; 9], usize);
+
+impl RecordHead {
+    fn new(expire_at_ms: Option<u64>) -> Self {
+        let mut bytes = [0; 9];
+        let Some(at_ms) = expire_at_ms else {
+            return Self(bytes, 1);
+        };
+        if let Some((flag, room)) = bytes.split_first_mut() {
+            *flag = 1;
+            room.copy_from_slice(&at_ms.to_le_bytes());
+        }
+        Self(bytes, 9)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.get(..self.1).unwrap_or_default()
+    }
+
+    /// Expiry and value of a record.
+    fn parse(record: &[u8]) -> Result<(Option<u64>, &[u8])> {
+        match record.split_first() {
+            Some((0, value)) => Ok((None, value)),
+            Some((1, rest)) => match rest.split_first_chunk() {
+                Some((at_ms, value)) => Ok((Some(u64::from_le_bytes(*at_ms)), value)),
+                None => Err(Error::corrupt("field of a hash", format!("{record:02x?}"))),
+            },
+            _ => Err(Error::corrupt("field of a hash", format!("{record:02x?}"))),
+        }
+    }
+}
+
+impl HashTable {
+    /// Sets a value; unless `keeps`, the field does not expire any more. True if the field is new at the entry's time.
+    pub(super) fn set(
+        &mut self,
+        field: &[u8],
+        value: &[u8],
+        keeps: bool,
+        edit: &mut Edit<'_>,
+    ) -> bool {
+        let hash = edit.hash(field);
+        let found = self.fields.find(hash, field);
+        let old = found.and_then(|found| found.parts().2);
+        let is_new = found.is_none() || is_over(old, edit.now_ms());
+        let expire_at_ms = old.filter(|_| keeps && !is_new);
+        self.put(hash, field, value, expire_at_ms, edit);
+        is_new
+    }
+
+    /// Sets value and expiry.
+    pub(super) fn put(
+        &mut self,
+        hash: u32,
+        field: &[u8],
+        value: &[u8],
+        expire_at_ms: Option<u64>,
+        edit: &mut Edit<'_>,
+    ) {
+        edit.put(hash, field, &[RecordHead::new(expire_at_ms).bytes(), value]);
+        self.store(hash, field, value, expire_at_ms);
+    }
+
+    /// Sets a field in memory only.
+    fn store(&mut self, hash: u32, field: &[u8], value: &[u8], expire_at_ms: Option<u64>) {
+        let Some(found) = self.fields.find_mut(hash, field) else {
+            let added = Field::new(field, value, expire_at_ms);
+            self.bytes += added.memory_bytes();
+            let change = self.fields.insert(hash, added);
+            self.bytes = self.bytes.wrapping_add_signed(change);
+            self.expiries.replace(hash, None, expire_at_ms);
+            return;
+        };
+        let (_, old_value, old) = found.parts();
+        if old_value.len() == value.len() && old == expire_at_ms {
+            found.value_mut().copy_from_slice(value);
+        } else {
+            let before = found.memory_bytes();
+            *found = Field::new(field, value, expire_at_ms);
+            self.bytes = self.bytes + found.memory_bytes() - before;
+        }
+        self.expiries.replace(hash, old, expire_at_ms);
+    }
+
+    /// Sets or clears the expiry of a field. True if the field is there.
+    pub(super) fn set_expiry(
+        &mut self,
+        field: &[u8],
+        expire_at_ms: Option<u64>,
+        edit: &mut Edit<'_>,
+    ) -> bool {
+        let hash = edit.hash(field);
+        let Some(value) = self
+            .fields
+            .find(hash, field)
+            .map(|found| found.parts().1.to_vec())
+        else {
+            return false;
+        };
+        self.put(hash, field, &value, expire_at_ms, edit);
+        true
+    }
+
+    /// Removes a field. True if it was there at the entry's time.
+    pub(super) fn remove(&mut self, field: &[u8], edit: &mut Edit<'_>) -> bool {
+        let hash = edit.hash(field);
+        let Some((removed, change)) = self.fields.remove(hash, field) else {
+            return false;
+        };
+        let expire_at_ms = removed.parts().2;
+        self.bytes = (self.bytes - removed.memory_bytes()).wrapping_add_signed(change);
+        self.expiries.replace(hash, expire_at_ms, None);
+        edit.delete(hash, field);
+        !is_over(expire_at_ms, edit.now_ms())
+    }
+
+    /// Removes up to `limit` fields that have expired at the entry's time, the earliest first; answers how many.
+    pub(super) fn remove_over(&mut self, limit: usize, edit: &mut Edit<'_>) -> usize {
+        for removed in 0..limit {
+            let Some(field) = self.first_over(edit.now_ms()) else {
+                return removed;
+            };
+            self.remove(&field, edit);
+        }
+        limit
+    }
+
+    /// The field that expired first.
+    fn first_over(&self, now_ms: u64) -> Option<Vec<u8>> {
+        let (&(at_ms, hash), _) = self.expiries.places.first_key_value()?;
+        let expiry = Some(at_ms).filter(|at_ms| is_over(Some(*at_ms), now_ms))?;
+        let mut fields = self.fields.with_hash(hash).map(Field::parts);
+        let found = fields.find(|(_, _, expire_at_ms)| *expire_at_ms == Some(expiry));
+        debug_assert!(
+            found.is_some(),
+            "the index knows only fields that are there"
+        );
+        found.map(|(field, ..)| field.to_vec())
+    }
+
+    /// How many fields have expired at `now_ms`.
+    #[inline]
+    pub(super) fn count_over(&self, now_ms: u64) -> usize {
+        match self.next_expiry() {
+            Some(at_ms) if is_over(Some(at_ms), now_ms) => {
+                let over = self.expiries.places.range(..(now_ms, 0));
+                over.map(|(_, count)| *count as usize).sum()
+            }
+            _ => 0,
+        }
+    }
+
+    /// The earliest expiry.
+    #[inline]
+    pub(super) fn next_expiry(&self) -> Option<u64> {
+        let (&(at_ms, _), _) = self.expiries.places.first_key_value()?;
+        Some(at_ms)
+    }
+
+    /// The latest expiry, if every field has one.
+    pub(super) fn last_expiry(&self) -> Option<u64> {
+        let (&(at_ms, _), _) = self.expiries.places.last_key_value()?;
+        (self.expiries.fields == self.fields.len()).then_some(at_ms)
+    }
+}
+
+impl Large for HashTable {
+    const ENCODING: Encoding = Encoding::Hashtable;
+
+    fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.bytes + self.expiries.memory_bytes()
+    }
+
+    /// The number of fields; if some expire, the earliest expiry, and the latest if all do, else 0.
+    fn meta(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&(self.fields.len() as u64).to_le_bytes());
+        if let Some(next) = self.next_expiry() {
+            out.extend_from_slice(&next.to_le_bytes());
+            out.extend_from_slice(&self.last_expiry().unwrap_or(0).to_le_bytes());
+        }
+    }
+
+    fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self> {
+        let mut table = Self::default();
+        for element in elements {
+            let (key, record) = element?;
+            let (hash, field) = split_key(&key)?;
+            let (expire_at_ms, value) = RecordHead::parse(&record)?;
+            table.store(hash, field, value, expire_at_ms);
+        }
+        check_len("hash", meta.get(..8).unwrap_or(meta), table.fields.len())?;
+        Ok(table)
+    }
+
+    fn write_all(&self, edit: &mut Edit<'_>) {
+        for (field, value, expire_at_ms) in self.fields.iter().map(Field::parts) {
+            let head = RecordHead::new(expire_at_ms);
+            edit.put(edit.hash(field), field, &[head.bytes(), value]);
+        }
+    }
+
+    fn digest(&self) -> u64 {
+        let fields = self.fields.iter().map(Field::parts);
+        fields.fold(0, |sum, (field, value, expire_at_ms)| {
+            // Two hashes, so that a byte that moves from field to value shows.
+            let mixed = digest(field).rotate_left(32) ^ digest(value);
+            let mixed = mixed ^ expire_at_ms.map_or(0, |at_ms| digest(&at_ms.to_le_bytes()));
+            sum.wrapping_add(digest(&mixed.to_le_bytes()))
+        })
+    }
+}
+
+/// Earliest and latest expiry of fields, as the key's own record tells them: see [`HashTable::meta`].
+pub(crate) fn expiries_of_meta(meta: &[u8]) -> (Option<u64>, Option<u64>) {
+    let number = |at: usize| {
+        let bytes = meta.get(at..)?.first_chunk()?;
+        Some(u64::from_le_bytes(*bytes)).filter(|at_ms| *at_ms > 0)
+    };
+    (number(8), number(16))
+}
