@@ -141,7 +141,8 @@ impl<'a> SetOptions<'a> {
     fn parse(args: &mut Args<'a>, now_ms: u64) -> CommandResult<Self> {
         let (mut if_none, mut if_all, mut expiry) = (false, false, Expiry::Default);
         while !args.flag("FIELDS") {
-            let (none, all) = (args.flag("FNX"), args.flag("FXX"));
+            let none = args.flag("FNX");
+            let all = !none && args.flag("FXX");
             if none || all {
                 if if_none || if_all {
                     return Err(CommandError::reply(
