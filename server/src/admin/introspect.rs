@@ -223,6 +223,10 @@ fn flags_of(spec: &'static KeySpec, request: &[&[u8]]) -> &'static [&'static str
 /// Whether a key specification covers the argument at `position`.
 fn spans(spec: &KeySpec, position: usize, argc: usize) -> bool {
     let first = i64::from(spec.index);
+    if spec.unknown {
+        // Of the keys that only words among the arguments tell, it is the destination that is found.
+        return spec.flags.contains(&"OW");
+    }
     if spec.counted {
         return position as i64 > first;
     }

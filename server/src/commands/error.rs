@@ -94,6 +94,8 @@ texts! {
     DB_OUT_OF_RANGE = "ERR DB index is out of range";
     /// RESTORE over a key without REPLACE.
     BUSY_KEY = "BUSYKEY Target key name already exists.";
+    /// SORT of what is no number.
+    NOT_SORTABLE = "ERR One or more scores can't be converted into double";
     /// Source and destination are the same.
     SAME_OBJECT = "ERR source and destination objects are the same";
 }

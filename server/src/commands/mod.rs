@@ -22,6 +22,7 @@ pub mod hyperloglog;
 pub mod key;
 pub mod list;
 pub mod set;
+pub mod sort;
 pub mod string;
 pub mod zset;
 
@@ -37,4 +38,5 @@ pub static FAMILIES: &[&[DataCommand]] = &[
     set::COMMANDS,
     zset::COMMANDS,
     key::COMMANDS,
+    sort::COMMANDS,
 ];

@@ -49,13 +49,26 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
 /// The same as ends of ranges are read: white space may stand before it, a zero byte ends it, nothing at all is 0, and what is
 /// out of range is infinite or 0.
 pub fn parse_f64_leniently(text: &[u8]) -> Option<f64> {
+    parse_lenient_strtod(text).map(|(value, _)| value)
+}
+
+/// The same as SORT reads what it compares: as leniently, but None of what is out of range or so small that digits are lost.
+pub fn parse_f64_in_range(text: &[u8]) -> Option<f64> {
+    if let Some(integer) = parse_i64(text) {
+        return Some(integer as f64);
+    }
+    let (value, in_range) = parse_lenient_strtod(text)?;
+    (in_range && !value.is_subnormal()).then_some(value)
+}
+
+fn parse_lenient_strtod(text: &[u8]) -> Option<(f64, bool)> {
     let text = text.split(|&byte| byte == 0).next().unwrap_or(text);
     if text.is_empty() {
-        return Some(0.0);
+        return Some((0.0, true));
     }
     let is_space = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d);
     let start = text.iter().position(|byte| !is_space(byte))?;
-    parse_strtod(text.get(start..)?).map(|(value, _)| value)
+    parse_strtod(text.get(start..)?)
 }
 
 /// A number that is not NaN, and whether it is in range.
@@ -172,6 +185,25 @@ mod tests {
         ] {
             assert_eq!(parse_f64(text.as_bytes()), None, "{text}");
             assert_eq!(parse_f64_leniently(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_compared() {
+        for (text, value) in [
+            ("", 0.0),
+            ("12", 12.0),
+            (" \t+1.5", 1.5),
+            ("007", 7.0),
+            ("0e999999", 0.0),
+            ("1\0x", 1.0),
+            ("-infinity", f64::NEG_INFINITY),
+            ("0x1f", 31.0),
+        ] {
+            assert_eq!(parse_f64_in_range(text.as_bytes()), Some(value), "{text}");
+        }
+        for text in [" ", "1 ", "nan", "1e400", "1e-400", "1e-310"] {
+            assert_eq!(parse_f64_in_range(text.as_bytes()), None, "{text}");
         }
     }
 

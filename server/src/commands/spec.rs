@@ -92,6 +92,36 @@ pub struct Keys {
     /// Position of an argument that tells how many keys follow it, besides those of the range; 0: none. COMMAND INFO does
     /// not show it: such a command is [`Flags::MOVABLEKEYS`].
     pub counted: i32,
+    /// Words that another key may follow, besides; COMMAND INFO does not show them either.
+    pub words: Option<&'static Words>,
+}
+
+/// Words among a command's options that a key follows. If there are several, the last one counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// Position of the first option.
+    pub from: usize,
+    /// The words before a key.
+    pub before_key: &'static [&'static str],
+    /// Other words, and how many arguments, which mean nothing here, follow them.
+    pub before_others: &'static [(&'static str, usize)],
+}
+
+impl Words {
+    fn position(&self, args: &[&[u8]]) -> Option<usize> {
+        let (mut at, mut found) = (self.from, None);
+        while let Some(arg) = args.get(at) {
+            let is = |word: &str| arg.eq_ignore_ascii_case(word.as_bytes());
+            if self.before_key.iter().any(|word| is(word)) && at + 1 < args.len() {
+                at += 1;
+                found = Some(at);
+            } else if let Some((_, count)) = self.before_others.iter().find(|(word, _)| is(word)) {
+                at += count;
+            }
+            at += 1;
+        }
+        found
+    }
 }
 
 impl Keys {
@@ -101,6 +131,7 @@ impl Keys {
         last: 0,
         step: 0,
         counted: 0,
+        words: None,
     };
     /// The first argument.
     pub const FIRST: Self = Self {
@@ -108,6 +139,7 @@ impl Keys {
         last: 1,
         step: 1,
         counted: 0,
+        words: None,
     };
     /// Every argument from the second on.
     pub const FROM_SECOND: Self = Self {
@@ -115,6 +147,7 @@ impl Keys {
         last: -1,
         step: 1,
         counted: 0,
+        words: None,
     };
     /// The first argument of a subcommand.
     pub const SECOND: Self = Self {
@@ -122,6 +155,7 @@ impl Keys {
         last: 2,
         step: 1,
         counted: 0,
+        words: None,
     };
     /// The first two arguments.
     pub const TWO: Self = Self {
@@ -129,6 +163,7 @@ impl Keys {
         last: 2,
         step: 1,
         counted: 0,
+        words: None,
     };
     /// Every argument.
     pub const ALL: Self = Self {
@@ -136,6 +171,7 @@ impl Keys {
         last: -1,
         step: 1,
         counted: 0,
+        words: None,
     };
     /// Every other argument, beginning with the first.
     pub const PAIRS: Self = Self {
@@ -143,6 +179,7 @@ impl Keys {
         last: -1,
         step: 2,
         counted: 0,
+        words: None,
     };
 
     /// As many keys as the argument at this position tells, right behind it.
@@ -153,6 +190,12 @@ impl Keys {
     /// Besides, as many keys as the argument at this position tells, right behind it.
     pub const fn and_counted_at(mut self, position: i32) -> Self {
         self.counted = position;
+        self
+    }
+
+    /// Besides, the key behind one of these words.
+    pub const fn and_behind(mut self, words: &'static Words) -> Self {
+        self.words = Some(words);
         self
     }
 
@@ -182,6 +225,7 @@ impl Keys {
             .step_by(self.step.max(1) as usize)
             .map(|position| position as usize)
             .chain(counted.into_iter().flatten())
+            .chain(self.words.and_then(|words| words.position(args)))
     }
 
     fn counted_range(self, args: &[&[u8]], at: usize) -> Option<std::ops::Range<usize>> {
@@ -375,8 +419,35 @@ pub enum DataHandler {
     Read(ReadFn),
     /// Runs at apply.
     Write(WriteFn),
+    /// Runs at apply if its arguments may ask for a change, and under the shared lock otherwise.
+    Either {
+        /// Whether these arguments, the name first, may ask for a change.
+        writes: fn(&[&[u8]]) -> bool,
+        /// Runs what changes nothing.
+        read: ReadFn,
+        /// Runs the rest.
+        write: WriteFn,
+    },
     /// A container: only its subcommands run.
     Container,
+}
+
+impl DataHandler {
+    /// What runs a request of these arguments, the name first: never [`Self::Either`].
+    #[inline]
+    pub fn of(self, args: &[&[u8]]) -> Self {
+        match self {
+            Self::Either { writes, write, .. } if writes(args) => Self::Write(write),
+            Self::Either { read, .. } => Self::Read(read),
+            handler => handler,
+        }
+    }
+
+    /// Whether a request of these arguments may ask for a change.
+    #[inline]
+    pub fn writes(self, args: &[&[u8]]) -> bool {
+        matches!(self.of(args), Self::Write(_))
+    }
 }
 
 /// A data command.
@@ -414,6 +485,18 @@ impl DataCommand {
             .keys(keys)
     }
 
+    /// For a command that writes: what runs it where `writes` finds nothing among its arguments that asks for a change.
+    pub const fn or_read(mut self, writes: fn(&[&[u8]]) -> bool, read: ReadFn) -> Self {
+        if let DataHandler::Write(write) = self.handler {
+            self.handler = DataHandler::Either {
+                writes,
+                read,
+                write,
+            };
+        }
+        self
+    }
+
     /// A container of subcommands.
     pub const fn container(
         name: &'static str,
@@ -441,6 +524,18 @@ mod tests {
         assert_eq!(positions(Keys::counted_at(1), 4), [2, 3]);
         assert_eq!(positions(Keys::counted_at(1), 3), Vec::<usize>::new());
         assert_eq!(positions(Keys::counted_at(2), 4), Vec::<usize>::new());
+        static WORDS: Words = Words {
+            from: 1,
+            before_key: &["A", "c"],
+            before_others: &[("b", 1), ("2", 1)],
+        };
+        let behind = Keys::FIRST.and_behind(&WORDS);
+        assert_eq!(positions(behind, 5), [1]);
+        let before = Words {
+            before_others: &[],
+            ..WORDS
+        };
+        assert_eq!(before.position(&args), Some(3));
         let both = Keys::FIRST.and_counted_at(1);
         assert_eq!(positions(both, 4), [1, 2, 3]);
         assert_eq!(positions(both, 2), Vec::<usize>::new());

@@ -85,9 +85,7 @@ pub fn reads_only(request: &Request) -> Result<bool, String> {
     for args in batch::iter(&request.commands) {
         let args = args.map_err(|error| error.to_string())?;
         match data_commands().find(&args) {
-            Lookup::Found { command, .. } => {
-                reads_only &= matches!(command.handler, crate::commands::spec::DataHandler::Read(_))
-            }
+            Lookup::Found { command, .. } => reads_only &= !command.handler.writes(&args),
             _ => {
                 return Err(format!(
                     "{} is not a data command",

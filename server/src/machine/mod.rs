@@ -169,7 +169,7 @@ impl Execution<'_> {
         } else {
             Args::new(args)
         };
-        let result = match command.handler {
+        let result = match command.handler.of(args) {
             DataHandler::Read(handler) => {
                 // Drawn by all replicas, or the writes that follow would draw different numbers.
                 let seed = self.txn.random();
@@ -188,7 +188,7 @@ impl Execution<'_> {
                 &mut cursor,
                 &mut out,
             ),
-            DataHandler::Container => Err(CommandError::SYNTAX),
+            DataHandler::Either { .. } | DataHandler::Container => Err(CommandError::SYNTAX),
         };
         if let Err(error) = result {
             out.truncate(mark);
@@ -206,9 +206,9 @@ pub fn run_read(
     out: &mut Writer<'_>,
 ) -> storage::Result<()> {
     let mark = out.mark();
-    let result = match command.handler {
+    let result = match command.handler.of(args.all()) {
         DataHandler::Read(handler) => handler(context, args, out),
-        DataHandler::Write(_) | DataHandler::Container => Err(CommandError::SYNTAX),
+        _ => Err(CommandError::SYNTAX),
     };
     result.or_else(|error| {
         out.truncate(mark);

@@ -17,7 +17,7 @@ use super::replies;
 use crate::commands::args::Args;
 use crate::commands::context::ReadContext;
 use crate::commands::error::{CommandError, CommandResult};
-use crate::commands::spec::{DataCommand, DataHandler};
+use crate::commands::spec::DataCommand;
 use crate::dispatch::registry::{Entry, Runs};
 use crate::dispatch::segment::{Builder, COUNTS_KEYS, READS_PER_LOCK};
 use crate::dispatch::stats::Tally;
@@ -200,7 +200,7 @@ impl<'c> Round<'c> {
                         ..
                     },
                     _,
-                )) => (*id, matches!(command.handler, DataHandler::Write(_))),
+                )) => (*id, command.handler.writes(&args)),
                 _ => break,
             };
             // A reply that is not sent must be told apart from the next one's.
@@ -353,7 +353,7 @@ async fn hang_up(socket: BorrowedFd<'_>) {
 
 /// True of a write that no probe needs to be asked about.
 fn must_write(command: &DataCommand, args: &[&[u8]]) -> bool {
-    matches!(command.handler, DataHandler::Write(_))
+    command.handler.writes(args)
         && command
             .probe
             .is_none_or(|probe| args.len() < probe.least_args)

@@ -113,40 +113,41 @@ impl Cluster {
             command.spec.name
         );
         let unchanged = self.probe(command, args);
-        let replies =
-            if self.mode == Mode::Direct && matches!(command.handler, DataHandler::Read(_)) {
-                let mut cursor = if args_from == 2 {
-                    Args::of_subcommand(args)
-                } else {
-                    Args::new(args)
-                };
-                let mut out = BytesMut::new();
-                let dataset = self.leader.dataset.read();
-                let view = dataset.view(DbIndex(self.db as u8), self.now_ms.max(dataset.now_ms()));
-                let context = ReadContext::new(view, self.index.get());
-                run_read(
-                    command,
-                    &context,
-                    &mut cursor,
-                    &mut Writer::new(&mut out, protocol(self.protocol)),
-                )
-                .unwrap();
-                out.freeze()
+        let replies = if self.mode == Mode::Direct
+            && matches!(command.handler.of(args), DataHandler::Read(_))
+        {
+            let mut cursor = if args_from == 2 {
+                Args::of_subcommand(args)
             } else {
-                let mut commands = BytesMut::new();
-                batch::push(&mut commands, args);
-                let request = Request {
-                    db: self.db,
-                    protocol: self.protocol,
-                    commands: commands.freeze(),
-                    ..Request::default()
-                };
-                let mut replies = self.propose(RaftCmdRequest {
-                    requests: vec![request],
-                    ..Default::default()
-                });
-                replies.pop().unwrap()
+                Args::new(args)
             };
+            let mut out = BytesMut::new();
+            let dataset = self.leader.dataset.read();
+            let view = dataset.view(DbIndex(self.db as u8), self.now_ms.max(dataset.now_ms()));
+            let context = ReadContext::new(view, self.index.get());
+            run_read(
+                command,
+                &context,
+                &mut cursor,
+                &mut Writer::new(&mut out, protocol(self.protocol)),
+            )
+            .unwrap();
+            out.freeze()
+        } else {
+            let mut commands = BytesMut::new();
+            batch::push(&mut commands, args);
+            let request = Request {
+                db: self.db,
+                protocol: self.protocol,
+                commands: commands.freeze(),
+                ..Request::default()
+            };
+            let mut replies = self.propose(RaftCmdRequest {
+                requests: vec![request],
+                ..Default::default()
+            });
+            replies.pop().unwrap()
+        };
         if let Some((answer, digest)) = unchanged {
             assert_eq!(replies, answer, "{:?} was to change nothing", args);
             let after = self.leader.dataset.read().digest().unwrap();

@@ -485,6 +485,39 @@ fn set_command() -> BoxedStrategy<Arguments> {
     .boxed()
 }
 
+/// Words and patterns; those that are made of elements may be the other keys. Not ALPHA with BY: where weights are the same, Redis
+/// answers in any order.
+fn sort_command() -> BoxedStrategy<Arguments> {
+    let pattern = one_of(&[
+        "*", "x*", "*->f", "*->1", "a*->", "#", "nosort", "?*", "*x->",
+    ])
+    .boxed();
+    let word = |words: &'static [&'static str]| one_of(words).prop_map(|word| vec![word]).boxed();
+    let with_pattern = |name: &'static str| {
+        pattern
+            .clone()
+            .prop_map(move |pattern| vec![name.as_bytes().to_vec(), pattern])
+            .boxed()
+    };
+    let limit = (small(), small()).prop_map(|(start, count)| vec![b"LIMIT".to_vec(), start, count]);
+    let order = prop_oneof![
+        2 => word(&["ALPHA", "alpha"]),
+        1 => with_pattern("BY"),
+        1 => Just(Vec::new()),
+    ];
+    let option = prop_oneof![
+        2 => word(&["ASC", "DESC", "desc"]),
+        2 => limit,
+        2 => with_pattern("GET"),
+        1 => (key()).prop_map(|key| vec![b"STORE".to_vec(), key]),
+        1 => word(&["LIMIT", "bogus", "1"]),
+    ];
+    let name = one_of(&["SORT", "SORT", "SORT", "SORT_RO"]);
+    (name, key(), order, prop::collection::vec(option, 0..4))
+        .prop_map(|(name, key, order, options)| [vec![name, key], order, options.concat()].concat())
+        .boxed()
+}
+
 fn list_command() -> BoxedStrategy<Arguments> {
     let (k, e) = (|| key().boxed(), element);
     let end = || one_of(&["LEFT", "RIGHT", "left", "MIDDLE"]).boxed();
@@ -742,6 +775,7 @@ fn command() -> impl Strategy<Value = Arguments> {
         set_command(),
         zset_command(),
         list_command(),
+        sort_command(),
         plain("DEL", vec![k(), k()]),
         plain("EXISTS", vec![k(), k()]),
         plain("TYPE", vec![k()]),

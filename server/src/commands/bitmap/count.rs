@@ -25,9 +25,6 @@ impl Span {
 
     /// The bits that it means in a string of `len` bytes.
     fn of(&self, len: usize) -> Range<usize> {
-        if self.start < 0 && self.end < 0 && self.start > self.end {
-            return 0..0;
-        }
         let bits_per_unit = if self.in_bits { 1 } else { 8 };
         let units = (len * 8 / bits_per_unit) as i64;
         let from_end = |at: i64| {
@@ -88,7 +85,9 @@ pub(super) fn bitcount(
     };
     let object = ctx.view.lookup(key)?;
     let bytes = bytes(object.as_ref())?;
-    let bits = span.of(bytes.len());
+    // Of two negative ends Redis's BITCOUNT compares what is given, its BITPOS what they mean.
+    let crossed = span.start < 0 && span.end < 0 && span.start > span.end;
+    let bits = if crossed { 0..0 } else { span.of(bytes.len()) };
     out.integer(count_ones(&bytes, &bits) as i64);
     Ok(())
 }
@@ -196,6 +195,7 @@ mod tests {
         assert_eq!(span(0, 100).of(3), 0..24);
         assert_eq!(span(-100, -2).of(3), 0..16);
         assert_eq!(span(-1, -3).of(3), 0..0);
+        assert_eq!(span(-4, -5).of(3), 0..8);
         assert_eq!(span(5, 9).of(3), 0..0);
         assert_eq!(span(0, -1).of(0), 0..0);
         assert_eq!(span(i64::MIN, i64::MAX).of(3), 0..24);

@@ -36,6 +36,8 @@ pub enum ArgumentKind {
     Key(usize),
     /// A glob pattern.
     Pattern,
+    /// What keys are made of, and the number of their key specification.
+    KeyPattern(usize),
     /// A Unix time.
     UnixTime,
     /// A word without a value.
@@ -54,7 +56,7 @@ impl ArgumentKind {
             Self::Integer => "integer",
             Self::Double => "double",
             Self::Key(_) => "key",
-            Self::Pattern => "pattern",
+            Self::Pattern | Self::KeyPattern(_) => "pattern",
             Self::UnixTime => "unix-time",
             Self::Token => "pure-token",
             Self::OneOf(_) => "oneof",
@@ -96,6 +98,10 @@ impl Argument {
 
     pub(super) const fn pattern(name: &'static str) -> Self {
         Self::new(name, ArgumentKind::Pattern)
+    }
+
+    pub(super) const fn key_pattern(name: &'static str, spec: usize) -> Self {
+        Self::new(name, ArgumentKind::KeyPattern(spec))
     }
 
     pub(super) const fn unix_time(name: &'static str) -> Self {
@@ -147,6 +153,14 @@ impl Argument {
     pub(super) const fn with_token_each(mut self) -> Self {
         self.token_each = true;
         self
+    }
+
+    /// The number of the key specification that it belongs to.
+    pub fn key_spec(&self) -> Option<usize> {
+        match self.kind {
+            ArgumentKind::Key(spec) | ArgumentKind::KeyPattern(spec) => Some(spec),
+            _ => None,
+        }
     }
 
     /// The arguments that this one consists of.

@@ -16,6 +16,7 @@ mod list;
 mod reply;
 mod server;
 mod set;
+mod sort;
 mod string;
 mod zset;
 
@@ -62,6 +63,8 @@ pub struct KeySpec {
     pub notes: Option<&'static str>,
     /// True if there are as many keys behind `index` as the argument there tells.
     pub counted: bool,
+    /// True if the keys cannot be told from positions; the numbers mean nothing then.
+    pub unknown: bool,
 }
 
 impl Doc {
@@ -125,6 +128,15 @@ impl KeySpec {
             flags,
             notes: None,
             counted: false,
+            unknown: false,
+        }
+    }
+
+    /// Somewhere, for the reason given.
+    const fn unknown(notes: &'static str, flags: &'static [&'static str]) -> Self {
+        Self {
+            unknown: true,
+            ..Self::new(0, 0, 1, flags).notes(notes)
         }
     }
 
@@ -152,6 +164,7 @@ static TABLES: &[&[Doc]] = &[
     string::DOCS,
     generic::DOCS,
     keyspace::DOCS,
+    sort::DOCS,
     connection::DOCS,
     server::DOCS,
 ];
@@ -268,7 +281,11 @@ mod tests {
                 "{}",
                 row.spec.name
             );
-            let ranges = || doc.keys.iter().filter(|spec| !spec.counted);
+            let ranges = || {
+                doc.keys
+                    .iter()
+                    .filter(|spec| !spec.counted && !spec.unknown)
+            };
             let (Some(first), Some(last)) = (ranges().next(), ranges().last()) else {
                 assert_eq!(keys.first, 0, "{}", row.spec.name);
                 continue;
@@ -286,7 +303,7 @@ mod tests {
             );
             assert_eq!(keys.step, first.step, "{}", row.spec.name);
             for argument in doc.arguments.iter().flat_map(Argument::with_nested) {
-                if let ArgumentKind::Key(spec) = argument.kind {
+                if let Some(spec) = argument.key_spec() {
                     assert!(spec < doc.keys.len(), "{}", row.spec.name);
                 }
             }

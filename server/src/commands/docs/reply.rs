@@ -2,7 +2,7 @@
 
 use resp::Writer;
 
-use super::{Argument, ArgumentKind, Doc, KeySpec, of};
+use super::{Argument, Doc, KeySpec, of};
 use crate::commands::spec::{Command, Flags, Spec};
 
 /// All ACL categories in the order in which Redis tells them.
@@ -98,6 +98,13 @@ fn write_key_spec(key: &KeySpec, out: &mut Writer<'_>) {
     }
     out.bulk(b"flags");
     write_words(key.flags.iter().copied(), out);
+    if key.unknown {
+        for step in ["begin_search", "find_keys"] {
+            out.bulk(step.as_bytes());
+            write_search("unknown", &[], out);
+        }
+        return;
+    }
     out.bulk(b"begin_search");
     write_search("index", &[("index", key.index)], out);
     out.bulk(b"find_keys");
@@ -217,14 +224,14 @@ fn write_argument(argument: &Argument, out: &mut Writer<'_>) {
         .shown_as
         .or(nested.is_empty().then_some(argument.name));
     text("display_text", shown_as, out);
-    if let ArgumentKind::Key(spec) = argument.kind {
+    if let Some(spec) = argument.key_spec() {
         out.bulk(b"key_spec_index");
         out.integer(spec as i64);
     }
     text("token", argument.token, out);
     text("since", argument.since, out);
     text("deprecated_since", argument.deprecated_since, out);
-    fields += usize::from(matches!(argument.kind, ArgumentKind::Key(_)));
+    fields += usize::from(argument.key_spec().is_some());
     let flags = [
         (argument.optional, "optional"),
         (argument.multiple, "multiple"),
