@@ -7,7 +7,7 @@
 # there; any other one that fails makes the script fail.
 . "$(dirname "$0")/lib.sh"
 
-UNITS=(unit/type/string unit/type/incr unit/bitops unit/bitfield unit/expire unit/keyspace unit/scan unit/protocol unit/info unit/introspection-2)
+UNITS=(unit/type/string unit/type/incr unit/type/hash unit/type/set unit/bitops unit/bitfield unit/expire unit/keyspace unit/scan unit/protocol unit/info unit/introspection-2)
 [ $# -eq 0 ] || UNITS=("$@")
 LEFT_OUT=$ROOT/tests/suites/redis-tcl.left-out
 
@@ -47,7 +47,7 @@ printf '%-28s %8s %11s\n' unit passed applicable
 for unit in "${UNITS[@]}"; do
     start_server --databases 16 --enable-debug-command yes
     log=$CACHE/${unit//\//-}.log
-    (cd "$CACHE/redis" && timeout 300 tclsh tests/test_helper.tcl --host 127.0.0.1 --port "$PORT" --single "$unit" \
+    (cd "$CACHE/redis" && timeout 300 tclsh tests/test_helper.tcl --host 127.0.0.1 --port "$PORT" --baseport $((PORT + 200)) --single "$unit" \
         --durable --ignore-encoding --ignore-digest --tags "-needs:repl -needs:save -cluster" --clients 1 --no-latency) \
         >"$log" 2>&1 || true
     kill "$PID"

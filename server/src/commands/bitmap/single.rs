@@ -1,6 +1,8 @@
 //! One bit: SETBIT GETBIT.
 
 use resp::Writer;
+use storage::dataset::Object;
+use storage::types::Encoding;
 
 use super::super::args::Args;
 use super::super::context::{ReadContext, WriteContext};
@@ -35,18 +37,23 @@ pub(super) fn setbit(
             ));
         }
     };
-    let (old, len) = {
+    let (old, len, is_raw) = {
         let object = ctx.txn.lookup(key)?;
         let bytes = bytes(object.as_ref())?;
-        (bit_at(&bytes, offset), bytes.len())
+        let encoding = object.as_ref().map(Object::encoding);
+        let is_raw = encoding == Some(Encoding::Raw);
+        (bit_at(&bytes, offset), bytes.len(), is_raw)
     };
     let needed = offset / 8 + 1;
-    // A bit that is there and right already is no change.
-    if old != on || len < needed {
+    // A bit that is there and right already is no change; but the string is one that was edited, as in Redis.
+    let changes = old != on || len < needed;
+    if changes || !is_raw {
         ctx.txn.edit_string(key, |bytes| {
             bytes.resize(needed.max(bytes.len()), 0);
             put_bit(bytes, offset, on);
         })?;
+    }
+    if changes {
         ctx.txn.notify("setbit", key);
     }
     out.integer(old.into());
