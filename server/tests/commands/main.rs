@@ -5,5 +5,6 @@
 mod cluster;
 mod entries;
 mod golden;
+mod payloads;
 mod redis;
 mod show;

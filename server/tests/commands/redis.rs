@@ -16,7 +16,7 @@ use super::golden::{name, scripts, words};
 use super::show::show;
 
 /// A redis-server of our own on a free port, and a connection to it.
-struct Redis {
+pub(crate) struct Redis {
     process: Child,
     stream: TcpStream,
     decoder: FrameDecoder,
@@ -24,7 +24,7 @@ struct Redis {
 
 impl Redis {
     /// None without redis-server on this machine.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -63,7 +63,7 @@ impl Redis {
         })
     }
 
-    fn run(&mut self, args: &[&[u8]]) -> Frame {
+    pub(crate) fn run(&mut self, args: &[&[u8]]) -> Frame {
         let mut bytes = bytes::BytesMut::new();
         encode_command(args, &mut bytes);
         self.stream.write_all(&bytes).unwrap();

@@ -1,18 +1,22 @@
 //! Redis's payload format of DUMP and RESTORE: one value as in an RDB file, a version, a checksum.
 //!
 //! A payload is a type byte, the value, the RDB version (2 bytes, little endian) and a CRC64 (8 bytes, little endian) of all
-//! before it. Payloads written here are equal to those of redis-server 7.0 byte for byte. Strings only so far; payloads
-//! of other types are refused as badly formatted.
+//! before it. Payloads written here are read by redis-server from 7.0 on, and equal to its own byte for byte where the
+//! representation is the same. Streams are not written yet, and refused as badly formatted.
 
 mod lzf;
+mod object;
+mod old;
 mod string;
+mod value;
 
 use std::fmt;
 
 use crc::{CRC_64_REDIS, Crc, Table};
 
 use crate::dataset::Object;
-use crate::types::Kind;
+
+pub use value::Value;
 
 static CRC64: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
@@ -23,15 +27,6 @@ const VERSION_MAX: u16 = 12;
 
 const FOOTER_BYTES: usize = 10;
 const CHECKSUM_BYTES: usize = 8;
-
-const TYPE_STRING: u8 = 0;
-
-/// A value out of a payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// A string's bytes.
-    String(Vec<u8>),
-}
 
 /// Why a payload is refused. The texts are Redis's replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,33 +48,38 @@ impl fmt::Display for PayloadError {
 
 impl std::error::Error for PayloadError {}
 
-/// The payload of DUMP.
-pub fn dump(object: &Object<'_>) -> Vec<u8> {
-    match object.kind() {
-        Kind::String => dump_string(&object.string().unwrap_or_default()),
-        // Nothing else can be stored yet.
-        Kind::List | Kind::Set | Kind::ZSet | Kind::Hash | Kind::Stream => Vec::new(),
-    }
+/// The payload of DUMP; none of a type that cannot be written yet.
+pub fn dump(object: &Object<'_>) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    object::write(&mut out, object)?;
+    finish(&mut out);
+    Some(out)
 }
 
 /// The payload of a string.
 pub fn dump_string(value: &[u8]) -> Vec<u8> {
-    let mut out = vec![TYPE_STRING];
+    let mut out = vec![object::STRING];
     string::write(&mut out, value);
-    out.extend_from_slice(&VERSION.to_le_bytes());
-    out.extend_from_slice(&CRC64.checksum(&out).to_le_bytes());
+    finish(&mut out);
     out
+}
+
+/// The checksum of everything before it.
+pub fn checksum(bytes: &[u8]) -> u64 {
+    CRC64.checksum(bytes)
+}
+
+/// Appends version and checksum.
+fn finish(out: &mut Vec<u8>) {
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    out.extend_from_slice(&CRC64.checksum(out).to_le_bytes());
 }
 
 /// The value in a payload of RESTORE.
 pub fn restore(payload: &[u8]) -> Result<Value, PayloadError> {
     let mut input = check(payload).ok_or(PayloadError::VersionOrChecksum)?;
-    match input.split_off_first() {
-        Some(&TYPE_STRING) => string::read(&mut input)
-            .map(Value::String)
-            .ok_or(PayloadError::Format),
-        _ => Err(PayloadError::Format),
-    }
+    let &kind = input.split_off_first().ok_or(PayloadError::Format)?;
+    object::read(kind, &mut input).ok_or(PayloadError::Format)
 }
 
 /// Type and value of a payload whose version is known and whose checksum matches.

@@ -54,7 +54,8 @@ fn write_int(out: &mut Vec<u8>, number: i32) {
     }
 }
 
-fn write_length(out: &mut Vec<u8>, length: usize) {
+/// Appends a length.
+pub(super) fn write_length(out: &mut Vec<u8>, length: usize) {
     match length {
         0..0x40 => out.push(length as u8),
         0x40..0x4000 => out.extend_from_slice(&(length as u16 | 0x4000).to_be_bytes()),
@@ -96,7 +97,8 @@ fn take_behind<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
     input.split_off(..N)?.first_chunk().copied()
 }
 
-fn read_length(input: &mut &[u8]) -> Option<usize> {
+/// Takes a length off the front.
+pub(super) fn read_length(input: &mut &[u8]) -> Option<usize> {
     let &first = input.first()?;
     let length = match first {
         0x00..0x40 => {

@@ -58,6 +58,15 @@ impl<'a> IntsetRef<'a> {
         (sizes && len > 0 && checked.iter().is_sorted_by(|a, b| a < b)).then_some(checked)
     }
 
+    /// The whole buffer, the header included.
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + self.body.len());
+        bytes.extend_from_slice(&(self.width as u32).to_le_bytes());
+        bytes.extend_from_slice(&(self.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(self.body);
+        bytes
+    }
+
     /// Number of members.
     #[inline]
     pub fn len(self) -> usize {

@@ -93,6 +93,11 @@ impl QuickList {
         self.len == 0
     }
 
+    /// The nodes' elements, node by node.
+    pub fn listpacks(&self) -> impl ExactSizeIterator<Item = ListpackRef<'_>> {
+        self.nodes.iter().map(|node| node.listpack.as_ref())
+    }
+
     /// Bytes that one listpack of all elements would take.
     pub(super) fn flat_bytes(&self) -> usize {
         self.entry_bytes + EMPTY_BYTES

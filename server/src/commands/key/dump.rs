@@ -1,8 +1,7 @@
 //! Values that travel: DUMP RESTORE.
 
 use resp::Writer;
-use storage::dataset::Expiry;
-use storage::rdb::{self, Value};
+use storage::rdb;
 
 use crate::commands::args::Args;
 use crate::commands::context::{ReadContext, WriteContext};
@@ -16,7 +15,11 @@ pub(super) fn dump(
     out: &mut Writer<'_>,
 ) -> CommandResult {
     match ctx.view.lookup(args.bytes()?)? {
-        Some(object) => out.bulk(&rdb::dump(&object)),
+        Some(object) => {
+            let payload = rdb::dump(&object);
+            let refusal = || CommandError::reply("ERR DUMP of this type does not exist yet");
+            out.bulk(&payload.ok_or_else(refusal)?);
+        }
         None => out.null(),
     }
     Ok(())
@@ -72,20 +75,19 @@ pub(super) fn restore(
     let ttl_ms = parse_i64(ttl).ok_or(CommandError::NOT_INTEGER)?;
     let ttl_ms = u64::try_from(ttl_ms)
         .map_err(|_| CommandError::reply("ERR Invalid TTL value, must be >= 0"))?;
-    let Value::String(value) =
-        rdb::restore(serialized).map_err(|error| CommandError::reply(error.to_string()))?;
+    let value = rdb::restore(serialized).map_err(|error| CommandError::reply(error.to_string()))?;
     let now_ms = ctx.txn.now_ms();
-    let expiry = match ttl_ms {
-        0 => Expiry::Clear,
-        at_ms if options.absolute => Expiry::AtMs(at_ms),
-        ttl_ms => Expiry::AtMs(ttl_ms.saturating_add(now_ms)),
+    let expire_at_ms = match ttl_ms {
+        0 => None,
+        at_ms if options.absolute => Some(at_ms),
+        ttl_ms => Some(ttl_ms.saturating_add(now_ms)),
     };
-    if matches!(expiry, Expiry::AtMs(at_ms) if at_ms <= now_ms) {
+    if expire_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
         if ctx.txn.remove(key)? {
             ctx.txn.notify("del", key);
         }
     } else {
-        ctx.txn.set_string(key, &value, expiry)?;
+        value.store(ctx.txn, key, expire_at_ms)?;
         if options.idle_seconds.is_some() || options.frequency.is_some() {
             let idle_ms = options
                 .idle_seconds

@@ -1,0 +1,259 @@
+//! Values in RDB's encoding: a type byte, then what the type says.
+//!
+//! | type | value |
+//! |---|---|
+//! | 0 | a string |
+//! | 1, 2, 4 | a list, set, hash: number of elements (pairs), then as many strings |
+//! | 3, 5 | a sorted set: number of members, then member and score; as text (3), as a double (5) |
+//! | 9, 10, 12, 13 | a zipmap, ziplists of a list, sorted set, hash, as one string |
+//! | 11 | an intset, as one string |
+//! | 14, 18 | a list: number of nodes; each a ziplist (14), or a kind and an element or a listpack (18) |
+//! | 16, 17, 20 | listpacks of a hash, sorted set, set |
+//!
+//! Written are 0, 2, 4, 5, 11, 16, 17, 18, which every server from 7.0 on reads: a set that is a listpack here goes out member by
+//! member.
+
+use std::collections::BTreeSet;
+
+use super::{old, string};
+use crate::dataset::Object;
+use crate::rdb::Value;
+use crate::types::listpack::ListpackRef;
+use crate::types::{HashRef, IntsetRef, Item, ListRef, SetRef, SortedSetRef};
+
+pub(super) const STRING: u8 = 0;
+const LIST: u8 = 1;
+const SET: u8 = 2;
+const ZSET: u8 = 3;
+const HASH: u8 = 4;
+const ZSET_2: u8 = 5;
+const HASH_ZIPMAP: u8 = 9;
+const LIST_ZIPLIST: u8 = 10;
+const SET_INTSET: u8 = 11;
+const ZSET_ZIPLIST: u8 = 12;
+const HASH_ZIPLIST: u8 = 13;
+const LIST_QUICKLIST: u8 = 14;
+const HASH_LISTPACK: u8 = 16;
+const ZSET_LISTPACK: u8 = 17;
+const LIST_QUICKLIST_2: u8 = 18;
+const SET_LISTPACK: u8 = 20;
+
+/// Kinds of nodes of a list.
+const PLAIN: usize = 1;
+const PACKED: usize = 2;
+
+/// Appends type and value of an object; none of a type that cannot be written yet.
+pub(super) fn write(out: &mut Vec<u8>, object: &Object<'_>) -> Option<()> {
+    if let Some(value) = object.string() {
+        out.push(STRING);
+        string::write(out, &value);
+    } else if let Some(list) = object.list() {
+        write_list(out, list);
+    } else if let Some(set) = object.set() {
+        write_set(out, set);
+    } else if let Some(zset) = object.zset() {
+        write_zset(out, zset);
+    } else if let Some(hash) = object.hash() {
+        write_hash(out, hash);
+    } else {
+        return None;
+    }
+    Some(())
+}
+
+fn write_item(out: &mut Vec<u8>, item: Item<'_>) {
+    string::write(out, item.bytes(&mut itoa::Buffer::new()));
+}
+
+fn write_list(out: &mut Vec<u8>, list: ListRef<'_>) {
+    out.push(LIST_QUICKLIST_2);
+    match list {
+        ListRef::Listpack(listpack) => {
+            string::write_length(out, 1);
+            string::write_length(out, PACKED);
+            string::write(out, listpack.bytes());
+        }
+        ListRef::Quicklist(quicklist) => {
+            string::write_length(out, quicklist.listpacks().len());
+            for listpack in quicklist.listpacks() {
+                string::write_length(out, PACKED);
+                string::write(out, listpack.bytes());
+            }
+        }
+    }
+}
+
+fn write_set(out: &mut Vec<u8>, set: SetRef<'_>) {
+    if let SetRef::Intset(intset) = set {
+        out.push(SET_INTSET);
+        string::write(out, &intset.to_bytes());
+        return;
+    }
+    out.push(SET);
+    string::write_length(out, set.len());
+    for member in set.iter() {
+        write_item(out, member);
+    }
+}
+
+fn write_zset(out: &mut Vec<u8>, zset: SortedSetRef<'_>) {
+    if let SortedSetRef::Listpack(listpack) = zset {
+        out.push(ZSET_LISTPACK);
+        string::write(out, listpack.bytes());
+        return;
+    }
+    out.push(ZSET_2);
+    string::write_length(out, zset.len());
+    // Redis writes from the greatest on, so that loading always adds before the first.
+    for (member, score) in zset.iter().rev() {
+        write_item(out, member);
+        out.extend_from_slice(&score.to_le_bytes());
+    }
+}
+
+fn write_hash(out: &mut Vec<u8>, hash: HashRef<'_>) {
+    if let HashRef::Listpack(listpack) = hash {
+        out.push(HASH_LISTPACK);
+        string::write(out, listpack.bytes());
+        return;
+    }
+    out.push(HASH);
+    string::write_length(out, hash.len());
+    for (field, value) in hash.iter() {
+        write_item(out, field);
+        write_item(out, value);
+    }
+}
+
+/// Takes a value of type `kind` off the front; none if it does not decode, or has no elements, or one twice.
+pub(super) fn read(kind: u8, input: &mut &[u8]) -> Option<Value> {
+    let value = match kind {
+        STRING => return string::read(input).map(Value::String),
+        LIST => Value::List(strings(input, 1)?),
+        LIST_ZIPLIST => Value::List(old::ziplist(&string::read(input)?)?),
+        LIST_QUICKLIST | LIST_QUICKLIST_2 => Value::List(nodes(kind, input)?),
+        SET => Value::Set(strings(input, 1)?),
+        SET_LISTPACK => Value::Set(listpack(&string::read(input)?)?),
+        SET_INTSET => Value::Set(intset(&string::read(input)?)?),
+        ZSET | ZSET_2 => Value::ZSet(scored(kind, input)?),
+        ZSET_LISTPACK => Value::ZSet(with_scores(listpack(&string::read(input)?)?)?),
+        ZSET_ZIPLIST => Value::ZSet(with_scores(old::ziplist(&string::read(input)?)?)?),
+        HASH => Value::Hash(pairs(strings(input, 2)?)?),
+        HASH_LISTPACK => Value::Hash(pairs(listpack(&string::read(input)?)?)?),
+        HASH_ZIPLIST => Value::Hash(pairs(old::ziplist(&string::read(input)?)?)?),
+        HASH_ZIPMAP => Value::Hash(pairs(old::zipmap(&string::read(input)?)?)?),
+        _ => return None,
+    };
+    let sound = match &value {
+        Value::String(_) => true,
+        Value::List(elements) => !elements.is_empty(),
+        Value::Set(members) => are_different(members.iter()),
+        Value::ZSet(members) => {
+            are_different(members.iter().map(|(member, _)| member))
+                && !members.iter().any(|(_, score)| score.is_nan())
+        }
+        Value::Hash(fields) => are_different(fields.iter().map(|(field, _)| field)),
+    };
+    sound.then_some(value)
+}
+
+/// True of at least one element, none twice.
+fn are_different<'v>(elements: impl ExactSizeIterator<Item = &'v Vec<u8>>) -> bool {
+    let count = elements.len();
+    let different: BTreeSet<&Vec<u8>> = elements.collect();
+    count > 0 && different.len() == count
+}
+
+/// A number of elements of so many strings each, and the strings.
+fn strings(input: &mut &[u8], each: usize) -> Option<Vec<Vec<u8>>> {
+    let count = string::read_length(input)?.checked_mul(each)?;
+    // Each takes a byte at least: a number that the input cannot hold allocates nothing.
+    if count > input.len() {
+        return None;
+    }
+    (0..count).map(|_| string::read(input)).collect()
+}
+
+fn listpack(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let listpack = ListpackRef::validate(bytes)?;
+    Some(listpack.iter().map(Item::to_vec).collect())
+}
+
+fn intset(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let members = IntsetRef::validate(bytes)?;
+    Some(
+        members
+            .iter()
+            .map(|number| Item::Int(number).to_vec())
+            .collect(),
+    )
+}
+
+/// The elements of a list's nodes.
+fn nodes(kind: u8, input: &mut &[u8]) -> Option<Vec<Vec<u8>>> {
+    let count = string::read_length(input)?;
+    let mut elements = Vec::new();
+    for _ in 0..count {
+        if kind == LIST_QUICKLIST {
+            elements.extend(old::ziplist(&string::read(input)?)?);
+            continue;
+        }
+        match string::read_length(input)? {
+            PLAIN => elements.push(string::read(input)?),
+            PACKED => elements.extend(listpack(&string::read(input)?)?),
+            _ => return None,
+        }
+    }
+    Some(elements)
+}
+
+/// Members, each with its score.
+fn scored(kind: u8, input: &mut &[u8]) -> Option<Vec<(Vec<u8>, f64)>> {
+    let count = string::read_length(input)?;
+    if count > input.len() {
+        return None;
+    }
+    let mut members = Vec::new();
+    for _ in 0..count {
+        let member = string::read(input)?;
+        let score = if kind == ZSET_2 {
+            f64::from_le_bytes(*input.split_off(..8)?.first_chunk()?)
+        } else {
+            score_text(input)?
+        };
+        members.push((member, score));
+    }
+    Some(members)
+}
+
+/// A score as the oldest encoding has it: a length and a text, or one of three special lengths.
+fn score_text(input: &mut &[u8]) -> Option<f64> {
+    match *input.split_off_first()? {
+        253 => Some(f64::NAN),
+        254 => Some(f64::INFINITY),
+        255 => Some(f64::NEG_INFINITY),
+        len => parse_score(input.split_off(..usize::from(len))?),
+    }
+}
+
+fn parse_score(text: &[u8]) -> Option<f64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Members and scores that stand in turn.
+fn with_scores(elements: Vec<Vec<u8>>) -> Option<Vec<(Vec<u8>, f64)>> {
+    let pairs = pairs(elements)?.into_iter();
+    pairs
+        .map(|(member, score)| Some((member, parse_score(&score)?)))
+        .collect()
+}
+
+/// Elements that stand in turn, two by two; none of an odd number.
+fn pairs(elements: Vec<Vec<u8>>) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+    let mut elements = elements.into_iter();
+    let mut pairs = Vec::with_capacity(elements.len() / 2);
+    while let Some(first) = elements.next() {
+        pairs.push((first, elements.next()?));
+    }
+    Some(pairs)
+}

@@ -1,0 +1,62 @@
+//! A value out of a payload, and the key that it becomes.
+
+use crate::Result;
+use crate::dataset::{Expiry, Txn};
+use crate::types::End;
+
+/// A value out of a payload. Elements of collections in the order of the payload; sets, sorted sets and hashes have no member
+/// or field twice.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A string's bytes.
+    String(Vec<u8>),
+    /// A list's elements.
+    List(Vec<Vec<u8>>),
+    /// A set's members.
+    Set(Vec<Vec<u8>>),
+    /// A sorted set's members and scores, none of them NaN.
+    ZSet(Vec<(Vec<u8>, f64)>),
+    /// A hash's fields and values.
+    Hash(Vec<(Vec<u8>, Vec<u8>)>),
+}
+
+impl Value {
+    /// Sets `key` to this value, whatever it was. How it is represented follows from the limits in force.
+    pub fn store(&self, txn: &mut Txn<'_>, key: &[u8], expire_at_ms: Option<u64>) -> Result<()> {
+        if let Self::String(value) = self {
+            let expiry = expire_at_ms.map_or(Expiry::Clear, Expiry::AtMs);
+            return txn.set_string(key, value, expiry);
+        }
+        txn.remove(key)?;
+        match self {
+            Self::String(_) => {}
+            Self::List(elements) => txn.edit_list(key, |list, edit| {
+                let bytes = elements.iter().map(Vec::len).sum();
+                list.expect(elements.len(), bytes, edit);
+                for element in elements {
+                    list.push(End::Tail, element, edit);
+                }
+            })?,
+            Self::Set(members) => txn.edit_set(key, |set, edit| {
+                for member in members {
+                    set.insert(member, edit);
+                }
+            })?,
+            Self::ZSet(members) => txn.edit_zset(key, |zset, edit| {
+                zset.expect(members.len(), edit);
+                for (member, score) in members {
+                    zset.insert(member, *score, edit);
+                }
+            })?,
+            Self::Hash(fields) => txn.edit_hash(key, |hash, edit| {
+                for (field, value) in fields {
+                    hash.set(field, value, edit);
+                }
+            })?,
+        }
+        if expire_at_ms.is_some() {
+            txn.set_expiry(key, expire_at_ms)?;
+        }
+        Ok(())
+    }
+}
