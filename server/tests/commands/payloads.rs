@@ -60,6 +60,7 @@ fn commands() -> Vec<Vec<Vec<u8>>> {
         text("SADD wide 3 100000 -5"),
         text("SADD widest 3 100000 9223372036854775807"),
         text("SADD set a b 1"),
+        text("ZADD zset 1 one 2.5 two -inf least inf most 1e100 far 0.125 eighth 3 three"),
         text("HSET hash f v 1 2 empty -0"),
     ];
     let mut many = |start: &str, element: &dyn Fn(u32) -> Vec<Vec<u8>>| {
@@ -71,6 +72,12 @@ fn commands() -> Vec<Vec<Vec<u8>>> {
     many("RPUSH long", &|n| vec![word(n)]);
     many("SADD large", &|n| vec![word(n)]);
     many("SADD more", &|n| vec![(n * 7).to_string().into_bytes()]);
+    many("ZADD ranked", &|n| {
+        vec![
+            format!("{}", f64::from(n * 17 % 500) / 8.0).into_bytes(),
+            word(n),
+        ]
+    });
     many("HSET fields", &|n| {
         vec![word(n), vec![b'v'; (n % 90) as usize]]
     });
@@ -133,6 +140,44 @@ fn payloads_travel_both_ways() {
     }
 }
 
+#[test]
+fn fields_take_their_expiries_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ours = Cluster::new(Mode::Direct, dir.path());
+    for count in [3u32, 300] {
+        let mut command: Vec<Vec<u8>> = vec![b"HSET".to_vec(), b"h".to_vec()];
+        for n in 0..count {
+            command.extend([
+                format!("field {n}").into_bytes(),
+                n.to_string().into_bytes(),
+            ]);
+        }
+        ours.run(&command.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        for (field, at) in [
+            (&b"field 1"[..], &b"32503680000000"[..]),
+            (b"field 2", b"32503680000999"),
+        ] {
+            ours.run(&[b"HPEXPIREAT", b"h", at, b"FIELDS", b"1", field]);
+        }
+        let payload = ours.run(&[b"DUMP", b"h"]);
+        let payload = payload.as_bytes().unwrap();
+        let reply = ours.run(&[b"RESTORE", b"copy", b"0", payload, b"REPLACE"]);
+        assert_eq!(reply, Frame::Simple("OK".into()));
+        assert_eq!(
+            value(|args| ours.run(args), b"copy"),
+            value(|args| ours.run(args), b"h")
+        );
+        let fields: [&[u8]; 3] = [b"field 0", b"field 1", b"field 2"];
+        for key in [&b"h"[..], b"copy"] {
+            let times =
+                ours.run(&[&[&b"HPEXPIRETIME"[..], key, b"FIELDS", b"3"], &fields[..]].concat());
+            let expected = [-1, 32_503_680_000_000, 32_503_680_000_999].map(Frame::Integer);
+            assert_eq!(times, Frame::Array(expected.to_vec()));
+        }
+        ours.run(&[b"DEL", b"h", b"copy"]);
+    }
+}
+
 /// What redis-server 2.4 to 6.2 wrote, from the dumps that come with Redis's own tests: type byte and value, in hexadecimal.
 #[test]
 fn old_representations_are_read() {
@@ -147,15 +192,17 @@ fn old_representations_are_read() {
     // Ziplist of a, 2: in a list, a quicklist, a sorted set, a hash.
     let ziplist = b"\x10\0\0\0\x0d\0\0\0\x02\0\0\x01a\x03\xf3\xff";
     let string = [&[ziplist.len() as u8][..], ziplist].concat();
-    let cases: [(Vec<u8>, &[&[u8]]); 5] = [
+    let cases: [(Vec<u8>, &[&[u8]]); 7] = [
         ([&[10][..], &string].concat(), &[b"a", b"2", b"list"]),
         ([&[14, 1][..], &string].concat(), &[b"a", b"2", b"list"]),
+        ([&[12][..], &string].concat(), &[b"a", b"2", b"zset"]),
         ([&[13][..], &string].concat(), &[b"a", b"2", b"hash"]),
         (
             b"\x09\x08\x01\x01f\x02\0vw\xff".to_vec(),
             &[b"f", b"vw", b"hash"],
         ),
         (b"\x01\x02\x01x\x01y".to_vec(), &[b"x", b"y", b"list"]),
+        (b"\x03\x01\x01m\x031.5".to_vec(), &[b"m", b"1.5", b"zset"]),
     ];
     for (body, expected) in cases {
         let reply = ours.run(&[b"RESTORE", b"k", b"0", &payload(&body), b"REPLACE"]);

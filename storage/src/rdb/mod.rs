@@ -16,13 +16,13 @@ use crc::{CRC_64_REDIS, Crc, Table};
 
 use crate::dataset::Object;
 
-pub use value::Value;
+pub use value::{ExpiringField, Value};
 
 static CRC64: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
-/// What is written: that of Redis 7.0, so that every server from 7.0 on reads it.
+/// What strings are written in: that of Redis 7.0, so that every server from 7.0 on reads it.
 const VERSION: u16 = 10;
-/// The newest version read, that of Redis 7.4: strings have not changed.
+/// The newest version read, that of Redis 7.4 and 8.0.
 const VERSION_MAX: u16 = 12;
 
 const FOOTER_BYTES: usize = 10;
@@ -51,8 +51,8 @@ impl std::error::Error for PayloadError {}
 /// The payload of DUMP; none of a type that cannot be written yet.
 pub fn dump(object: &Object<'_>) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    object::write(&mut out, object)?;
-    finish(&mut out);
+    let version = object::write(&mut out, object)?;
+    finish(&mut out, version);
     Some(out)
 }
 
@@ -60,7 +60,7 @@ pub fn dump(object: &Object<'_>) -> Option<Vec<u8>> {
 pub fn dump_string(value: &[u8]) -> Vec<u8> {
     let mut out = vec![object::STRING];
     string::write(&mut out, value);
-    finish(&mut out);
+    finish(&mut out, VERSION);
     out
 }
 
@@ -70,8 +70,8 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 }
 
 /// Appends version and checksum.
-fn finish(out: &mut Vec<u8>) {
-    out.extend_from_slice(&VERSION.to_le_bytes());
+fn finish(out: &mut Vec<u8>, version: u16) {
+    out.extend_from_slice(&version.to_le_bytes());
     out.extend_from_slice(&CRC64.checksum(out).to_le_bytes());
 }
 

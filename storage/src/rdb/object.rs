@@ -9,17 +9,19 @@
 //! | 11 | an intset, as one string |
 //! | 14, 18 | a list: number of nodes; each a ziplist (14), or a kind and an element or a listpack (18) |
 //! | 16, 17, 20 | listpacks of a hash, sorted set, set |
+//! | 24 | a hash whose fields may expire: the earliest expiry, number of fields, then expiry (beyond the earliest, and 1; 0: none), field, value |
+//! | 25 | the same: the earliest expiry, a listpack of field, value, expiry (0: none) in turn |
 //!
 //! Written are 0, 2, 4, 5, 11, 16, 17, 18, which every server from 7.0 on reads: a set that is a listpack here goes out member by
-//! member.
+//! member. A hash with fields that expire goes out as 24, which servers from 7.4 on read.
 
 use std::collections::BTreeSet;
 
 use super::{old, string};
 use crate::dataset::Object;
-use crate::rdb::Value;
+use crate::rdb::value::{ExpiringField, Value};
 use crate::types::listpack::ListpackRef;
-use crate::types::{HashRef, IntsetRef, Item, ListRef, SetRef, SortedSetRef};
+use crate::types::{Encoding, HashRef, IntsetRef, Item, ListRef, SetRef, SortedSetRef};
 
 pub(super) const STRING: u8 = 0;
 const LIST: u8 = 1;
@@ -37,13 +39,21 @@ const HASH_LISTPACK: u8 = 16;
 const ZSET_LISTPACK: u8 = 17;
 const LIST_QUICKLIST_2: u8 = 18;
 const SET_LISTPACK: u8 = 20;
+const HASH_METADATA: u8 = 24;
+const HASH_LISTPACK_EX: u8 = 25;
+
+/// The version that every server from 7.0 on reads.
+const COMMON: u16 = 10;
+/// The version of 7.4.
+const WITH_EXPIRING_FIELDS: u16 = 12;
 
 /// Kinds of nodes of a list.
 const PLAIN: usize = 1;
 const PACKED: usize = 2;
 
-/// Appends type and value of an object; none of a type that cannot be written yet.
-pub(super) fn write(out: &mut Vec<u8>, object: &Object<'_>) -> Option<()> {
+/// Appends type and value of an object; answers the version that a reader must know. None of a type that cannot be written
+/// yet.
+pub(super) fn write(out: &mut Vec<u8>, object: &Object<'_>) -> Option<u16> {
     if let Some(value) = object.string() {
         out.push(STRING);
         string::write(out, &value);
@@ -54,11 +64,11 @@ pub(super) fn write(out: &mut Vec<u8>, object: &Object<'_>) -> Option<()> {
     } else if let Some(zset) = object.zset() {
         write_zset(out, zset);
     } else if let Some(hash) = object.hash() {
-        write_hash(out, hash);
+        return Some(write_hash(out, hash));
     } else {
         return None;
     }
-    Some(())
+    Some(COMMON)
 }
 
 fn write_item(out: &mut Vec<u8>, item: Item<'_>) {
@@ -111,15 +121,33 @@ fn write_zset(out: &mut Vec<u8>, zset: SortedSetRef<'_>) {
     }
 }
 
-fn write_hash(out: &mut Vec<u8>, hash: HashRef<'_>) {
-    if let HashRef::Listpack(listpack) = hash {
+fn write_hash(out: &mut Vec<u8>, hash: HashRef<'_>) -> u16 {
+    let expiries = hash.iter_expiring().filter_map(|(_, _, at_ms)| at_ms);
+    if let Some(earliest_ms) = expiries.min() {
+        write_expiring_hash(out, hash, earliest_ms);
+        return WITH_EXPIRING_FIELDS;
+    }
+    if let Some((Encoding::Listpack, listpack)) = hash.flat() {
         out.push(HASH_LISTPACK);
         string::write(out, listpack.bytes());
-        return;
+        return COMMON;
     }
     out.push(HASH);
     string::write_length(out, hash.len());
     for (field, value) in hash.iter() {
+        write_item(out, field);
+        write_item(out, value);
+    }
+    COMMON
+}
+
+fn write_expiring_hash(out: &mut Vec<u8>, hash: HashRef<'_>, earliest_ms: u64) {
+    out.push(HASH_METADATA);
+    out.extend_from_slice(&earliest_ms.to_le_bytes());
+    string::write_length(out, hash.len());
+    for (field, value, expire_at_ms) in hash.iter_expiring() {
+        let beyond = expire_at_ms.map_or(0, |at_ms| at_ms - earliest_ms + 1);
+        string::write_length(out, beyond as usize);
         write_item(out, field);
         write_item(out, value);
     }
@@ -138,10 +166,12 @@ pub(super) fn read(kind: u8, input: &mut &[u8]) -> Option<Value> {
         ZSET | ZSET_2 => Value::ZSet(scored(kind, input)?),
         ZSET_LISTPACK => Value::ZSet(with_scores(listpack(&string::read(input)?)?)?),
         ZSET_ZIPLIST => Value::ZSet(with_scores(old::ziplist(&string::read(input)?)?)?),
-        HASH => Value::Hash(pairs(strings(input, 2)?)?),
-        HASH_LISTPACK => Value::Hash(pairs(listpack(&string::read(input)?)?)?),
-        HASH_ZIPLIST => Value::Hash(pairs(old::ziplist(&string::read(input)?)?)?),
-        HASH_ZIPMAP => Value::Hash(pairs(old::zipmap(&string::read(input)?)?)?),
+        HASH => Value::Hash(lasting(strings(input, 2)?)?),
+        HASH_LISTPACK => Value::Hash(lasting(listpack(&string::read(input)?)?)?),
+        HASH_ZIPLIST => Value::Hash(lasting(old::ziplist(&string::read(input)?)?)?),
+        HASH_ZIPMAP => Value::Hash(lasting(old::zipmap(&string::read(input)?)?)?),
+        HASH_METADATA => Value::Hash(expiring(input)?),
+        HASH_LISTPACK_EX => Value::Hash(expiring_flat(input)?),
         _ => return None,
     };
     let sound = match &value {
@@ -152,7 +182,7 @@ pub(super) fn read(kind: u8, input: &mut &[u8]) -> Option<Value> {
             are_different(members.iter().map(|(member, _)| member))
                 && !members.iter().any(|(_, score)| score.is_nan())
         }
-        Value::Hash(fields) => are_different(fields.iter().map(|(field, _)| field)),
+        Value::Hash(fields) => are_different(fields.iter().map(|(field, _, _)| field)),
     };
     sound.then_some(value)
 }
@@ -246,6 +276,44 @@ fn with_scores(elements: Vec<Vec<u8>>) -> Option<Vec<(Vec<u8>, f64)>> {
     pairs
         .map(|(member, score)| Some((member, parse_score(&score)?)))
         .collect()
+}
+
+/// Fields and values that stand in turn; none of them expires.
+fn lasting(elements: Vec<Vec<u8>>) -> Option<Vec<ExpiringField>> {
+    let pairs = pairs(elements)?.into_iter();
+    Some(pairs.map(|(field, value)| (field, value, None)).collect())
+}
+
+/// Fields and values with expiries.
+fn expiring(input: &mut &[u8]) -> Option<Vec<ExpiringField>> {
+    let earliest_ms = u64::from_le_bytes(*input.split_off(..8)?.first_chunk()?);
+    let count = string::read_length(input)?;
+    if count > input.len() {
+        return None;
+    }
+    let field = |input: &mut &[u8]| {
+        let expire_at_ms = match string::read_length(input)? as u64 {
+            0 => None,
+            beyond => Some(earliest_ms.checked_add(beyond - 1)?),
+        };
+        Some((string::read(input)?, string::read(input)?, expire_at_ms))
+    };
+    (0..count).map(|_| field(input)).collect()
+}
+
+/// A listpack of fields, values and expiries.
+fn expiring_flat(input: &mut &[u8]) -> Option<Vec<ExpiringField>> {
+    input.split_off(..8)?;
+    let bytes = string::read(input)?;
+    let mut items = ListpackRef::validate(&bytes)?.iter();
+    let mut fields = Vec::new();
+    while let Some(field) = items.next() {
+        let (value, expire_at_ms) = (items.next()?, items.next()?.int()?);
+        let expire_at_ms = u64::try_from(expire_at_ms).ok()?;
+        let expire_at_ms = Some(expire_at_ms).filter(|&at_ms| at_ms > 0);
+        fields.push((field.to_vec(), value.to_vec(), expire_at_ms));
+    }
+    Some(fields)
 }
 
 /// Elements that stand in turn, two by two; none of an odd number.

@@ -16,9 +16,12 @@ pub enum Value {
     Set(Vec<Vec<u8>>),
     /// A sorted set's members and scores, none of them NaN.
     ZSet(Vec<(Vec<u8>, f64)>),
-    /// A hash's fields and values.
-    Hash(Vec<(Vec<u8>, Vec<u8>)>),
+    /// A hash's fields.
+    Hash(Vec<ExpiringField>),
 }
+
+/// A field, its value, and when it expires in milliseconds of Unix time; none: never.
+pub type ExpiringField = (Vec<u8>, Vec<u8>, Option<u64>);
 
 impl Value {
     /// Sets `key` to this value, whatever it was. How it is represented follows from the limits in force.
@@ -49,8 +52,11 @@ impl Value {
                 }
             })?,
             Self::Hash(fields) => txn.edit_hash(key, |hash, edit| {
-                for (field, value) in fields {
+                for (field, value, expire_at_ms) in fields {
                     hash.set(field, value, edit);
+                    if expire_at_ms.is_some() {
+                        hash.set_expiry(field, *expire_at_ms, edit);
+                    }
                 }
             })?,
         }
