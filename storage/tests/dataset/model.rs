@@ -43,6 +43,13 @@ enum Op {
         fields: Vec<(u8, u16)>,
         sets: bool,
     },
+    /// Gives fields of a hash an expiry, or clears it.
+    ExpireFields {
+        db: u8,
+        key: u8,
+        fields: Vec<u8>,
+        in_ms: Option<u64>,
+    },
     Remove {
         db: u8,
         key: u8,
@@ -126,6 +133,8 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(db, key, members, adds)| Op::Members { db, key, members, adds }),
         6 => (db(), key(), proptest::collection::vec((0..12u8, 0..60u16), 1..8), proptest::bool::weighted(0.7))
             .prop_map(|(db, key, fields, sets)| Op::Fields { db, key, fields, sets }),
+        6 => (db(), key(), proptest::collection::vec(0..12u8, 1..8), proptest::option::weighted(0.8, 0..300u64))
+            .prop_map(|(db, key, fields, in_ms)| Op::ExpireFields { db, key, fields, in_ms }),
         5 => (db(), key()).prop_map(|(db, key)| Op::Remove { db, key }),
         3 => (db(), key(), proptest::option::of(0..400u64)).prop_map(|(db, key, in_ms)| Op::Expire { db, key, in_ms }),
         3 => (db(), key(), key()).prop_map(|(db, from, to)| Op::Rename { db, from, to }),
@@ -153,8 +162,11 @@ fn op() -> impl Strategy<Value = Op> {
 enum Content {
     String(Vec<u8>, Encoding),
     Set(BTreeSet<Vec<u8>>),
-    Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+    /// Values and expiries.
+    Hash(Fields),
 }
+
+type Fields = BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>;
 
 impl Content {
     fn kind(&self) -> Kind {
@@ -173,13 +185,24 @@ impl Content {
         }
     }
 
+    /// What is there of it at a time.
+    fn at(mut self, now_ms: u64) -> Self {
+        if let Self::Hash(fields) = &mut self {
+            fields.retain(|_, (_, expire_at_ms)| expire_at_ms.is_none_or(|at_ms| now_ms <= at_ms));
+        }
+        self
+    }
+
     fn of(object: &Object<'_>) -> Self {
         if let Some(set) = object.set() {
             let members: Vec<_> = set.iter().map(|member| member.to_vec()).collect();
             assert_eq!(members.len(), set.len());
             Self::Set(members.into_iter().collect())
         } else if let Some(hash) = object.hash() {
-            let fields: Vec<_> = hash.iter().map(|(f, v)| (f.to_vec(), v.to_vec())).collect();
+            let fields = hash.iter_expiring();
+            let fields: Vec<_> = fields
+                .map(|(field, value, at_ms)| (field.to_vec(), (value.to_vec(), at_ms)))
+                .collect();
             assert_eq!(fields.len(), hash.len());
             Self::Hash(fields.into_iter().collect())
         } else {
@@ -192,6 +215,17 @@ impl Content {
 struct Item {
     content: Content,
     expire_at_ms: Option<u64>,
+}
+
+impl Item {
+    /// What is there of it at a time.
+    fn at(self, now_ms: u64) -> Option<Self> {
+        if self.expire_at_ms.is_some_and(|at_ms| now_ms > at_ms) {
+            return None;
+        }
+        let content = self.content.at(now_ms);
+        (!content.is_vacant()).then_some(Self { content, ..self })
+    }
 }
 
 /// Small ones, so that collections of a few elements become large.
@@ -213,6 +247,10 @@ fn member(number: u16) -> Vec<u8> {
     }
 }
 
+fn field(number: u8) -> Vec<u8> {
+    member(u16::from(number) * 5)
+}
+
 type Keys = BTreeMap<Vec<u8>, Item>;
 
 #[derive(Clone, Default)]
@@ -225,17 +263,16 @@ impl Model {
         &mut self.dbs[usize::from(db)]
     }
 
-    /// The key, removed first if it has expired.
+    /// The key, removed first if it has expired, as are its fields that have.
     fn live(&mut self, db: u8, key: &[u8], now_ms: u64) -> Option<Item> {
         let keys = self.db(db);
-        if keys
-            .get(key)?
-            .expire_at_ms
-            .is_some_and(|at_ms| now_ms > at_ms)
-        {
-            keys.remove(key);
+        match keys.remove(key)?.at(now_ms) {
+            Some(item) => {
+                keys.insert(key.to_vec(), item.clone());
+                Some(item)
+            }
+            None => None,
         }
-        keys.get(key).cloned()
     }
 }
 
@@ -338,6 +375,12 @@ impl World {
                 ref fields,
                 sets,
             } => self.fields(db, key, fields, sets),
+            Op::ExpireFields {
+                db,
+                key,
+                ref fields,
+                in_ms,
+            } => self.expire_fields(db, key, fields, in_ms),
             Op::Remove { db, key } => {
                 let removed = self.bench.entry(db, |txn| txn.remove(&name(key))).unwrap();
                 assert_eq!(removed, self.model.live(db, &name(key), now_ms).is_some());
@@ -503,7 +546,6 @@ impl World {
             }) => (hash, expire_at_ms),
             _ => (BTreeMap::new(), None),
         };
-        let field = |number: u8| member(u16::from(number) * 5);
         let run = |txn: &mut storage::dataset::Txn<'_>| {
             txn.set_limits(limits());
             txn.edit_hash(&name(key), |hash, edit| {
@@ -519,11 +561,41 @@ impl World {
         };
         let changed = self.bench.entry(db, run).unwrap();
         let expected = fields.iter().map(|&(number, value)| match sets {
-            true => hash.insert(field(number), member(value)).is_none(),
+            true => hash.insert(field(number), (member(value), None)).is_none(),
             false => hash.remove(&field(number)).is_some(),
         });
         assert_eq!(changed, expected.collect::<Vec<bool>>());
         self.became(db, key, Content::Hash(hash), expire_at_ms);
+    }
+
+    fn expire_fields(&mut self, db: u8, key: u8, fields: &[u8], in_ms: Option<u64>) {
+        let now_ms = self.bench.now_ms;
+        if !self.may_be(db, key, Kind::Hash) {
+            return;
+        }
+        let expire_at_ms = in_ms.map(|in_ms| now_ms + in_ms);
+        let run = |txn: &mut storage::dataset::Txn<'_>| {
+            txn.set_limits(limits());
+            txn.edit_hash(&name(key), |hash, edit| {
+                let change = |&number: &u8| hash.set_expiry(&field(number), expire_at_ms, edit);
+                fields.iter().map(change).collect::<Vec<bool>>()
+            })
+        };
+        let changed = self.bench.entry(db, run).unwrap();
+        let Some(Item {
+            content: Content::Hash(mut hash),
+            expire_at_ms: key_expiry,
+        }) = self.model.live(db, &name(key), now_ms)
+        else {
+            assert!(!changed.contains(&true));
+            return;
+        };
+        let expected = fields.iter().map(|&number| {
+            let found = hash.get_mut(&field(number));
+            found.map(|(_, own)| *own = expire_at_ms).is_some()
+        });
+        assert_eq!(changed, expected.collect::<Vec<bool>>());
+        self.became(db, key, Content::Hash(hash), key_expiry);
     }
 
     fn move_to(&mut self, db: u8, key: &[u8], to_db: u8) {
@@ -629,13 +701,20 @@ impl World {
         assert!(keys.is_sorted_by_key(|key| key.expire_at_ms));
         for found in keys {
             let db = found.db as u8;
+            assert!(now_ms > found.expire_at_ms);
+            if found.fields {
+                self.bench
+                    .entry(db, |txn| txn.remove_expired_fields(&found.key))
+                    .unwrap();
+                self.model.live(db, &found.key, now_ms);
+                continue;
+            }
             let item = self
                 .model
                 .db(db)
                 .remove(&found.key[..])
                 .expect("only keys that are there are found");
             assert_eq!(item.expire_at_ms, Some(found.expire_at_ms));
-            assert!(now_ms > found.expire_at_ms);
             let removed = self
                 .bench
                 .entry(db, |txn| txn.remove_expired(&found.key, found.expire_at_ms))
@@ -661,10 +740,8 @@ impl World {
             );
             let there = keys
                 .iter()
-                .filter(|(_, item)| item.expire_at_ms.is_none_or(|at_ms| now_ms <= at_ms));
-            let there: Keys = there
-                .map(|(key, item)| (key.clone(), item.clone()))
-                .collect();
+                .filter_map(|(key, item)| Some((key.clone(), item.clone().at(now_ms)?)));
+            let there: Keys = there.collect();
             let mut found = BTreeMap::new();
             view.for_each_key(|key, object| {
                 let item = (object.kind(), object.expire_at_ms());
