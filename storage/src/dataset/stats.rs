@@ -14,6 +14,7 @@ pub(super) struct Counters {
     hits: AtomicU64,
     misses: AtomicU64,
     pub(super) expired_keys: u64,
+    pub(super) expired_fields: u64,
     pub(super) loads: u64,
     pub(super) dropped: u64,
 }
@@ -44,6 +45,8 @@ pub struct DatasetStats {
     pub misses: u64,
     /// Keys removed because they had expired, since the start.
     pub expired_keys: u64,
+    /// Fields of hashes removed because they had expired, since the start.
+    pub expired_fields: u64,
     /// Objects loaded from the disk, since the start.
     pub loads: u64,
     /// Objects dropped from memory, since the start.
@@ -76,6 +79,7 @@ impl Dataset {
             hits: self.counters.hits.load(Ordering::Relaxed),
             misses: self.counters.misses.load(Ordering::Relaxed),
             expired_keys: self.counters.expired_keys,
+            expired_fields: self.counters.expired_fields,
             loads: self.counters.loads,
             dropped: self.counters.dropped,
             resident: databases.iter().map(|database| database.resident).sum(),

@@ -193,6 +193,7 @@ fn stats(facts: &Facts, text: &mut Text) {
     );
     text.field("rejected_connections", counters.rejected_connections);
     text.field("expired_keys", counters.expired_keys);
+    text.field("expired_subkeys", counters.expired_subkeys);
     text.field("evicted_keys", 0);
     text.field("keyspace_hits", counters.keyspace_hits);
     text.field("keyspace_misses", counters.keyspace_misses);

@@ -51,16 +51,19 @@ impl Txn<'_> {
         let entry = self.dataset.database(db).find(at, key);
         let hash = entry.and_then(|entry| entry.expiring_hash());
         let last = hash.and_then(|hash| hash.last_expiry_ms());
+        let fields = hash.map_or(0, |hash| hash.len());
         self.note(db, "hexpired", key);
         if is_expired(last, self.now_ms) {
             // However many they are: the whole goes at once.
+            self.dataset.counters.expired_fields += fields as u64;
             self.erase(db, at, key)?;
             self.note(db, "del", key);
             return Ok(false);
         }
-        self.edit_present(db, at, key, |hash: &mut Hash, edit: &mut Edit<'_>| {
+        let removed = self.edit_present(db, at, key, |hash: &mut Hash, edit: &mut Edit<'_>| {
             hash.remove_expired(limit, edit)
         })?;
+        self.dataset.counters.expired_fields += removed as u64;
         Ok(true)
     }
 }
