@@ -27,9 +27,9 @@ fn width_of(number: i64) -> usize {
 }
 
 fn read(bytes: &[u8]) -> i64 {
-    match bytes {
-        &[a, b] => i16::from_le_bytes([a, b]).into(),
-        &[a, b, c, d] => i32::from_le_bytes([a, b, c, d]).into(),
+    match *bytes {
+        [a, b] => i16::from_le_bytes([a, b]).into(),
+        [a, b, c, d] => i32::from_le_bytes([a, b, c, d]).into(),
         _ => bytes
             .first_chunk()
             .map_or(0, |bytes| i64::from_le_bytes(*bytes)),

@@ -161,7 +161,7 @@ impl Set {
             && member.len() <= limits.set_max_listpack_value
             && longest <= limits.set_max_listpack_value
         {
-            self.to_listpack();
+            self.become_listpack();
             edit.changed();
         } else {
             self.enlarge(edit);
@@ -172,7 +172,7 @@ impl Set {
         self.as_ref().iter().map(Item::len).max().unwrap_or(0)
     }
 
-    fn to_listpack(&mut self) {
+    fn become_listpack(&mut self) {
         let mut listpack = Listpack::new();
         let mut buffer = itoa::Buffer::new();
         for member in self.as_ref().iter() {

@@ -194,6 +194,11 @@ impl<T> Default for Table<T> {
 }
 
 impl<T> Table<T> {
+    /// True without entries.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Number of entries.
     #[inline]
     pub fn len(&self) -> usize {
@@ -616,7 +621,7 @@ mod tests {
         let mut taken = 0;
         bytes += table.extract(|hash, _| hash % 10 != 0, |_, _| taken += 1);
         assert_eq!(table.len() + taken, 5000);
-        assert!(table.iter().all(|e| hasher.hash(e.key()) % 10 == 0));
+        assert!(table.iter().all(|e| hasher.hash(e.key()).is_multiple_of(10)));
         assert_eq!(bytes, table.allocated_bytes() as isize);
     }
 

@@ -286,7 +286,7 @@ mod tests {
                     .iter()
                     .filter(|spec| !spec.counted && !spec.unknown)
             };
-            let (Some(first), Some(last)) = (ranges().next(), ranges().last()) else {
+            let (Some(first), Some(last)) = (ranges().next(), ranges().next_back()) else {
                 assert_eq!(keys.first, 0, "{}", row.spec.name);
                 continue;
             };
