@@ -223,7 +223,7 @@ fn flags_of(spec: &'static KeySpec, request: &[&[u8]]) -> &'static [&'static str
 /// Whether a key specification covers the argument at `position`.
 fn spans(spec: &KeySpec, position: usize, argc: usize) -> bool {
     let first = i64::from(spec.index);
-    if spec.unknown {
+    if spec.unknown || spec.keyword.is_some() {
         // Of the keys that only words among the arguments tell, it is the destination that is found.
         return spec.flags.contains(&"OW");
     }

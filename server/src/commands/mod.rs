@@ -17,6 +17,7 @@ pub mod spec;
 pub mod unchanged;
 
 pub mod bitmap;
+pub mod geo;
 pub mod hash;
 pub mod hyperloglog;
 pub mod key;
@@ -37,6 +38,7 @@ pub static FAMILIES: &[&[DataCommand]] = &[
     list::COMMANDS,
     set::COMMANDS,
     zset::COMMANDS,
+    geo::COMMANDS,
     key::COMMANDS,
     sort::COMMANDS,
 ];

@@ -9,6 +9,7 @@ mod argument;
 mod bitmap;
 mod connection;
 mod generic;
+mod geo;
 mod hash;
 mod hyperloglog;
 mod keyspace;
@@ -65,6 +66,8 @@ pub struct KeySpec {
     pub counted: bool,
     /// True if the keys cannot be told from positions; the numbers mean nothing then.
     pub unknown: bool,
+    /// The key is behind this word, which is looked for from `index` on.
+    pub keyword: Option<&'static str>,
 }
 
 impl Doc {
@@ -129,6 +132,15 @@ impl KeySpec {
             notes: None,
             counted: false,
             unknown: false,
+            keyword: None,
+        }
+    }
+
+    /// The key behind a word among the arguments from `from` on.
+    const fn behind(keyword: &'static str, from: i32, flags: &'static [&'static str]) -> Self {
+        Self {
+            keyword: Some(keyword),
+            ..Self::new(from, 0, 1, flags)
         }
     }
 
@@ -161,6 +173,7 @@ static TABLES: &[&[Doc]] = &[
     list::DOCS,
     set::DOCS,
     zset::DOCS,
+    geo::DOCS,
     string::DOCS,
     generic::DOCS,
     keyspace::DOCS,
@@ -284,7 +297,7 @@ mod tests {
             let ranges = || {
                 doc.keys
                     .iter()
-                    .filter(|spec| !spec.counted && !spec.unknown)
+                    .filter(|spec| !spec.counted && !spec.unknown && spec.keyword.is_none())
             };
             let (Some(first), Some(last)) = (ranges().next(), ranges().next_back()) else {
                 assert_eq!(keys.first, 0, "{}", row.spec.name);

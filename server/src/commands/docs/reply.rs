@@ -106,7 +106,18 @@ fn write_key_spec(key: &KeySpec, out: &mut Writer<'_>) {
         return;
     }
     out.bulk(b"begin_search");
-    write_search("index", &[("index", key.index)], out);
+    match key.keyword {
+        Some(keyword) => {
+            out.map(2);
+            write_text("type", "keyword", out);
+            out.bulk(b"spec");
+            out.map(2);
+            write_text("keyword", keyword, out);
+            out.bulk(b"startfrom");
+            out.integer(key.index.into());
+        }
+        None => write_search("index", &[("index", key.index)], out),
+    }
     out.bulk(b"find_keys");
     if key.counted {
         write_search(
