@@ -6,5 +6,6 @@ mod cluster;
 mod entries;
 mod golden;
 mod payloads;
+mod random;
 mod redis;
 mod show;
