@@ -4,7 +4,7 @@
 //! entry removes it. The leader's own search finds keys within tens of milliseconds; a key that a client asks for is to
 //! vanish at once, also where that search is switched off or has not got to it. So a read that meets one has its removal
 //! proposed, and does not wait for it. Only what counts keys (DBSIZE, INFO) waits, so that a client that met an expired
-//! key and then counts does not find it.
+//! key and then counts does not find it. The same goes for a hash of which fields have expired ([`ExpiredKey::fields`]).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

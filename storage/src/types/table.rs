@@ -621,7 +621,11 @@ mod tests {
         let mut taken = 0;
         bytes += table.extract(|hash, _| hash % 10 != 0, |_, _| taken += 1);
         assert_eq!(table.len() + taken, 5000);
-        assert!(table.iter().all(|e| hasher.hash(e.key()).is_multiple_of(10)));
+        assert!(
+            table
+                .iter()
+                .all(|e| hasher.hash(e.key()).is_multiple_of(10))
+        );
         assert_eq!(bytes, table.allocated_bytes() as isize);
     }
 

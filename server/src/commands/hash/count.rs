@@ -1,13 +1,13 @@
 //! Fields as numbers: HINCRBY HINCRBYFLOAT.
 
 use resp::Writer;
-use storage::types::Item;
+use storage::types::{Edit, Hash, Item};
 
 use super::super::args::Args;
 use super::super::context::WriteContext;
 use super::super::error::{CommandError, CommandResult};
 use super::super::long_double::{LongDouble, Parsed};
-use super::with_hash;
+use super::write::check_type;
 
 /// HINCRBY key field increment
 pub(super) fn hincrby(
@@ -16,15 +16,17 @@ pub(super) fn hincrby(
     out: &mut Writer<'_>,
 ) -> CommandResult {
     let (key, field, increment) = (args.bytes()?, args.bytes()?, args.int()?);
-    let old = with_hash(ctx, key, |hash, hasher| {
-        match hash.and_then(|hash| hash.get(field, hasher)) {
-            Some(value) => value.int().ok_or(CommandError::HASH_NOT_INTEGER),
-            None => Ok(0),
-        }
+    check_type(ctx, key)?;
+    let sum = ctx.txn.edit_hash(key, |hash, edit| {
+        let old = match value(hash, field, edit) {
+            Some(value) => value.int().ok_or(CommandError::HASH_NOT_INTEGER)?,
+            None => 0,
+        };
+        let sum = old.checked_add(increment).ok_or(CommandError::OVERFLOW)?;
+        let mut buffer = itoa::Buffer::new();
+        hash.set_keeping_expiry(field, buffer.format(sum).as_bytes(), edit);
+        CommandResult::Ok(sum)
     })??;
-    let sum = old.checked_add(increment).ok_or(CommandError::OVERFLOW)?;
-    let mut buffer = itoa::Buffer::new();
-    store(ctx, key, field, buffer.format(sum).as_bytes())?;
     ctx.txn.notify("hincrby", key);
     out.integer(sum);
     Ok(())
@@ -41,27 +43,26 @@ pub(super) fn hincrbyfloat(
         Parsed::Finite(increment) => increment,
         Parsed::Infinite => return Err(CommandError::reply("ERR value is NaN or Infinity")),
     };
-    let old = with_hash(ctx, key, |hash, hasher| {
-        let value = hash.and_then(|hash| hash.get(field, hasher));
-        let text = value.unwrap_or(Item::Int(0));
-        LongDouble::parse(text.bytes(&mut itoa::Buffer::new())).ok_or(CommandError::HASH_NOT_FLOAT)
+    check_type(ctx, key)?;
+    let sum = ctx.txn.edit_hash(key, |hash, edit| {
+        let old = value(hash, field, edit).unwrap_or(Item::Int(0));
+        let old = LongDouble::parse(old.bytes(&mut itoa::Buffer::new()))
+            .ok_or(CommandError::HASH_NOT_FLOAT)?;
+        let Parsed::Finite(old) = old else {
+            return Err(CommandError::NAN_OR_INFINITY);
+        };
+        let sum = old.add(&increment).ok_or(CommandError::NAN_OR_INFINITY)?;
+        let sum = sum.to_string();
+        hash.set_keeping_expiry(field, sum.as_bytes(), edit);
+        CommandResult::Ok(sum)
     })??;
-    let Parsed::Finite(old) = old else {
-        return Err(CommandError::NAN_OR_INFINITY);
-    };
-    let sum = old
-        .add(&increment)
-        .ok_or(CommandError::NAN_OR_INFINITY)?
-        .to_string();
-    store(ctx, key, field, sum.as_bytes())?;
     ctx.txn.notify("hincrbyfloat", key);
     out.bulk(sum.as_bytes());
     Ok(())
 }
 
-fn store(ctx: &mut WriteContext<'_, '_>, key: &[u8], field: &[u8], value: &[u8]) -> CommandResult {
-    ctx.txn.edit_hash(key, |hash, edit| {
-        hash.set_keeping_expiry(field, value, edit)
-    })?;
-    Ok(())
+/// The value of a field that is there at the entry's time.
+fn value<'h>(hash: &'h Hash, field: &[u8], edit: &Edit<'_>) -> Option<Item<'h>> {
+    let view = hash.as_ref().at(edit.now_ms());
+    view.get(field, |field| edit.hash(field))
 }

@@ -1,12 +1,11 @@
 //! Setting and deleting fields: HSET HMSET HSETNX HDEL.
 
 use resp::Writer;
-use storage::types::HashRef;
 
 use super::super::args::Args;
 use super::super::context::WriteContext;
 use super::super::error::{CommandError, CommandResult};
-use super::{hash, with_hash};
+use super::hash;
 
 /// HSET key field value [field value ...]
 pub(super) fn hset(
@@ -65,15 +64,16 @@ pub(super) fn hsetnx(
     out: &mut Writer<'_>,
 ) -> CommandResult {
     let (key, field, value) = (args.bytes()?, args.bytes()?, args.bytes()?);
-    let there = with_hash(ctx, key, |hash: Option<HashRef<'_>>, hasher| {
-        hash.is_some_and(|hash| hash.get(field, hasher).is_some())
+    check_type(ctx, key)?;
+    let added = ctx.txn.edit_hash(key, |hash, edit| {
+        let view = hash.as_ref().at(edit.now_ms());
+        let there = view.get(field, |field| edit.hash(field)).is_some();
+        !there && hash.set(field, value, edit)
     })?;
-    if !there {
-        ctx.txn
-            .edit_hash(key, |hash, edit| hash.set(field, value, edit))?;
+    if added {
         ctx.txn.notify("hset", key);
     }
-    out.integer((!there).into());
+    out.integer(added.into());
     Ok(())
 }
 
