@@ -240,18 +240,31 @@ impl Operation {
     }
 }
 
-/// A member to ask sets for: its bytes, and its keyed hash once it was needed.
+/// A member to ask sets for.
 struct Wanted<'m, 'v> {
-    bytes: &'m [u8],
+    member: Item<'m>,
+    number: Option<i64>,
+    /// Its keyed hash, once it was needed.
     hash: Option<u32>,
     view: &'m View<'v>,
 }
 
-impl Wanted<'_, '_> {
+impl<'m, 'v> Wanted<'m, 'v> {
+    fn new(member: Item<'m>, view: &'m View<'v>) -> Self {
+        Self {
+            member,
+            number: member.int(),
+            hash: None,
+            view,
+        }
+    }
+
     fn is_in(&mut self, set: SetRef<'_>) -> bool {
-        let hash = &mut self.hash;
-        let view = self.view;
-        set.contains(self.bytes, |member| {
+        if let SetRef::Intset(intset) = set {
+            return self.number.is_some_and(|number| intset.contains(number));
+        }
+        let (hash, view) = (&mut self.hash, self.view);
+        set.contains(self.member.bytes(&mut itoa::Buffer::new()), |member| {
             *hash.get_or_insert_with(|| view.element_hash(member))
         })
     }
@@ -267,13 +280,7 @@ fn intersect(view: &View<'_>, sets: &[Option<SetRef<'_>>], emit: &mut Emit<'_>) 
         return ControlFlow::Continue(());
     };
     for member in smallest.iter() {
-        let mut buffer = itoa::Buffer::new();
-        let bytes = member.bytes(&mut buffer);
-        let mut wanted = Wanted {
-            bytes,
-            hash: None,
-            view,
-        };
+        let mut wanted = Wanted::new(member, view);
         if others.iter().all(|set| wanted.is_in(*set)) {
             emit(member)?;
         }
@@ -304,13 +311,7 @@ fn unite(view: &View<'_>, sets: &[Option<SetRef<'_>>], emit: &mut Emit<'_>) -> C
     }
     for (nth, set) in sets.iter().enumerate() {
         for member in set.iter() {
-            let mut buffer = itoa::Buffer::new();
-            let bytes = member.bytes(&mut buffer);
-            let mut wanted = Wanted {
-                bytes,
-                hash: None,
-                view,
-            };
+            let mut wanted = Wanted::new(member, view);
             if !sets[..nth].iter().any(|set| wanted.is_in(*set)) {
                 emit(member)?;
             }
@@ -341,13 +342,7 @@ fn subtract(view: &View<'_>, sets: &[Option<SetRef<'_>>], emit: &mut Emit<'_>) -
         return ControlFlow::Continue(());
     }
     for member in first.iter() {
-        let mut buffer = itoa::Buffer::new();
-        let bytes = member.bytes(&mut buffer);
-        let mut wanted = Wanted {
-            bytes,
-            hash: None,
-            view,
-        };
+        let mut wanted = Wanted::new(member, view);
         if !others.iter().any(|set| wanted.is_in(*set)) {
             emit(member)?;
         }
