@@ -1,6 +1,7 @@
 //! The Region's memory through its public interface: against a model, against itself, and over restarts.
 
 mod behaviour;
+mod content;
 mod fields;
 mod golden;
 mod model;

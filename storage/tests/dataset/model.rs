@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use storage::dataset::{Expiry, Object};
+use storage::dataset::Expiry;
 use storage::ids::DbIndex;
-use storage::types::{Encoding, Kind, Limits};
+use storage::types::{Change, Encoding, Kind, Limits};
 
+use crate::content::{Content, Item};
 use crate::support::Bench;
 
 const DBS: u8 = 3;
@@ -41,6 +42,13 @@ enum Op {
         db: u8,
         key: u8,
         fields: Vec<(u8, u16)>,
+        sets: bool,
+    },
+    /// Sets scores in a sorted set, or removes members.
+    Scores {
+        db: u8,
+        key: u8,
+        members: Vec<(u16, i32)>,
         sets: bool,
     },
     /// Gives fields of a hash an expiry, or clears it.
@@ -133,6 +141,8 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(db, key, members, adds)| Op::Members { db, key, members, adds }),
         6 => (db(), key(), proptest::collection::vec((0..12u8, 0..60u16), 1..8), proptest::bool::weighted(0.7))
             .prop_map(|(db, key, fields, sets)| Op::Fields { db, key, fields, sets }),
+        6 => (db(), key(), proptest::collection::vec((0..40u16, -3..3i32), 1..8), proptest::bool::weighted(0.7))
+            .prop_map(|(db, key, members, sets)| Op::Scores { db, key, members, sets }),
         6 => (db(), key(), proptest::collection::vec(0..12u8, 1..8), proptest::option::weighted(0.8, 0..300u64))
             .prop_map(|(db, key, fields, in_ms)| Op::ExpireFields { db, key, fields, in_ms }),
         5 => (db(), key()).prop_map(|(db, key)| Op::Remove { db, key }),
@@ -158,82 +168,13 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Content {
-    String(Vec<u8>, Encoding),
-    Set(BTreeSet<Vec<u8>>),
-    /// Values and expiries.
-    Hash(Fields),
-}
-
-type Fields = BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>;
-
-impl Content {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::String(..) => Kind::String,
-            Self::Set(_) => Kind::Set,
-            Self::Hash(_) => Kind::Hash,
-        }
-    }
-
-    fn is_vacant(&self) -> bool {
-        match self {
-            Self::String(..) => false,
-            Self::Set(members) => members.is_empty(),
-            Self::Hash(fields) => fields.is_empty(),
-        }
-    }
-
-    /// What is there of it at a time.
-    fn at(mut self, now_ms: u64) -> Self {
-        if let Self::Hash(fields) = &mut self {
-            fields.retain(|_, (_, expire_at_ms)| expire_at_ms.is_none_or(|at_ms| now_ms <= at_ms));
-        }
-        self
-    }
-
-    fn of(object: &Object<'_>) -> Self {
-        if let Some(set) = object.set() {
-            let members: Vec<_> = set.iter().map(|member| member.to_vec()).collect();
-            assert_eq!(members.len(), set.len());
-            Self::Set(members.into_iter().collect())
-        } else if let Some(hash) = object.hash() {
-            let fields = hash.iter_expiring();
-            let fields: Vec<_> = fields
-                .map(|(field, value, at_ms)| (field.to_vec(), (value.to_vec(), at_ms)))
-                .collect();
-            assert_eq!(fields.len(), hash.len());
-            Self::Hash(fields.into_iter().collect())
-        } else {
-            Self::String(object.string().unwrap().into_owned(), object.encoding())
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Item {
-    content: Content,
-    expire_at_ms: Option<u64>,
-}
-
-impl Item {
-    /// What is there of it at a time.
-    fn at(self, now_ms: u64) -> Option<Self> {
-        if self.expire_at_ms.is_some_and(|at_ms| now_ms > at_ms) {
-            return None;
-        }
-        let content = self.content.at(now_ms);
-        (!content.is_vacant()).then_some(Self { content, ..self })
-    }
-}
-
 /// Small ones, so that collections of a few elements become large.
 fn limits() -> Limits {
     Limits {
         hash_max_listpack_entries: 3,
         set_max_intset_entries: 4,
         set_max_listpack_entries: 3,
+        zset_max_listpack_entries: 3,
         ..Limits::default()
     }
 }
@@ -375,6 +316,12 @@ impl World {
                 ref fields,
                 sets,
             } => self.fields(db, key, fields, sets),
+            Op::Scores {
+                db,
+                key,
+                ref members,
+                sets,
+            } => self.scores(db, key, members, sets),
             Op::ExpireFields {
                 db,
                 key,
@@ -568,6 +515,39 @@ impl World {
         self.became(db, key, Content::Hash(hash), expire_at_ms);
     }
 
+    fn scores(&mut self, db: u8, key: u8, members: &[(u16, i32)], sets: bool) {
+        if !self.may_be(db, key, Kind::ZSet) {
+            return;
+        }
+        let (mut scores, expire_at_ms) = match self.model.live(db, &name(key), self.bench.now_ms) {
+            Some(Item {
+                content: Content::SortedSet(scores),
+                expire_at_ms,
+            }) => (scores, expire_at_ms),
+            _ => (BTreeMap::new(), None),
+        };
+        let run = |txn: &mut storage::dataset::Txn<'_>| {
+            txn.set_limits(limits());
+            txn.edit_zset(&name(key), |set, edit| {
+                let change = |&(number, score): &(u16, i32)| {
+                    if sets {
+                        set.insert(&member(number), score.into(), edit) != Change::None
+                    } else {
+                        set.remove(&member(number), edit).is_some()
+                    }
+                };
+                members.iter().map(change).collect::<Vec<bool>>()
+            })
+        };
+        let changed = self.bench.entry(db, run).unwrap();
+        let expected = members.iter().map(|&(number, score)| match sets {
+            true => scores.insert(member(number), score) != Some(score),
+            false => scores.remove(&member(number)).is_some(),
+        });
+        assert_eq!(changed, expected.collect::<Vec<bool>>());
+        self.became(db, key, Content::SortedSet(scores), expire_at_ms);
+    }
+
     fn expire_fields(&mut self, db: u8, key: u8, fields: &[u8], in_ms: Option<u64>) {
         let now_ms = self.bench.now_ms;
         if !self.may_be(db, key, Kind::Hash) {
@@ -671,9 +651,10 @@ impl World {
             let view = self.bench.dataset.view(DbIndex(db), 0);
             for key in self.model.dbs[usize::from(db)].keys() {
                 let object = view.peek(key).unwrap().expect("the key is there");
-                if object.encoding() == Encoding::Hashtable {
+                if matches!(object.encoding(), Encoding::Hashtable | Encoding::Skiplist) {
                     elements += object.set().map_or(0, |set| set.len());
                     elements += object.hash().map_or(0, |hash| hash.len());
+                    elements += object.zset().map_or(0, |set| set.len());
                 }
             }
         }
