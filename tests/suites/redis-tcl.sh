@@ -7,7 +7,7 @@
 # there; any other one that fails makes the script fail.
 . "$(dirname "$0")/lib.sh"
 
-UNITS=(unit/type/string unit/type/incr unit/type/hash unit/type/set unit/type/zset unit/bitops unit/bitfield unit/geo unit/expire unit/keyspace unit/scan unit/protocol unit/info unit/introspection-2)
+UNITS=(unit/type/string unit/type/incr unit/type/hash unit/type/set unit/type/list unit/type/list-2 unit/type/list-3 unit/sort unit/type/zset unit/bitops unit/bitfield unit/geo unit/expire unit/keyspace unit/scan unit/protocol unit/info unit/introspection-2)
 [ $# -eq 0 ] || UNITS=("$@")
 LEFT_OUT=$ROOT/tests/suites/redis-tcl.left-out
 

@@ -13,6 +13,7 @@ use crate::commands::error::{CommandError, CommandResult};
 use crate::commands::key::DEBUG as OF_DATA;
 use crate::commands::number::parse_i64;
 use crate::commands::spec::{DataCommand, DataHandler, Flags, Group};
+use crate::config::kind::memory_bytes;
 use crate::config::settings::DebugAccess;
 use crate::dispatch::{AdminCall, AdminCommand, AdminFuture};
 
@@ -47,6 +48,7 @@ fn debug(call: AdminCall) -> AdminFuture {
                 tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(message));
                 ok(&call)
             }
+            (b"quicklist-packed-threshold", [size]) => packed_threshold(&call, size),
             (b"protocol", [kind]) => encode(&call, |out| protocol(kind, out)),
             (b"reload" | b"loadaof", []) => reload(&call).await,
             (b"digest", []) => digest(&call).await,
@@ -99,6 +101,19 @@ async fn sleep(call: &AdminCall, seconds: &[u8]) -> CommandResult<bytes::BytesMu
 fn set_active_expire(call: &AdminCall, enabled: &[u8]) -> CommandResult<bytes::BytesMut> {
     let enabled = parse_i64(enabled).unwrap_or(0) != 0;
     call.shared.active_expire.store(enabled, Ordering::Relaxed);
+    ok(call)
+}
+
+/// DEBUG QUICKLIST-PACKED-THRESHOLD size: in Redis, from which size on an element of a list is alone in its node. Here every
+/// element that is larger than a node is, on all replicas alike, so the size is only checked.
+fn packed_threshold(call: &AdminCall, size: &[u8]) -> CommandResult<bytes::BytesMut> {
+    const MOST_BYTES: u64 = (4 << 30) - (1 << 20);
+    let size = std::str::from_utf8(size).ok().and_then(memory_bytes);
+    if size.is_none_or(|size| size > MOST_BYTES) {
+        return Err(CommandError::reply(
+            "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+        ));
+    }
     ok(call)
 }
 
@@ -233,6 +248,10 @@ fn help(out: &mut Writer<'_>) {
             ("LOG <message>", "Write a message to the log."),
             ("OBJECT <key>", "Describe the value of a key."),
             ("PROTOCOL <kind>", "Answer with a reply of this kind."),
+            (
+                "QUICKLIST-PACKED-THRESHOLD <size>",
+                "Accepted for Redis's tests; changes nothing.",
+            ),
             (
                 "RELOAD",
                 "Write a checkpoint, drop all data from memory and read it from disk again.",

@@ -60,6 +60,8 @@ pub struct Settings {
     pub maxmemory_bytes: u64,
     pub block_cache_size_bytes: u64,
     pub limits: Limits,
+    /// Reported only.
+    pub list_compress_depth: u64,
     // cluster
     /// As given; 0: not given. See [`Settings::store_id`].
     pub node_id: u64,
@@ -234,6 +236,7 @@ impl Settings {
             maxmemory_bytes: 0,
             block_cache_size_bytes: 0,
             limits: Limits::default(),
+            list_compress_depth: 0,
             node_id: 0,
             cluster_peers: Vec::new(),
             cluster_port: 0,
