@@ -5,9 +5,11 @@
 //! the answer" when that is certain; whatever is doubtful, errors included, it leaves to the write itself.
 
 use resp::Writer;
+use storage::dataset::Object;
 use storage::types::{Item, Kind};
 
 use super::context::ReadContext;
+use super::number::parse_f64;
 
 /// The answer of a write that changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,10 @@ pub const LOCK_IS_HELD: Probe = Probe::new(4, lock_is_held);
 pub const ALL_MEMBERS: Probe = Probe::new(3, all_members);
 /// SREM key member [member ...]: none is there.
 pub const NO_MEMBERS: Probe = Probe::new(3, no_members);
+/// ZADD key score member [score member ...]: all are there with these scores.
+pub const ALL_SCORES: Probe = Probe::new(4, all_scores);
+/// ZREM key member [member ...]: none is there.
+pub const NO_RANKED: Probe = Probe::new(3, no_ranked);
 /// HDEL key field [field ...]: none is there.
 pub const NO_FIELDS: Probe = Probe::new(3, no_fields);
 /// HSETNX key field value: the field is there.
@@ -160,6 +166,43 @@ fn members(
         .iter()
         .all(|member| set.contains(member, hash) == there);
     Ok(same.then_some(Unchanged::Integer(0)))
+}
+
+fn all_scores(ctx: &ReadContext<'_>, args: &[&[u8]]) -> storage::Result<Option<Unchanged>> {
+    let [_, key, pairs @ ..] = args else {
+        return Ok(None);
+    };
+    let (pairs, rest) = pairs.as_chunks::<2>();
+    let object = ctx.view.lookup(key)?;
+    let Some(set) = object.as_ref().and_then(Object::zset) else {
+        return Ok(None);
+    };
+    // So many that some are there twice make a flat sorted set large.
+    if !rest.is_empty() || pairs.len() > set.len() {
+        return Ok(None);
+    }
+    let hash = |member: &[u8]| ctx.view.element_hash(member);
+    let same = pairs.iter().all(|[score, member]| {
+        let score = parse_f64(score);
+        score.is_some() && set.score(member, hash) == score
+    });
+    Ok(same.then_some(Unchanged::Integer(0)))
+}
+
+fn no_ranked(ctx: &ReadContext<'_>, args: &[&[u8]]) -> storage::Result<Option<Unchanged>> {
+    let [_, key, members @ ..] = args else {
+        return Ok(None);
+    };
+    let object = ctx.view.lookup(key)?;
+    let Some(object) = &object else {
+        return Ok(Some(Unchanged::Integer(0)));
+    };
+    let hash = |member: &[u8]| ctx.view.element_hash(member);
+    let none = object.zset().is_some_and(|set| {
+        let mut members = members.iter();
+        members.all(|member| set.score(member, hash).is_none())
+    });
+    Ok(none.then_some(Unchanged::Integer(0)))
 }
 
 fn no_fields(ctx: &ReadContext<'_>, args: &[&[u8]]) -> storage::Result<Option<Unchanged>> {

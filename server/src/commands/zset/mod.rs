@@ -18,6 +18,7 @@ use storage::types::{Item, SortedSetRef};
 use super::context::WriteContext;
 use super::error::{CommandError, CommandResult};
 use super::spec::{DataCommand, Flags, Group, Keys};
+use super::unchanged;
 
 const ZSET: Group = Group::SortedSet;
 /// Destination, number of keys, keys.
@@ -59,12 +60,15 @@ pub static COMMANDS: &[DataCommand] = &[
         .flags(Flags::MOVABLEKEYS),
     DataCommand::read("zdiff", -3, ZSET, COUNTED, algebra::zdiff).flags(Flags::MOVABLEKEYS),
     DataCommand::write("zadd", -4, ZSET, Keys::FIRST, add::zadd)
+        .probe(unchanged::ALL_SCORES)
         .deny_oom()
         .fast(),
     DataCommand::write("zincrby", 4, ZSET, Keys::FIRST, add::zincrby)
         .deny_oom()
         .fast(),
-    DataCommand::write("zrem", -3, ZSET, Keys::FIRST, remove::zrem).fast(),
+    DataCommand::write("zrem", -3, ZSET, Keys::FIRST, remove::zrem)
+        .probe(unchanged::NO_RANKED)
+        .fast(),
     DataCommand::write(
         "zremrangebyrank",
         4,
@@ -86,8 +90,12 @@ pub static COMMANDS: &[DataCommand] = &[
         Keys::FIRST,
         remove::zremrangebylex,
     ),
-    DataCommand::write("zpopmin", -2, ZSET, Keys::FIRST, pop::zpopmin).fast(),
-    DataCommand::write("zpopmax", -2, ZSET, Keys::FIRST, pop::zpopmax).fast(),
+    DataCommand::write("zpopmin", -2, ZSET, Keys::FIRST, pop::zpopmin)
+        .probe(unchanged::NOTHING_TO_TAKE_OF_MANY)
+        .fast(),
+    DataCommand::write("zpopmax", -2, ZSET, Keys::FIRST, pop::zpopmax)
+        .probe(unchanged::NOTHING_TO_TAKE_OF_MANY)
+        .fast(),
     DataCommand::write("zmpop", -4, ZSET, COUNTED, pop::zmpop).flags(Flags::MOVABLEKEYS),
     DataCommand::write("zrangestore", -5, ZSET, Keys::TWO, range::zrangestore).deny_oom(),
     DataCommand::write("zunionstore", -4, ZSET, STORED, algebra::zunionstore)
