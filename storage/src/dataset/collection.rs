@@ -4,6 +4,7 @@
 use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stored};
 use super::write_set::WriteSet;
 use crate::ids::LogIndex;
+use crate::types::stream::{Stream, StreamLog};
 use crate::types::{
     Collection, Edit, Elements, Encoding, Hash, HashRef, HashTable, KeyHasher, Kind, Large, List,
     QuickList, Records, Set, SetTable, SortedSet, ZSetTree, expiries_of_meta,
@@ -104,6 +105,7 @@ collected! {
     Set, SetTable, Set;
     Hash, HashTable, Hash;
     SortedSet, ZSetTree, SortedSet;
+    Stream, StreamLog, Stream;
 }
 
 impl Collected {

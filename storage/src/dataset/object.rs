@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::collection::{Collected, IsCollected};
 use super::entry::Entry;
 use super::record::Stored;
+use crate::types::stream::{Stream, StreamRef};
 use crate::types::{
     Encoding, Hash, HashRef, Kind, List, ListRef, Set, SetRef, SortedSet, SortedSetRef,
 };
@@ -106,6 +107,12 @@ impl<'a> Object<'a> {
             let object = self.collected()?;
             Some(C::large_ref(C::large(object)?))
         }
+    }
+
+    /// The entries and groups of a stream; none of any other type.
+    #[inline]
+    pub fn stream(&self) -> Option<StreamRef<'_>> {
+        self.collection::<Stream>()
     }
 
     /// The elements of a list; none of any other type.

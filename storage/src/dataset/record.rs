@@ -115,18 +115,22 @@ impl<'a> RecordKey<'a> {
     ) -> Self {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m] = place.prefix();
         let [n, o, p, q] = hash.to_be_bytes();
-        // The low bits of a list's node are in the rest; members differ in the hash already.
-        let low = rest
-            .last_chunk()
-            .map_or(0, |bytes| u32::from_be_bytes(*bytes));
-        let mixed = spread(place.incarnation.0 as u32 ^ hash.rotate_left(16)) >> 32;
+        // Members differ in the hash already; nodes of lists and records of streams differ in the rest.
+        let mut mixed = place.incarnation.0 ^ u64::from(hash).rotate_left(32);
+        for part in rest.chunks(size_of::<u64>()).take(4) {
+            let word = part
+                .iter()
+                .fold(0, |word, &byte| word << 8 | u64::from(byte));
+            mixed = spread((mixed >> 32) as u32 ^ mixed as u32) ^ word;
+        }
+        let mixed = spread((mixed >> 32) as u32 ^ mixed as u32) >> 32;
         Self {
             head: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q],
             head_bytes: ELEMENT_HEAD_BYTES as u8,
             rest: bounded(hasher, rest),
             position: Position {
                 slot: place.slot,
-                hash: mixed as u32 ^ low,
+                hash: mixed as u32,
             },
         }
     }

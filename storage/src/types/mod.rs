@@ -30,6 +30,7 @@ mod quicklist;
 mod ranked;
 mod score;
 mod set;
+pub mod stream;
 pub mod table;
 mod zset;
 
@@ -85,6 +86,8 @@ pub(crate) trait Large: Sized {
 pub(crate) trait Collection: Default {
     /// The type.
     const KIND: Kind;
+    /// True of a type that has no flat representation.
+    const IS_ALWAYS_LARGE: bool = false;
     /// Its structure when it is large.
     type Large: Large + 'static;
     /// What reads see.

@@ -6,7 +6,8 @@ use crate::dataset::collection::{ElementRecords, IsCollected};
 use crate::dataset::entry::{Entry, Flat, Value};
 use crate::dataset::position::Position;
 use crate::dataset::record::PhysicalDb;
-use crate::types::{Edit, Hash, Limits, List, Parts, Set, SortedSet};
+use crate::types::stream::Stream;
+use crate::types::{Edit, Hash, Limits, List, Parts, Records, Set, SortedSet};
 use crate::{Error, Result};
 
 impl Txn<'_> {
@@ -15,6 +16,15 @@ impl Txn<'_> {
         &mut self,
         key: &[u8],
         change: impl FnOnce(&mut List, &mut Edit<'_>) -> R,
+    ) -> Result<R> {
+        self.edit(key, change)
+    }
+
+    /// Changes the stream at `key`. See [`Self::edit_set`]; it may stay without entries.
+    pub fn edit_stream<R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Stream, &mut Edit<'_>) -> R,
     ) -> Result<R> {
         self.edit(key, change)
     }
@@ -151,6 +161,9 @@ impl Txn<'_> {
             incarnation: None,
         };
         let mut value = C::default();
+        if C::IS_ALWAYS_LARGE {
+            records.begin();
+        }
         let mut edit = Edit::new(limits, hasher, now_ms, &mut records);
         let result = change(&mut value, &mut edit);
         if !edit.is_changed() || value.is_vacant() {

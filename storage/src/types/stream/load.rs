@@ -1,0 +1,240 @@
+//! The records of a stream, and the stream of its records.
+
+use std::sync::Arc;
+
+use super::group::{Consumer, Group, Pending};
+use super::id::StreamId;
+use super::node::Node;
+use super::{NAMED_BYTES, PENDING_BYTES, StreamLog};
+use crate::types::edit::Edit;
+use crate::types::kind::Encoding;
+use crate::types::{Elements, Large, digest, split_key};
+use crate::{Error, Result};
+
+/// The first four bytes of the keys of groups, consumers, pending entries; nodes' begin with a zero byte.
+const GROUP: u32 = 1 << 24;
+const CONSUMER: u32 = 2 << 24;
+const PENDING: u32 = 3 << 24;
+
+/// In place of a number that is not known.
+const UNKNOWN: u64 = u64::MAX;
+
+fn node_key(first: StreamId) -> (u32, [u8; 13]) {
+    let [a, b, c, rest @ ..] = first.to_bytes();
+    (u32::from_be_bytes([0, a, b, c]), rest)
+}
+
+pub(super) fn put_node(node: &Node, edit: &mut Edit<'_>) {
+    let (hash, rest) = node_key(node.first());
+    edit.put(hash, &rest, &[node.listpack().bytes()]);
+}
+
+pub(super) fn delete_node(first: StreamId, edit: &mut Edit<'_>) {
+    let (hash, rest) = node_key(first);
+    edit.delete(hash, &rest);
+}
+
+pub(super) fn put_group(name: &[u8], group: &Group, edit: &mut Edit<'_>) {
+    let value = [
+        &group.number.to_le_bytes()[..],
+        &group.last_id.to_bytes(),
+        &group.entries_read.unwrap_or(UNKNOWN).to_le_bytes(),
+    ];
+    edit.put(GROUP, name, &value);
+}
+
+pub(super) fn delete_group(name: &[u8], edit: &mut Edit<'_>) {
+    edit.delete(GROUP, name);
+}
+
+fn in_group(group: &Group, rest: &[u8]) -> Vec<u8> {
+    [&group.number.to_be_bytes()[..], rest].concat()
+}
+
+pub(super) fn put_consumer(group: &Group, name: &[u8], consumer: &Consumer, edit: &mut Edit<'_>) {
+    let value = [
+        &consumer.seen_ms.to_le_bytes()[..],
+        &consumer.active_ms.unwrap_or(UNKNOWN).to_le_bytes(),
+    ];
+    edit.put(CONSUMER, &in_group(group, name), &value);
+}
+
+pub(super) fn delete_consumer(group: &Group, name: &[u8], edit: &mut Edit<'_>) {
+    edit.delete(CONSUMER, &in_group(group, name));
+}
+
+pub(super) fn put_pending(group: &Group, id: StreamId, pending: &Pending, edit: &mut Edit<'_>) {
+    let value = [
+        &pending.delivered_ms.to_le_bytes()[..],
+        &pending.count.to_le_bytes(),
+        &pending.consumer,
+    ];
+    edit.put(PENDING, &in_group(group, &id.to_bytes()), &value);
+}
+
+pub(super) fn delete_pending(group: &Group, id: StreamId, edit: &mut Edit<'_>) {
+    edit.delete(PENDING, &in_group(group, &id.to_bytes()));
+}
+
+fn number(input: &mut &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(*input.split_off(..8)?.first_chunk()?))
+}
+
+fn id(input: &mut &[u8]) -> Option<StreamId> {
+    Some(StreamId::from_bytes(*input.split_off(..16)?.first_chunk()?))
+}
+
+/// A number that may not be known.
+fn known(number: u64) -> Option<u64> {
+    Some(number).filter(|&number| number != UNKNOWN)
+}
+
+impl StreamLog {
+    fn load_meta(meta: &[u8]) -> Option<(Self, usize)> {
+        let mut input = meta;
+        let len = usize::try_from(number(&mut input)?).ok()?;
+        let log = Self {
+            last_id: id(&mut input)?,
+            max_deleted_id: id(&mut input)?,
+            entries_added: number(&mut input)?,
+            groups_made: number(&mut input)?,
+            ..Self::default()
+        };
+        input.is_empty().then_some((log, len))
+    }
+
+    /// Takes in a record; those of a group come before those of consumers, and these before pending entries.
+    fn load_record(&mut self, kind: u32, rest: &[u8], mut value: &[u8]) -> Option<()> {
+        match kind {
+            GROUP => {
+                let group = Group {
+                    number: number(&mut value)?,
+                    last_id: id(&mut value)?,
+                    entries_read: known(number(&mut value)?),
+                    ..Group::default()
+                };
+                self.bytes += rest.len() + NAMED_BYTES;
+                self.groups.insert(rest.into(), group);
+            }
+            CONSUMER => {
+                let (group, name) = self.group_of(rest)?;
+                let consumer = Consumer {
+                    seen_ms: number(&mut value)?,
+                    active_ms: known(number(&mut value)?),
+                    ..Consumer::default()
+                };
+                group.consumers.insert(name.into(), consumer);
+                self.bytes += name.len() + NAMED_BYTES;
+            }
+            PENDING => {
+                let (group, mut rest) = self.group_of(rest)?;
+                let id = id(&mut rest)?;
+                let (delivered_ms, count) = (number(&mut value)?, number(&mut value)?);
+                let consumer = Arc::clone(group.consumers.get_key_value(value)?.0);
+                group.consumers.get_mut(value)?.pending.insert(id);
+                let pending = Pending {
+                    consumer,
+                    delivered_ms,
+                    count,
+                };
+                group.pending.insert(id, pending);
+                self.bytes += PENDING_BYTES;
+            }
+            _ => {
+                let [zero, a, b, c] = kind.to_be_bytes();
+                let first = StreamId::from_bytes(*[&[a, b, c][..], rest].concat().first_chunk()?);
+                let node = Node::from_bytes(first, value.to_vec());
+                self.len += node.live();
+                self.bytes += node.capacity();
+                self.nodes.insert(first, node);
+                return (zero == 0 && rest.len() == 13).then_some(());
+            }
+        }
+        Some(())
+    }
+
+    /// The group whose number is at the start, and what follows.
+    fn group_of<'r>(&mut self, rest: &'r [u8]) -> Option<(&mut Group, &'r [u8])> {
+        let (number, rest) = rest.split_first_chunk()?;
+        let number = u64::from_be_bytes(*number);
+        let mut groups = self.groups.values_mut();
+        Some((groups.find(|group| group.number == number)?, rest))
+    }
+}
+
+impl Large for StreamLog {
+    const ENCODING: Encoding = Encoding::Stream;
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn memory_bytes(&self) -> usize {
+        // Nodes of the tree are two thirds full or better.
+        size_of::<Self>() + self.bytes + self.nodes.len() * size_of::<Node>() * 3 / 2
+    }
+
+    fn meta(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&(self.len as u64).to_le_bytes());
+        out.extend_from_slice(&self.last_id.to_bytes());
+        out.extend_from_slice(&self.max_deleted_id.to_bytes());
+        out.extend_from_slice(&self.entries_added.to_le_bytes());
+        out.extend_from_slice(&self.groups_made.to_le_bytes());
+    }
+
+    fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self> {
+        let corrupt = |what: &[u8]| Error::corrupt("stream", format!("{what:02x?}"));
+        let (mut log, len) = Self::load_meta(meta).ok_or_else(|| corrupt(meta))?;
+        for element in elements {
+            let (key, value) = element?;
+            let (kind, rest) = split_key(&key)?;
+            log.load_record(kind, rest, &value)
+                .ok_or_else(|| corrupt(&key))?;
+        }
+        if log.len != len {
+            return Err(corrupt(meta));
+        }
+        Ok(log)
+    }
+
+    fn write_all(&self, edit: &mut Edit<'_>) {
+        for node in self.nodes.values() {
+            put_node(node, edit);
+        }
+        for (name, group) in &self.groups {
+            put_group(name, group, edit);
+            for (name, consumer) in &group.consumers {
+                put_consumer(group, name, consumer, edit);
+            }
+            for (&id, pending) in &group.pending {
+                put_pending(group, id, pending, edit);
+            }
+        }
+    }
+
+    fn digest(&self) -> u64 {
+        let mut bytes = Vec::new();
+        self.meta(&mut bytes);
+        for node in self.nodes.values() {
+            bytes.extend_from_slice(&node.first().to_bytes());
+            bytes.extend_from_slice(node.listpack().bytes());
+        }
+        for (name, group) in &self.groups {
+            bytes.extend_from_slice(name);
+            bytes.extend_from_slice(&group.last_id.to_bytes());
+            bytes.extend_from_slice(&group.entries_read.unwrap_or(UNKNOWN).to_le_bytes());
+            for (name, consumer) in &group.consumers {
+                bytes.extend_from_slice(name);
+                bytes.extend_from_slice(&consumer.seen_ms.to_le_bytes());
+                bytes.extend_from_slice(&consumer.active_ms.unwrap_or(UNKNOWN).to_le_bytes());
+            }
+            for (id, pending) in &group.pending {
+                bytes.extend_from_slice(&id.to_bytes());
+                bytes.extend_from_slice(&pending.consumer);
+                bytes.extend_from_slice(&pending.delivered_ms.to_le_bytes());
+                bytes.extend_from_slice(&pending.count.to_le_bytes());
+            }
+        }
+        digest(&bytes)
+    }
+}
