@@ -223,11 +223,11 @@ fn flags_of(spec: &'static KeySpec, request: &[&[u8]]) -> &'static [&'static str
 /// Whether a key specification covers the argument at `position`.
 fn spans(spec: &KeySpec, position: usize, argc: usize) -> bool {
     let first = i64::from(spec.index);
-    if spec.unknown || spec.keyword.is_some() {
+    if spec.unknown || (spec.keyword.is_some() && !spec.is_half()) {
         // Of the keys that only words among the arguments tell, it is the destination that is found.
         return spec.flags.contains(&"OW");
     }
-    if spec.counted {
+    if spec.counted || spec.is_half() {
         return position as i64 > first;
     }
     let last = match spec.last {

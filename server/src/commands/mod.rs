@@ -24,6 +24,7 @@ pub mod key;
 pub mod list;
 pub mod set;
 pub mod sort;
+pub mod stream;
 pub mod string;
 pub mod zset;
 
@@ -38,6 +39,7 @@ pub static FAMILIES: &[&[DataCommand]] = &[
     list::COMMANDS,
     set::COMMANDS,
     zset::COMMANDS,
+    stream::COMMANDS,
     geo::COMMANDS,
     key::COMMANDS,
     sort::COMMANDS,

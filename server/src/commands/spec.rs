@@ -94,6 +94,8 @@ pub struct Keys {
     pub counted: i32,
     /// Words that another key may follow, besides; COMMAND INFO does not show them either.
     pub words: Option<&'static Words>,
+    /// Position from which on the word STREAMS is looked for; the first half of what follows it are keys. 0: none.
+    pub streams: usize,
 }
 
 /// Words among a command's options that a key follows. If there are several, the last one counts.
@@ -132,6 +134,7 @@ impl Keys {
         step: 0,
         counted: 0,
         words: None,
+        streams: 0,
     };
     /// The first argument.
     pub const FIRST: Self = Self {
@@ -140,6 +143,7 @@ impl Keys {
         step: 1,
         counted: 0,
         words: None,
+        streams: 0,
     };
     /// Every argument from the second on.
     pub const FROM_SECOND: Self = Self {
@@ -148,6 +152,7 @@ impl Keys {
         step: 1,
         counted: 0,
         words: None,
+        streams: 0,
     };
     /// The first argument of a subcommand.
     pub const SECOND: Self = Self {
@@ -156,6 +161,7 @@ impl Keys {
         step: 1,
         counted: 0,
         words: None,
+        streams: 0,
     };
     /// The first two arguments.
     pub const TWO: Self = Self {
@@ -164,6 +170,7 @@ impl Keys {
         step: 1,
         counted: 0,
         words: None,
+        streams: 0,
     };
     /// Every argument.
     pub const ALL: Self = Self {
@@ -172,6 +179,7 @@ impl Keys {
         step: 1,
         counted: 0,
         words: None,
+        streams: 0,
     };
     /// Every other argument, beginning with the first.
     pub const PAIRS: Self = Self {
@@ -180,6 +188,7 @@ impl Keys {
         step: 2,
         counted: 0,
         words: None,
+        streams: 0,
     };
 
     /// As many keys as the argument at this position tells, right behind it.
@@ -193,6 +202,14 @@ impl Keys {
         self
     }
 
+    /// The first half of the arguments behind the word STREAMS, which stands at this position or behind it.
+    pub const fn streams_from(position: usize) -> Self {
+        Self {
+            streams: position,
+            ..Self::NONE
+        }
+    }
+
     /// Besides, the key behind one of these words.
     pub const fn and_behind(mut self, words: &'static Words) -> Self {
         self.words = Some(words);
@@ -201,7 +218,7 @@ impl Keys {
 
     /// True without any keys.
     pub const fn is_none(self) -> bool {
-        self.first == 0 && self.counted == 0
+        self.first == 0 && self.counted == 0 && self.streams == 0
     }
 
     /// The positions of the keys among `args`, the name first. None at all when the argument that counts them is wrong.
@@ -226,6 +243,24 @@ impl Keys {
             .map(|position| position as usize)
             .chain(counted.into_iter().flatten())
             .chain(self.words.and_then(|words| words.position(args)))
+            .chain(self.streams_range(args))
+    }
+
+    /// See [`Self::streams_from`]. A word before STREAMS may take arguments that are none of its own.
+    fn streams_range(self, args: &[&[u8]]) -> std::ops::Range<usize> {
+        let mut at = self.streams;
+        while at > 0
+            && let Some(arg) = args.get(at)
+        {
+            let is = |word: &str| arg.eq_ignore_ascii_case(word.as_bytes());
+            if is("STREAMS") {
+                let first = at + 1;
+                let keys = (args.len() - first) / 2;
+                return first..first + keys;
+            }
+            at += 1 + usize::from(is("BLOCK") || is("COUNT")) + 2 * usize::from(is("GROUP"));
+        }
+        0..0
     }
 
     fn counted_range(self, args: &[&[u8]], at: usize) -> Option<std::ops::Range<usize>> {
@@ -244,6 +279,8 @@ pub enum Group {
     Hash,
     /// Lists.
     List,
+    /// Streams.
+    Stream,
     /// Sets.
     Set,
     /// Sorted sets.
@@ -271,6 +308,7 @@ impl Group {
             Self::String => "string",
             Self::Hash => "hash",
             Self::List => "list",
+            Self::Stream => "stream",
             Self::Set => "set",
             Self::SortedSet => "sorted-set",
             Self::Geo => "geo",

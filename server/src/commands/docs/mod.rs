@@ -18,6 +18,7 @@ mod reply;
 mod server;
 mod set;
 mod sort;
+mod stream;
 mod string;
 mod zset;
 
@@ -66,7 +67,7 @@ pub struct KeySpec {
     pub counted: bool,
     /// True if the keys cannot be told from positions; the numbers mean nothing then.
     pub unknown: bool,
-    /// The key is behind this word, which is looked for from `index` on.
+    /// The key is behind this word, which is looked for from `index` on; with a `last` of -1, the first half of what is there.
     pub keyword: Option<&'static str>,
 }
 
@@ -144,6 +145,19 @@ impl KeySpec {
         }
     }
 
+    /// The first half of what follows a word.
+    const fn half_behind(keyword: &'static str, from: i32, flags: &'static [&'static str]) -> Self {
+        Self {
+            keyword: Some(keyword),
+            ..Self::new(from, -1, 1, flags)
+        }
+    }
+
+    /// True of the first half of what follows a word.
+    pub fn is_half(&self) -> bool {
+        self.keyword.is_some() && self.last < 0
+    }
+
     /// Somewhere, for the reason given.
     const fn unknown(notes: &'static str, flags: &'static [&'static str]) -> Self {
         Self {
@@ -171,6 +185,7 @@ static TABLES: &[&[Doc]] = &[
     hyperloglog::DOCS,
     hash::DOCS,
     list::DOCS,
+    stream::DOCS,
     set::DOCS,
     zset::DOCS,
     geo::DOCS,

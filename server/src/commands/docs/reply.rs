@@ -129,7 +129,12 @@ fn write_key_spec(key: &KeySpec, out: &mut Writer<'_>) {
     }
     write_search(
         "range",
-        &[("lastkey", key.last), ("keystep", key.step), ("limit", 0)],
+        &[
+            ("lastkey", key.last),
+            ("keystep", key.step),
+            // One half of what follows.
+            ("limit", if key.is_half() { 2 } else { 0 }),
+        ],
         out,
     );
 }

@@ -137,7 +137,11 @@ pub(super) fn memory_help(
 }
 
 /// The reply of a container's HELP, in Redis's form.
-fn help(container: &str, subcommands: &[(&str, &str)], out: &mut Writer<'_>) {
+pub(in crate::commands) fn help(
+    container: &str,
+    subcommands: &[(&str, &str)],
+    out: &mut Writer<'_>,
+) {
     out.array(1 + 2 * (subcommands.len() + 1));
     out.simple(&format!(
         "{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"

@@ -11,6 +11,8 @@ mod walk;
 
 pub use debug::DEBUG;
 
+pub(super) use introspect::help;
+
 use storage::ids::{DB_COUNT, DbIndex};
 
 use super::args::Args;

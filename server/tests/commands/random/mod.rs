@@ -2,12 +2,14 @@
 
 mod collections;
 mod geo;
+mod stream;
 mod zset;
 
 use proptest::prelude::*;
 
 use collections::{hash_command, list_command, set_command, sort_command};
 use geo::geo_command;
+use stream::stream_command;
 use zset::zset_command;
 
 /// A command: its name and its arguments.
@@ -47,7 +49,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> + Clone {
     ]
 }
 
-fn small() -> impl Strategy<Value = Vec<u8>> + Clone {
+pub(super) fn small() -> impl Strategy<Value = Vec<u8>> + Clone {
     (-20_i64..40).prop_map(|number| number.to_string().into_bytes())
 }
 
@@ -179,6 +181,7 @@ pub(crate) fn command() -> impl Strategy<Value = Arguments> {
         set_command(),
         zset_command(),
         geo_command(),
+        stream_command(),
         list_command(),
         sort_command(),
         plain("DEL", vec![k(), k()]),
