@@ -201,6 +201,13 @@ fn same(args: &[&[u8]], ours: &str, theirs: &str) -> bool {
     if name.eq_ignore_ascii_case(b"OBJECT") {
         return ours == "\"listpack\"" && matches!(theirs, "\"hashtable\"" | "\"quicklist\"");
     }
+    if name.eq_ignore_ascii_case(b"SSCAN") || name.eq_ignore_ascii_case(b"HSCAN") {
+        // A walk in several steps goes its own way.
+        let goes_on = |reply: &str| reply.starts_with("[\"") && !reply.starts_with("[\"0\"");
+        if goes_on(ours) || goes_on(theirs) {
+            return true;
+        }
+    }
     let popped = name.eq_ignore_ascii_case(b"SPOP") && args.len() > 2;
     if !popped
         && !UNORDERED
@@ -258,13 +265,16 @@ fn random_commands_answer_as_redis_does() {
         ..Config::default()
     };
     let commands = prop::collection::vec(command(), 1..COMMANDS_PER_CASE);
+    let case = (prop::sample::select(&[2_u32, 3][..]), commands);
     let checked = TestRunner::new_with_rng(config, TestRunner::deterministic().new_rng()).run(
-        &commands,
-        |commands| {
+        &case,
+        |(protocol, commands)| {
             let mut redis = redis.borrow_mut();
             redis.run(&[b"FLUSHALL"]);
             let dir = tempfile::tempdir().unwrap();
             let mut ours = Cluster::new(Mode::Direct, dir.path());
+            ours.protocol = protocol;
+            redis.run(&[b"HELLO", protocol.to_string().as_bytes()]);
             for command in &commands {
                 let args: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
                 let (ours, theirs) = (show(&ours.run(&args)), show(&redis.run(&args)));
@@ -275,9 +285,9 @@ fn random_commands_answer_as_redis_does() {
             Ok(())
         },
     );
-    if let Err(TestError::Fail(difference, commands)) = checked {
+    if let Err(TestError::Fail(difference, (protocol, commands))) = checked {
         let commands: Vec<String> = commands.iter().map(text).collect();
-        panic!("{difference}\n{}", commands.join("\n"));
+        panic!("RESP{protocol}: {difference}\n{}", commands.join("\n"));
     }
 }
 

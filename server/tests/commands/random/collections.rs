@@ -28,6 +28,20 @@ pub(super) fn with_elements(
         .boxed()
 }
 
+/// A command of as many elements as bring collections to where they become large, `each` words for each.
+fn wide(name: &'static str, each: usize) -> impl Strategy<Value = Arguments> {
+    let count = prop_oneof![3 => 100_usize..140, 1 => 300_usize..500];
+    let prefix = one_of(&["", "", "m"]);
+    (key(), prefix, 0_usize..300, count).prop_map(move |(key, prefix, first, count)| {
+        let element = |number: usize| [&prefix[..], number.to_string().as_bytes()].concat();
+        let elements = (first..first + count * each).map(element);
+        [name.as_bytes().to_vec(), key]
+            .into_iter()
+            .chain(elements)
+            .collect()
+    })
+}
+
 /// Draws only where there is no choice.
 pub(super) fn hash_command() -> BoxedStrategy<Arguments> {
     let (k, f) = (|| key().boxed(), element);
@@ -35,6 +49,7 @@ pub(super) fn hash_command() -> BoxedStrategy<Arguments> {
     let option = || option().boxed();
     prop_oneof![
         4 => with_elements("HSET", vec![k(), f(), f()], 0),
+        1 => prop_oneof![wide("HSET", 2), wide("HDEL", 1), wide("HMGET", 1)],
         1 => with_elements("HMSET", vec![k(), f(), f()], 0),
         1 => with_elements("HSETNX", vec![k(), f(), f()], 0).prop_map(|mut args| { args.truncate(4); args }),
         1 => with_elements("HGET", vec![k(), f()], 0).prop_map(|mut args| { args.truncate(3); args }),
@@ -62,6 +77,7 @@ pub(super) fn set_command() -> BoxedStrategy<Arguments> {
     let stored = one_of(&["SINTERSTORE", "SUNIONSTORE", "SDIFFSTORE"]);
     prop_oneof![
         4 => with_elements("SADD", vec![k()], 1),
+        2 => prop_oneof![2 => wide("SADD", 1), 1 => wide("SREM", 1), 1 => wide("SMISMEMBER", 1)],
         2 => with_elements("SREM", vec![k()], 1),
         1 => with_elements("SMISMEMBER", vec![k()], 1),
         1 => (k(), m()).prop_map(|(key, member)| vec![b"SISMEMBER".to_vec(), key, member]),
