@@ -148,6 +148,7 @@ pub(super) fn store(
     let existed = ctx.txn.remove(key)?;
     if !members.is_empty() {
         ctx.txn.edit_zset(key, |set, edit| {
+            set.expect(members.len(), edit);
             for (score, member) in members {
                 set.insert(member, *score, edit);
             }
