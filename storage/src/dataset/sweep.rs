@@ -36,7 +36,7 @@ impl Dataset {
     }
 
     /// Looks at about `budget` records on disk, of slots that are not wholly in memory, for keys that have expired at
-    /// `now_ms`, and hashes of which fields have.
+    /// `now_ms`, and hashes of which fields have; of large ones, all fields.
     pub fn expired_on_disk(&self, from: SweepCursor, now_ms: u64, budget: usize) -> Result<Swept> {
         let mut swept = Swept::default();
         let mut place = from.0;
@@ -95,7 +95,14 @@ impl Dataset {
     ) -> Result<Option<ExpiredKey>> {
         let stored = Stored::decode(value)?;
         let keys = stored.expire_at_ms.map(|at_ms| (at_ms, false));
-        let fields = stored.field_expiries_ms().0.map(|at_ms| (at_ms, true));
+        // A large hash would have to be loaded: only when all of it goes. Else its fields wait until somebody loads it.
+        let (next, last) = stored.field_expiries_ms();
+        let due = if stored.encoding.is_flat() {
+            next
+        } else {
+            last
+        };
+        let fields = due.map(|at_ms| (at_ms, true));
         let over = |(at_ms, _): &(u64, bool)| is_expired(Some(*at_ms), now_ms);
         let Some((expire_at_ms, fields)) = keys.filter(over).or(fields.filter(over)) else {
             return Ok(None);

@@ -51,6 +51,8 @@ pub struct Txn<'a> {
     touches: bool,
     limits: Limits,
     incarnations: Incarnations,
+    /// Expired fields that this entry may still remove because it was asked to.
+    removable_fields: usize,
 }
 
 impl<'a> Txn<'a> {
@@ -71,6 +73,7 @@ impl<'a> Txn<'a> {
             touches: true,
             limits: Limits::default(),
             incarnations: Incarnations { index, begun: 0 },
+            removable_fields: fields::REMOVED_FIELDS,
         }
     }
 
@@ -217,7 +220,7 @@ impl<'a> Txn<'a> {
             return Ok(false);
         }
         if is_expired(fields, self.now_ms) {
-            return self.bring_fields(db, at, key, fields::MET_FIELDS);
+            return self.bring_fields(db, at, key);
         }
         Ok(true)
     }

@@ -12,14 +12,14 @@ use crate::types::{Edit, Hash};
 
 /// Fields that a write removes which meets them: what it does itself must not wait for more. Those that are left stay
 /// invisible, and are found again.
-pub(super) const MET_FIELDS: usize = 256;
+const MET_FIELDS: usize = 256;
 
-/// Fields of one hash that one entry removes: a few milliseconds' work.
-const REMOVED_FIELDS: usize = 4096;
+/// Fields that one entry removes because it was asked to, of all hashes together: a few milliseconds' work, every 50 ms.
+pub(super) const REMOVED_FIELDS: usize = 4096;
 
 impl Txn<'_> {
     /// Removes fields of the hash at `key` that have expired, and the hash if all have. Nothing happens if there are none any
-    /// more, or if it is another type by now.
+    /// more, if it is another type by now, or if this entry has removed a great many already: they will be found again.
     pub fn remove_expired_fields(&mut self, key: &[u8]) -> Result<()> {
         let at = self.position(key);
         let db = self.physical;
@@ -33,21 +33,33 @@ impl Txn<'_> {
         let next = entry.and_then(|entry| entry.next_field_expiry_ms());
         let key_is_there =
             entry.is_some_and(|entry| !is_expired(entry.expire_at_ms(), self.now_ms));
-        if key_is_there && is_expired(next, self.now_ms) {
-            self.bring_fields(db, at, key, REMOVED_FIELDS)?;
+        if key_is_there && is_expired(next, self.now_ms) && self.removable_fields > 0 {
+            let removed = self.remove_fields(db, at, key, self.removable_fields)?;
+            self.removable_fields -= removed.unwrap_or(1).min(self.removable_fields);
         }
         Ok(())
     }
 
-    /// Removes up to `limit` fields that have expired of a hash in memory. True if the hash is still there.
+    /// Removes fields that have expired, which a write met, of a hash in memory. True if the hash is still there.
     #[cold]
     pub(super) fn bring_fields(
         &mut self,
         db: PhysicalDb,
         at: Position,
         key: &[u8],
-        limit: usize,
     ) -> Result<bool> {
+        let removed = self.remove_fields(db, at, key, MET_FIELDS)?;
+        Ok(removed.is_some())
+    }
+
+    /// Removes up to `limit` fields that have expired of a hash in memory; answers how many. None if the whole hash went.
+    fn remove_fields(
+        &mut self,
+        db: PhysicalDb,
+        at: Position,
+        key: &[u8],
+        limit: usize,
+    ) -> Result<Option<usize>> {
         let entry = self.dataset.database(db).find(at, key);
         let hash = entry.and_then(|entry| entry.expiring_hash());
         let last = hash.and_then(|hash| hash.last_expiry_ms());
@@ -58,12 +70,12 @@ impl Txn<'_> {
             self.dataset.counters.expired_fields += fields as u64;
             self.erase(db, at, key)?;
             self.note(db, "del", key);
-            return Ok(false);
+            return Ok(None);
         }
         let removed = self.edit_present(db, at, key, |hash: &mut Hash, edit: &mut Edit<'_>| {
             hash.remove_expired(limit, edit)
         })?;
         self.dataset.counters.expired_fields += removed as u64;
-        Ok(true)
+        Ok(Some(removed))
     }
 }
