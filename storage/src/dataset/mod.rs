@@ -73,7 +73,7 @@ pub use txn::{Event, Expiry, Txn};
 pub use view::{ScannedKey, View};
 pub use warm::WARM_KEYS;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Reader};
 use crate::ids::{DB_COUNT, DbIndex, LogIndex, RegionId, Term};
 use crate::proto::command::ExpiredKey;
 use crate::proto::raft::ConfState;
@@ -93,7 +93,10 @@ pub struct DatasetOptions {
 /// The Region's memory. See the module's page.
 pub struct Dataset {
     region: RegionId,
-    engine: Arc<dyn Engine>,
+    /// What is read: the engine itself, or a view of it.
+    engine: Arc<dyn Reader>,
+    /// The engine, unless this data set is one of [`Self::durable`].
+    source: Option<Arc<dyn Engine>>,
     hasher: KeyHasher,
     maxmemory_bytes: u64,
     /// The physical database of each logical one.
@@ -126,6 +129,27 @@ impl Dataset {
         engine: Arc<dyn Engine>,
         options: DatasetOptions,
     ) -> Result<Self> {
+        let mut dataset = Self::read(
+            region,
+            Arc::clone(&engine) as Arc<dyn Reader>,
+            KeyHasher::new(&options.hash_seed),
+        )?;
+        dataset.source = Some(engine);
+        dataset.maxmemory_bytes = options.maxmemory_bytes;
+        Ok(dataset)
+    }
+
+    /// The state as of the last checkpoint, for reading: a data set of its own, with nothing in memory, that nothing changes. It
+    /// holds back the removal of old files.
+    pub fn durable(&self) -> Result<Self> {
+        let view = match &self.source {
+            Some(engine) => engine.view(),
+            None => Arc::clone(&self.engine),
+        };
+        Self::read(self.region, view, self.hasher.clone())
+    }
+
+    fn read(region: RegionId, engine: Arc<dyn Reader>, hasher: KeyHasher) -> Result<Self> {
         let applied = match engine.get(&keys::apply_state(region))? {
             Some(bytes) => RaftApplyState::decode(bytes)
                 .map_err(|error| Error::corrupt("RaftApplyState", error.to_string()))?,
@@ -134,8 +158,9 @@ impl Dataset {
         let mut dataset = Self {
             region,
             engine,
-            hasher: KeyHasher::new(&options.hash_seed),
-            maxmemory_bytes: options.maxmemory_bytes,
+            source: None,
+            hasher,
+            maxmemory_bytes: 0,
             mapping: std::array::from_fn(|number| record::PhysicalDb(number as u8)),
             databases: Default::default(),
             checkpoint_index: LogIndex(applied.applied_index),

@@ -267,6 +267,27 @@ impl<'a> View<'a> {
         Ok(())
     }
 
+    /// Gives `visit` every key with its whole value, elements of large collections that are only on disk included, in the order
+    /// of [`Self::scan`], until it breaks. Of a key that has expired and is still counted, no value.
+    pub fn for_each_value(
+        &self,
+        mut visit: impl FnMut(&[u8], Option<&Object<'a>>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        for slot in self.dataset.used_slots(self.physical, 0) {
+            let mut range = self.range(Position { slot, hash: 0 }, u32::MAX);
+            range.elements = true;
+            let flow = walk::walk_slot(self.dataset, range, |_, group| {
+                group.iter().try_for_each(|found| {
+                    visit(&found.key, self.finds(found).then_some(&found.object))
+                })
+            })?;
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Number of keys of a slot, counted as [`Self::len`] counts.
     pub fn count_keys_in_slot(&self, slot: Slot) -> u64 {
         self.dataset

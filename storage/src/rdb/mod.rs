@@ -2,8 +2,9 @@
 //!
 //! A payload is a type byte, the value, the RDB version (2 bytes, little endian) and a CRC64 (8 bytes, little endian) of all
 //! before it. Payloads written here are read by redis-server from 7.0 on, and equal to its own byte for byte where the
-//! representation is the same. Streams are not written yet, and refused as badly formatted.
+//! representation is the same. Streams are not written yet, and refused as badly formatted. Whole files are in [`file`].
 
+pub mod file;
 mod lzf;
 mod object;
 mod old;
@@ -100,6 +101,18 @@ mod tests {
     /// Values and what DUMP of redis-server 7.0.15 gave for them, in hexadecimal.
     const VECTORS: &str = include_str!("vectors.txt");
 
+    /// Names and what DUMP of redis-server 7.0.15 gave for collections of every encoding, in hexadecimal.
+    const COLLECTIONS: &str = include_str!("collections.txt");
+
+    /// Type and value of each.
+    fn collections() -> Vec<(&'static str, Vec<u8>)> {
+        let lines = COLLECTIONS.lines().filter(|line| !line.starts_with('#'));
+        let named = lines.map(|line| line.split_once(' ').unwrap());
+        named
+            .map(|(name, payload)| (name, check(&unhex(payload)).unwrap().to_vec()))
+            .collect()
+    }
+
     fn unhex(text: &str) -> Vec<u8> {
         let digits = text
             .as_bytes()
@@ -121,6 +134,90 @@ mod tests {
             vectors += 1;
         }
         assert!(vectors > 50);
+    }
+
+    #[test]
+    fn collections_of_redis_are_read() {
+        let words = |words: &str| -> Vec<Vec<u8>> {
+            let words = words.split(' ');
+            words.map(|word| word.as_bytes().to_vec()).collect()
+        };
+        let fields = |pairs: Vec<Vec<u8>>| {
+            let pairs = pairs
+                .chunks(2)
+                .map(|pair| (pair[0].clone(), pair[1].clone(), None));
+            Value::Hash(pairs.collect())
+        };
+        let (m, v) = ("m".repeat(70), "v".repeat(70));
+        let mut list = words("a b c 1 -1 300 70000 9223372036854775807 1.5");
+        list.push(vec![b'x'; 70]);
+        let mut quicklist: Vec<Vec<u8>> = (0..8).map(|n| format!("element {n}").into()).collect();
+        quicklist.extend(words("7 8 9"));
+        let expected = |name| match name {
+            "list" => Value::List(list.clone()),
+            "intset16" => Value::Set(words("-5 1 2 3")),
+            "intset32" => Value::Set(words("-5 3 100000")),
+            "intset64" => Value::Set(words("3 100000 9223372036854775807")),
+            "hash" => fields(vec![
+                b"f".into(),
+                b"v".into(),
+                b"1".into(),
+                b"2".into(),
+                b"empty".into(),
+                b"".into(),
+                b"n".into(),
+                b"-0".into(),
+            ]),
+            "quicklist" => Value::List(quicklist.clone()),
+            "plainlist" => Value::List(vec![b"x".into(), vec![b'y'; 9000], b"z".into()]),
+            "set" => Value::Set(vec![
+                b"1".into(),
+                b"a".into(),
+                b"b".into(),
+                b"longer member".into(),
+            ]),
+            "hashtable" => Value::Set(words(&format!("5 {m} n"))),
+            "hashtable2" => fields(words(&format!("f {v} g 5"))),
+            "zset" => Value::ZSet(
+                [
+                    ("least", f64::NEG_INFINITY),
+                    ("eighth", 0.125),
+                    ("one", 1.0),
+                    ("two", 2.5),
+                    ("3", 3.0),
+                    ("far", 1e100),
+                    ("most", f64::INFINITY),
+                ]
+                .map(|(member, score)| (member.into(), score))
+                .to_vec(),
+            ),
+            _ => Value::ZSet(
+                [
+                    ("p", f64::INFINITY),
+                    ("r", 2.0),
+                    (m.as_str(), 1.5),
+                    ("n", -3.0),
+                    ("q", f64::NEG_INFINITY),
+                ]
+                .map(|(member, score)| (member.into(), score))
+                .to_vec(),
+            ),
+        };
+        let mut names = Vec::new();
+        for (name, body) in collections() {
+            let mut value = object::read(body[0], &mut &body[1..]).unwrap();
+            match &mut value {
+                Value::Set(members) if name.contains("set") && !name.starts_with("int") => {
+                    members.sort()
+                }
+                Value::Set(members) if name == "hashtable" => members.sort(),
+                Value::Hash(fields) if name == "hashtable2" => fields.sort(),
+                _ => {}
+            }
+            assert_eq!(value, expected(name), "{name}");
+            names.push(name);
+        }
+        assert_eq!(names.len(), 12);
     }
 
     #[test]
@@ -176,6 +273,37 @@ mod tests {
         #[test]
         fn every_string_comes_back(value in proptest::collection::vec(prop_oneof![Just(b'a'), Just(b'b'), any::<u8>()], 0..600)) {
             prop_assert_eq!(restore(&dump_string(&value)), Ok(Value::String(value)));
+        }
+
+        /// Bytes of every encoding that were changed, cut or lengthened are read or refused, and nothing else. What is read is
+        /// no larger than the bytes can stand for.
+        #[test]
+        fn hostile_collections_cost_nothing_but_an_error(
+            which in any::<prop::sample::Index>(),
+            kind in prop_oneof![4 => Just(None), 1 => (0..=25u8).prop_map(Some)],
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..5),
+            cut in any::<prop::sample::Index>(),
+            more in proptest::collection::vec(any::<u8>(), 0..4),
+        ) {
+            let collections = collections();
+            let mut body = which.get(&collections).1.clone();
+            for (at, byte) in changes {
+                let at = at.index(body.len());
+                body[at] = byte;
+            }
+            if cut.index(3) == 0 {
+                body.truncate(1 + cut.index(body.len()));
+            }
+            body.extend(more);
+            body[0] = kind.unwrap_or(body[0]);
+            let elements = match object::read(body[0], &mut &body[1..]) {
+                None => 0,
+                Some(Value::String(value)) => value.len(),
+                Some(Value::List(elements) | Value::Set(elements)) => elements.len(),
+                Some(Value::ZSet(members)) => members.len(),
+                Some(Value::Hash(fields)) => fields.len(),
+            };
+            prop_assert!(elements <= body.len() * 264);
         }
 
         #[test]

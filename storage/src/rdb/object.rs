@@ -24,28 +24,28 @@ use crate::types::listpack::ListpackRef;
 use crate::types::{Encoding, HashRef, IntsetRef, Item, ListRef, SetRef, SortedSetRef};
 
 pub(super) const STRING: u8 = 0;
-const LIST: u8 = 1;
-const SET: u8 = 2;
-const ZSET: u8 = 3;
-const HASH: u8 = 4;
-const ZSET_2: u8 = 5;
-const HASH_ZIPMAP: u8 = 9;
-const LIST_ZIPLIST: u8 = 10;
-const SET_INTSET: u8 = 11;
-const ZSET_ZIPLIST: u8 = 12;
-const HASH_ZIPLIST: u8 = 13;
-const LIST_QUICKLIST: u8 = 14;
-const HASH_LISTPACK: u8 = 16;
-const ZSET_LISTPACK: u8 = 17;
-const LIST_QUICKLIST_2: u8 = 18;
-const SET_LISTPACK: u8 = 20;
-const HASH_METADATA: u8 = 24;
-const HASH_LISTPACK_EX: u8 = 25;
+pub(super) const LIST: u8 = 1;
+pub(super) const SET: u8 = 2;
+pub(super) const ZSET: u8 = 3;
+pub(super) const HASH: u8 = 4;
+pub(super) const ZSET_2: u8 = 5;
+pub(super) const HASH_ZIPMAP: u8 = 9;
+pub(super) const LIST_ZIPLIST: u8 = 10;
+pub(super) const SET_INTSET: u8 = 11;
+pub(super) const ZSET_ZIPLIST: u8 = 12;
+pub(super) const HASH_ZIPLIST: u8 = 13;
+pub(super) const LIST_QUICKLIST: u8 = 14;
+pub(super) const HASH_LISTPACK: u8 = 16;
+pub(super) const ZSET_LISTPACK: u8 = 17;
+pub(super) const LIST_QUICKLIST_2: u8 = 18;
+pub(super) const SET_LISTPACK: u8 = 20;
+pub(super) const HASH_METADATA: u8 = 24;
+pub(super) const HASH_LISTPACK_EX: u8 = 25;
 
 /// The version that every server from 7.0 on reads.
-const COMMON: u16 = 10;
+pub(super) const COMMON: u16 = 10;
 /// The version of 7.4.
-const WITH_EXPIRING_FIELDS: u16 = 12;
+pub(super) const WITH_EXPIRING_FIELDS: u16 = 12;
 
 /// Kinds of nodes of a list.
 const PLAIN: usize = 1;
@@ -151,6 +151,19 @@ fn write_expiring_hash(out: &mut Vec<u8>, hash: HashRef<'_>, earliest_ms: u64) {
         write_item(out, field);
         write_item(out, value);
     }
+}
+
+/// True of a type that [`read`] knows.
+pub(super) fn is_known(kind: u8) -> bool {
+    matches!(
+        kind,
+        STRING..=ZSET_2
+            | HASH_ZIPMAP..=LIST_QUICKLIST
+            | HASH_LISTPACK..=LIST_QUICKLIST_2
+            | SET_LISTPACK
+            | HASH_METADATA
+            | HASH_LISTPACK_EX
+    )
 }
 
 /// Takes a value of type `kind` off the front; none if it does not decode, or has no elements, or one twice.

@@ -12,7 +12,7 @@ const LENGTH_64: u8 = 0x81;
 const INT_8: u8 = 0xc0;
 const INT_16: u8 = 0xc1;
 const INT_32: u8 = 0xc2;
-const COMPRESSED: u8 = 0xc3;
+pub(super) const COMPRESSED: u8 = 0xc3;
 
 /// Redis looks for an integer in strings up to the length of a 32-bit one.
 const INT_MAX_BYTES: usize = 11;
@@ -89,6 +89,27 @@ pub(super) fn read(input: &mut &[u8]) -> Option<Vec<u8>> {
         }
     };
     Some(itoa::Buffer::new().format(number).as_bytes().to_vec())
+}
+
+/// How many bytes follow the first one of a length; none of what is no length.
+pub(super) fn length_bytes(first: u8) -> Option<u64> {
+    match first {
+        0x00..0x40 => Some(0),
+        0x40..0x80 => Some(1),
+        LENGTH_32 => Some(4),
+        LENGTH_64 => Some(8),
+        _ => None,
+    }
+}
+
+/// How many bytes follow the first one of a string that is a number; none of other strings.
+pub(super) fn number_bytes(first: u8) -> Option<u64> {
+    match first {
+        INT_8 => Some(1),
+        INT_16 => Some(2),
+        INT_32 => Some(4),
+        _ => None,
+    }
 }
 
 /// Takes the first byte and `N` more.
