@@ -54,7 +54,7 @@ for unit in "${UNITS[@]}"; do
     # Names, without colours; a name may hold anything but is followed by the time it took or by its file.
     sed -e 's/\x1b\[[0-9;]*m//g' -n -e 's/^\[ok\]: \(.*\) ([0-9]* ms)$/\1/p' "$log" | sort >"$WORK/passed"
     sed -e 's/\x1b\[[0-9;]*m//g' -n -e 's/^\[\(err\|exception\)\]: \(.*\) in tests\/.*$/\2/p' \
-        -e 's/^\[exception\]: Executing test client: \(.*\)$/\1/p' "$log" | sort >"$WORK/failed"
+        -e 's/^\[exception\]: Executing test client: \(.*\)$/\1/p' "$log" | sort -u >"$WORK/failed"
     sed -n "s#^$unit: \(.*\) -- .*#\1#p" "$LEFT_OUT" | sort >"$WORK/left-out"
     comm -23 "$WORK/failed" "$WORK/left-out" >"$WORK/unexpected"
     passed=$(wc -l <"$WORK/passed")
