@@ -41,6 +41,7 @@ pub fn open(engine: Arc<dyn Engine>) -> Dataset {
     let options = DatasetOptions {
         maxmemory_bytes: 0,
         hash_seed: *b"0123456789abcdef",
+        ..DatasetOptions::default()
     };
     Dataset::open(FIRST_REGION, engine, options).expect("a data set opens")
 }

@@ -21,7 +21,7 @@ use crate::bootstrap::stop_signal;
 use crate::config::{AppendFsync, Config, Settings};
 use crate::dispatch::registry::Registry;
 use crate::dispatch::shared::{Parts, Stop};
-use crate::dispatch::{Shared, cold_expiry, forwarded};
+use crate::dispatch::{Shared, cold_expiry, eviction, forwarded};
 use crate::identity::{self, Identity};
 use crate::machine::Machine;
 use crate::net::{IoThreads, Listeners};
@@ -136,6 +136,7 @@ fn open_dataset(
     let kv = Arc::clone(&engines.kv);
     let options = DatasetOptions {
         maxmemory_bytes: settings.maxmemory_bytes,
+        eviction: settings.maxmemory_policy,
         hash_seed: identity.hash_seed,
     };
     let obsolete = obsolete.clone();
@@ -234,6 +235,7 @@ async fn serve(
         accepted = accept => return accepted,
         never = admin::watch_memory_peak(shared) => match never {},
         never = cold_expiry::sweep(shared) => match never {},
+        never = eviction::keep_room(shared) => match never {},
         signal = stop_signal() => {
             tracing::info!("{} received", signal?);
             Stop::Checkpoint

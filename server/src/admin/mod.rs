@@ -69,6 +69,13 @@ pub fn install_hooks(shared: &Arc<Shared>, limits: &SharedLimits) {
         dataset.write().set_maxmemory(settings.maxmemory_bytes);
         Ok(())
     });
+    let dataset = Arc::clone(shared.machine.dataset());
+    shared.config.on_set("maxmemory-policy", move |settings| {
+        dataset
+            .write()
+            .set_eviction_policy(settings.maxmemory_policy);
+        Ok(())
+    });
     for row in collections::ROWS {
         let limits = limits.clone();
         shared.config.on_set(row.name, move |settings| {

@@ -92,6 +92,8 @@ texts! {
     INVALID_CURSOR = "ERR invalid cursor";
     /// SELECT, MOVE, COPY or SWAPDB beyond the last database.
     DB_OUT_OF_RANGE = "ERR DB index is out of range";
+    /// Memory is full and nothing may be deleted.
+    OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
     /// RESTORE over a key without REPLACE.
     BUSY_KEY = "BUSYKEY Target key name already exists.";
     /// SORT of what is no number.

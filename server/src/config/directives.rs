@@ -1,5 +1,7 @@
 //! The table of directives. `tinykv.conf` is made from it: a row's `doc` is what an operator reads.
 
+use storage::dataset::EvictionPolicy;
+
 use super::kind::{Choice, Kind};
 use super::settings::{AppendFsync, DebugAccess, LogLevel, Secret};
 use super::{collections, forms, peers};
@@ -428,21 +430,12 @@ const MEMORY: &[Directive] = &[
     Directive::new(
         "maxmemory-policy",
         "noeviction",
-        Kind::Fixed {
-            value: "noeviction",
-            others: &[
-                "volatile-lru",
-                "volatile-lfu",
-                "volatile-random",
-                "volatile-ttl",
-                "allkeys-lru",
-                "allkeys-lfu",
-                "allkeys-random",
-            ],
-            reason: "this version deletes no keys to make room: what exceeds maxmemory stays on disk; use noeviction, and \
-                     expiry where keys should go",
-        },
-        "noeviction: no key is ever deleted to make room. Redis's other policies do not exist yet.",
+        choice_of!(maxmemory_policy, EvictionPolicy),
+        "What happens when the data takes more than maxmemory. noeviction: nothing is deleted; what was not used for long stays \
+         on disk only. allkeys-lru, allkeys-lfu, allkeys-random: keys are deleted, those first that were not used for long, or \
+         rarely, or any. volatile-lru, volatile-lfu, volatile-random, volatile-ttl: only keys that expire are deleted, the last \
+         one those first that expire first; when there are none, commands that need memory are refused. In a cluster, the \
+         leader chooses, and all nodes delete the same.",
     )
     .run_time(),
     Directive::new(

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
+use storage::dataset::EvictionPolicy;
 use storage::ids::StoreId;
 use storage::types::Limits;
 
@@ -58,6 +59,7 @@ pub struct Settings {
     // memory
     /// 0: unlimited.
     pub maxmemory_bytes: u64,
+    pub maxmemory_policy: EvictionPolicy,
     pub block_cache_size_bytes: u64,
     pub limits: Limits,
     /// Reported only.
@@ -92,6 +94,19 @@ impl Choice for AppendFsync {
         ("everysec", Self::EverySecond),
         ("always", Self::Always),
         ("no", Self::No),
+    ];
+}
+
+impl Choice for EvictionPolicy {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("volatile-lru", Self::VolatileLru),
+        ("volatile-lfu", Self::VolatileLfu),
+        ("volatile-random", Self::VolatileRandom),
+        ("volatile-ttl", Self::VolatileTtl),
+        ("allkeys-lru", Self::AllKeysLru),
+        ("allkeys-lfu", Self::AllKeysLfu),
+        ("allkeys-random", Self::AllKeysRandom),
+        ("noeviction", Self::NoEviction),
     ];
 }
 
@@ -234,6 +249,7 @@ impl Settings {
             checkpoint_interval_ms: 0,
             raft_log_retention_bytes: 0,
             maxmemory_bytes: 0,
+            maxmemory_policy: EvictionPolicy::default(),
             block_cache_size_bytes: 0,
             limits: Limits::default(),
             list_compress_depth: 0,

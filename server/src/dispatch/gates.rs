@@ -1,7 +1,9 @@
 //! The chain of checks before every command. Their order is observable, and is Redis's (`processCommand`): a command that
 //! does not exist is told so before a password is asked for, and a wrong number of arguments before that.
 
+use super::eviction::is_out_of_memory;
 use super::registry::{Entry, Found, Registry};
+use super::shared::Shared;
 use crate::commands::error::{CommandError, CommandResult};
 use crate::commands::spec::Flags;
 use crate::session::Session;
@@ -11,13 +13,14 @@ const MAX_QUOTED: usize = 128;
 
 /// The command that these arguments ask for, if this session may run it now, and the position of its first argument.
 pub fn pass<'r>(
-    registry: &'r Registry,
+    shared: &'r Shared,
     session: &Session,
     args: &[&[u8]],
 ) -> CommandResult<(&'r Entry, usize)> {
-    let (entry, first) = exists(registry, args)?;
+    let (entry, first) = exists(&shared.registry, args)?;
     arity(entry, args)?;
     authenticated(entry, session)?;
+    memory(entry, shared)?;
     Ok((entry, first))
 }
 
@@ -46,6 +49,14 @@ fn authenticated(entry: &Entry, session: &Session) -> CommandResult {
         Ok(())
     } else {
         Err(CommandError::reply("NOAUTH Authentication required."))
+    }
+}
+
+fn memory(entry: &Entry, shared: &Shared) -> CommandResult {
+    if entry.spec.flags.has(Flags::DENYOOM) && is_out_of_memory(shared) {
+        Err(CommandError::OUT_OF_MEMORY)
+    } else {
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@
 //! | [`gather`] | proposals of one I/O thread, handed over together |
 //! | [`mailbox`] | answers of the apply worker on their way to connections |
 //! | [`lazy_expiry`] | removal of expired keys that reads meet |
+//! | [`eviction`] | removal of keys when memory is full |
 //! | [`cold_expiry`] | removal of expired keys that are only on disk |
 //! | [`outcome`] | the only place where an error of the Raft core or of forwarding becomes a reply |
 //! | [`forwarded`] | the other end: segments that another Store forwards |
@@ -16,6 +17,7 @@
 //! | [`stats`] | counters for INFO |
 
 pub mod cold_expiry;
+pub mod eviction;
 pub mod forwarded;
 pub mod gates;
 pub mod gather;

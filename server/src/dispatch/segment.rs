@@ -67,6 +67,7 @@ impl Builder {
             commands: self.framed.freeze(),
             no_touch,
             expired: Vec::new(),
+            evicted: Vec::new(),
         };
         Segment {
             request,
@@ -78,8 +79,8 @@ impl Builder {
 
 /// Whether no command of a request writes. A request of another Store: anything that is not a data command is refused.
 pub fn reads_only(request: &Request) -> Result<bool, String> {
-    if !request.expired.is_empty() {
-        return Err("expired keys are removed by the Store that met them".to_owned());
+    if !request.expired.is_empty() || !request.evicted.is_empty() {
+        return Err("keys are removed by the leader alone".to_owned());
     }
     let mut reads_only = true;
     for args in batch::iter(&request.commands) {

@@ -51,6 +51,8 @@ pub struct Shared {
     pub active_expire: Arc<AtomicBool>,
     /// Removes expired keys that reads meet.
     pub lazy_expiry: Arc<LazyExpiry>,
+    /// Whether memory is full and nothing may be deleted. See [`super::eviction`].
+    pub out_of_memory: AtomicBool,
     /// Tells the process to stop.
     pub stop: watch::Sender<Stop>,
     transport: OnceLock<Arc<Transport>>,
@@ -91,6 +93,7 @@ impl Shared {
             started: Instant::now(),
             run_id: parts.run_id,
             active_expire: parts.active_expire,
+            out_of_memory: AtomicBool::new(false),
             lazy_expiry: Arc::default(),
             stop: watch::Sender::new(Stop::No),
             transport: OnceLock::new(),

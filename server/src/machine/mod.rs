@@ -71,6 +71,10 @@ impl Machine {
         for expired in met.chain(entry.delete_expired.as_ref().map(|expired| &expired.keys)) {
             delete_expired(&mut txn, expired)?;
         }
+        for evicted in entry.requests.iter().flat_map(|request| &request.evicted) {
+            txn.select(database(evicted.db)?);
+            txn.evict(&evicted.key)?;
+        }
         let mut execution = Execution {
             txn,
             answer,

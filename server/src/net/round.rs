@@ -192,7 +192,7 @@ impl<'c> Round<'c> {
         let mut at = from;
         while at < self.pipeline.len() {
             let args = self.pipeline.args(at);
-            let (id, writes) = match gates::pass(&shared.registry, self.session, &args) {
+            let (id, writes) = match gates::pass(shared, self.session, &args) {
                 Ok((
                     Entry {
                         id,
@@ -364,7 +364,7 @@ fn counts_keys(entry: &Entry) -> bool {
 }
 
 fn gate<'r>(shared: &'r Shared, session: &Session, args: &[&[u8]]) -> Next<'r> {
-    match gates::pass(&shared.registry, session, args) {
+    match gates::pass(shared, session, args) {
         Err(error) => Next::Refused(error),
         Ok((entry, first)) => match entry.runs {
             Runs::Data(command) if must_write(command, args) => Next::Write,
@@ -386,7 +386,7 @@ fn leading_reads<'r, 'p>(
     let mut reads = SmallVec::new();
     for at in from..pipeline.len().min(from + most) {
         let args = pipeline.args(at);
-        let Ok((entry, first)) = gates::pass(&shared.registry, session, &args) else {
+        let Ok((entry, first)) = gates::pass(shared, session, &args) else {
             break;
         };
         let Runs::Data(command) = entry.runs else {

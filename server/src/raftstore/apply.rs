@@ -286,15 +286,20 @@ impl ApplyWorker {
         if self.checkpointing {
             return;
         }
-        let (bytes, records) = {
+        let (bytes, records, limit) = {
             let dataset = self.dataset().read();
-            (dataset.write_set_bytes(), dataset.write_set_records())
+            let limit = dataset.checkpoint_bytes(self.options.checkpoint_bytes);
+            (
+                dataset.write_set_bytes(),
+                dataset.write_set_records(),
+                limit,
+            )
         };
         let aged =
             records > 0 && self.last_checkpoint.elapsed() >= self.options.checkpoint_interval;
         let applied_bytes = self.applied_bytes.load(Ordering::Relaxed);
         let long = applied_bytes >= LOG_PER_CHECKPOINT * self.options.checkpoint_bytes;
-        if bytes >= self.options.checkpoint_bytes || aged || (long && records > 0) {
+        if bytes >= limit || aged || (long && records > 0) {
             self.start_checkpoint();
         }
     }

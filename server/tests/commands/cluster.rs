@@ -38,6 +38,7 @@ impl Replica {
         let options = DatasetOptions {
             maxmemory_bytes: 0,
             hash_seed: *b"0123456789abcdef",
+            ..DatasetOptions::default()
         };
         let mut dataset = Dataset::open(FIRST_REGION, engine.clone(), options).unwrap();
         dataset.record_events(true);

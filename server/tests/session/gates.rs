@@ -84,3 +84,42 @@ fn every_error_of_a_pipeline_is_counted() {
             .contains("errorstat_ERR:count=5\r\n")
     );
 }
+
+/// A cache makes room by itself; where nothing may go, what needs memory is refused, and reads are answered.
+#[test]
+fn a_full_memory_makes_room_or_refuses() {
+    let node = Node::start(&["--maxmemory", "3mb", "--maxmemory-policy", "allkeys-lru"]);
+    let mut client = node.connect();
+    let value = "v".repeat(1000);
+    for n in 0..6000 {
+        client.send(format!("SET key:{n} {value}\r\n").as_bytes());
+    }
+    for _ in 0..6000 {
+        assert!(!client.next().expect("a reply").is_error());
+    }
+    let evicted = until("keys are evicted", || {
+        let stats = client.text("INFO stats");
+        let line = stats
+            .lines()
+            .find(|line| line.starts_with("evicted_keys:"))?;
+        line["evicted_keys:".len()..]
+            .parse()
+            .ok()
+            .filter(|&keys: &u64| keys > 2000)
+    });
+    assert!(evicted < 6000, "{evicted}");
+    assert_eq!(
+        client.text("CONFIG SET maxmemory 1kb maxmemory-policy volatile-ttl"),
+        "OK"
+    );
+    let refusal = "OOM command not allowed when used memory > 'maxmemory'.";
+    until("writes are refused", || {
+        (client.text("SET k v") == refusal).then_some(())
+    });
+    let deleted = client.text("DEL k key:5999");
+    assert!(["0", "1", "2"].contains(&&*deleted), "{deleted}");
+    assert_eq!(client.text("CONFIG SET maxmemory-policy noeviction"), "OK");
+    until("writes are accepted", || {
+        (client.text("SET k v") == "OK").then_some(())
+    });
+}

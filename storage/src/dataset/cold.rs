@@ -7,6 +7,7 @@ use super::access::Access;
 use super::collection::{self, Collected};
 use super::database::{Database, SlotTable};
 use super::entry::{Entry, Flat, Value};
+use super::evict;
 use super::position::Position;
 use super::record::{self, ElementPlace, Incarnation, ParsedKey, PhysicalDb, RecordKey, Stored};
 use crate::ids::{DB_COUNT, SLOT_COUNT};
@@ -198,7 +199,7 @@ impl Dataset {
     /// when there is nothing left to load, or no room.
     pub fn load_next(&mut self, budget: usize) -> Result<bool> {
         if self.warm_up.done
-            || (self.maxmemory_bytes > 0 && self.memory_used() >= self.maxmemory_bytes)
+            || (self.maxmemory_bytes > 0 && self.bytes_to_weigh() >= self.maxmemory_bytes)
         {
             return Ok(false);
         }
@@ -289,6 +290,16 @@ impl Dataset {
         }
     }
 
+    /// The memory above which objects are dropped.
+    fn drop_above_bytes(&self) -> u64 {
+        let slack = if self.eviction.evicts() {
+            self.maxmemory_bytes / evict::SLACK_PARTS
+        } else {
+            0
+        };
+        self.maxmemory_bytes.saturating_add(slack)
+    }
+
     /// Drops up to `budget` objects from memory that are on disk as they are and were not used for long, while memory
     /// exceeds its limit. Answers how many. Commands see no difference.
     pub fn drop_cold(&mut self, budget: usize) -> usize {
@@ -297,7 +308,7 @@ impl Dataset {
         while dropped < budget
             && looks > 0
             && self.maxmemory_bytes > 0
-            && self.memory_used() > self.maxmemory_bytes
+            && self.bytes_to_weigh() > self.drop_above_bytes()
         {
             let Some((sample, entries)) = self.next_sample() else {
                 break;
@@ -324,7 +335,7 @@ impl Dataset {
     }
 
     /// The next slots that have objects in memory, enough of them for a sample, and how many objects they have.
-    fn next_sample(&mut self) -> Option<(Vec<(PhysicalDb, u16)>, usize)> {
+    pub(super) fn next_sample(&mut self) -> Option<(Vec<(PhysicalDb, u16)>, usize)> {
         let mut sample = Vec::new();
         let mut entries = 0;
         // Once round at most, from the place where the last sample ended.

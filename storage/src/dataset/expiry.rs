@@ -59,6 +59,28 @@ impl ExpiryIndex {
             .copied()
     }
 
+    /// Up to `count` positions in order of their times: from a point on, which is `random` between the first and the last
+    /// time, and round.
+    pub(super) fn sample(&self, random: u64, count: usize) -> impl Iterator<Item = Position> {
+        let first = self
+            .positions
+            .first_key_value()
+            .map_or(0, |((at_ms, _), _)| *at_ms);
+        let last = self
+            .positions
+            .last_key_value()
+            .map_or(0, |((at_ms, _), _)| *at_ms);
+        let from = match random {
+            0 => first,
+            random => first + random % (last - first + 1),
+        };
+        let start = (from, Position { slot: 0, hash: 0 });
+        let behind = self.positions.range(start..);
+        let before = self.positions.range(..start);
+        let all = behind.chain(before).take(count);
+        all.map(|((_, position), _)| *position)
+    }
+
     /// Average time to live of the keys in memory that expire.
     pub(super) fn average_ttl_ms(&self, now_ms: u64) -> u64 {
         let average = self.sum_ms.checked_div(u128::from(self.keys)).unwrap_or(0);

@@ -33,6 +33,7 @@
 //! | `cleanup` | the elements' records of collections that are gone |
 //! | `cold`, `walk` | what is only on disk: lookups, loading, dropping; and the ordered walk over both |
 //! | `sweep` | expired keys that are only on disk |
+//! | `evict` | the keys that go when memory is full, if the operator allows it |
 //! | `view`, `txn` | reads and writes |
 //! | `warm` | fetching the memory of several keys at once |
 
@@ -44,6 +45,7 @@ mod collection;
 mod counts;
 mod database;
 mod entry;
+mod evict;
 mod expiry;
 mod object;
 mod position;
@@ -65,6 +67,7 @@ use prost::Message;
 pub use checkpoint::{Checkpoint, CheckpointDone, Obsolete};
 pub use cleanup::{Cleanup, CleanupDone};
 pub use database::Garbage;
+pub use evict::{EvictionPolicy, Victim};
 pub use object::Object;
 pub use position::slot_of;
 pub use stats::DatasetStats;
@@ -86,6 +89,8 @@ use crate::{Error, Result, keys};
 pub struct DatasetOptions {
     /// Memory above which cold objects are dropped, in bytes; 0: no limit.
     pub maxmemory_bytes: u64,
+    /// Which keys are deleted when it is full.
+    pub eviction: EvictionPolicy,
     /// Seeds the hash of keys. The same on all replicas, for the life of the Region.
     pub hash_seed: [u8; 16],
 }
@@ -99,6 +104,7 @@ pub struct Dataset {
     source: Option<Arc<dyn Engine>>,
     hasher: KeyHasher,
     maxmemory_bytes: u64,
+    eviction: evict::EvictionPolicy,
     /// The physical database of each logical one.
     mapping: [record::PhysicalDb; DB_COUNT as usize],
     /// By physical number.
@@ -161,6 +167,9 @@ impl Dataset {
             source: None,
             hasher,
             maxmemory_bytes: 0,
+            hasher: KeyHasher::new(&options.hash_seed),
+            maxmemory_bytes: options.maxmemory_bytes,
+            eviction: options.eviction,
             mapping: std::array::from_fn(|number| record::PhysicalDb(number as u8)),
             databases: Default::default(),
             checkpoint_index: LogIndex(applied.applied_index),

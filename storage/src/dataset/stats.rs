@@ -17,6 +17,7 @@ pub(super) struct Counters {
     pub(super) expired_fields: u64,
     pub(super) loads: u64,
     pub(super) dropped: u64,
+    pub(super) evicted_keys: u64,
 }
 
 impl Counters {
@@ -51,6 +52,8 @@ pub struct DatasetStats {
     pub loads: u64,
     /// Objects dropped from memory, since the start.
     pub dropped: u64,
+    /// Keys deleted to make room, since the start.
+    pub evicted_keys: u64,
     /// Keys in memory.
     pub resident: u64,
     /// Accounted bytes of memory.
@@ -69,6 +72,14 @@ impl Dataset {
         (databases + frozen) as u64
     }
 
+    /// Accounted bytes of what waits to be written to disk: the write set and the checkpoint under way.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        let sets = self.databases.iter();
+        let waiting: usize = sets.map(|database| database.write_set.memory_bytes()).sum();
+        let frozen = self.frozen.as_deref().map_or(0, Frozen::size_bytes);
+        (waiting + frozen) as u64
+    }
+
     /// Figures for INFO.
     pub fn stats(&self) -> DatasetStats {
         let databases = self.mapping.map(|physical| self.database(physical));
@@ -82,6 +93,7 @@ impl Dataset {
             expired_fields: self.counters.expired_fields,
             loads: self.counters.loads,
             dropped: self.counters.dropped,
+            evicted_keys: self.counters.evicted_keys,
             resident: databases.iter().map(|database| database.resident).sum(),
             memory_bytes: self.memory_used(),
         }

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod content;
+mod eviction;
 mod fields;
 mod golden;
 mod model;

@@ -35,6 +35,7 @@ impl Bench {
         let options = DatasetOptions {
             maxmemory_bytes: 0,
             hash_seed: *b"0123456789abcdef",
+            ..DatasetOptions::default()
         };
         let dataset = Dataset::open(FIRST_REGION, Arc::clone(&engine), options.clone()).unwrap();
         Self {

@@ -217,6 +217,7 @@ fn open_dataset(kv: &Arc<MemoryEngine>) -> storage::Result<Dataset> {
     let options = DatasetOptions {
         maxmemory_bytes: 0,
         hash_seed: HASH_SEED,
+        ..DatasetOptions::default()
     };
     Dataset::open(FIRST_REGION, kv.clone(), options)
 }

@@ -86,6 +86,7 @@ pub struct Counters {
     pub rates: Rates,
     pub rejected_connections: u64,
     pub expired_keys: u64,
+    pub evicted_keys: u64,
     pub expired_subkeys: u64,
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,

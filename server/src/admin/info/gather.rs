@@ -74,6 +74,7 @@ fn counters(shared: &Shared, data: &DatasetStats) -> Counters {
         rates,
         rejected_connections: stats.rejected_connections.load(Ordering::Relaxed),
         expired_keys: data.expired_keys,
+        evicted_keys: data.evicted_keys,
         expired_subkeys: data.expired_fields,
         keyspace_hits: data.hits,
         keyspace_misses: data.misses,

@@ -4,6 +4,7 @@
 use super::facts::{CommandCounters, Facts};
 use super::text::Text;
 use crate::admin::process;
+use crate::config::kind::Choice;
 use crate::version::{REDIS_VERSION, TINYKV_VERSION};
 
 /// One section.
@@ -145,7 +146,7 @@ fn memory(facts: &Facts, text: &mut Text) {
     text.field("mem_clients_normal", facts.clients.memory_bytes);
     text.bytes("total_system_memory", memory.system_bytes);
     text.bytes("maxmemory", facts.settings.maxmemory_bytes);
-    text.field("maxmemory_policy", "noeviction");
+    text.field("maxmemory_policy", facts.settings.maxmemory_policy.name());
     text.field("mem_allocator", "mimalloc");
     text.field("active_defrag_running", 0);
     text.field("block_cache_size", facts.settings.block_cache_size_bytes);
@@ -194,7 +195,7 @@ fn stats(facts: &Facts, text: &mut Text) {
     text.field("rejected_connections", counters.rejected_connections);
     text.field("expired_keys", counters.expired_keys);
     text.field("expired_subkeys", counters.expired_subkeys);
-    text.field("evicted_keys", 0);
+    text.field("evicted_keys", counters.evicted_keys);
     text.field("keyspace_hits", counters.keyspace_hits);
     text.field("keyspace_misses", counters.keyspace_misses);
     text.field("pubsub_channels", 0);

@@ -46,6 +46,16 @@ impl Txn<'_> {
         Ok(goes)
     }
 
+    /// Deletes `key` to make room. True when it was there; that is counted and noted as `evicted`.
+    pub fn evict(&mut self, key: &[u8]) -> Result<bool> {
+        let evicted = self.remove(key)?;
+        if evicted {
+            self.dataset.counters.evicted_keys += 1;
+            self.notify("evicted", key);
+        }
+        Ok(evicted)
+    }
+
     /// Sets or clears the expiry of `key`. True when the key is there.
     pub fn set_expiry(&mut self, key: &[u8], expire_at_ms: Option<u64>) -> Result<bool> {
         let at = self.position(key);

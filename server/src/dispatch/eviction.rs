@@ -1,0 +1,94 @@
+//! Making room: while memory exceeds `maxmemory` and `maxmemory-policy` allows it, the leader proposes the deletion of keys.
+//!
+//! Choosing and deleting happen beside the commands that fill the memory, which may exceed its limit by what they write
+//! meanwhile. When nothing may be deleted, commands that may need memory are refused ([`is_out_of_memory`]).
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use storage::proto::command::{EvictedKey, Request};
+use tokio::sync::oneshot;
+
+use super::shared::Shared;
+
+/// Between two looks at memory that is within its limit.
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// Samples whose victims go in one entry.
+const SAMPLES_PER_ENTRY: usize = 8;
+
+/// Samples without a victim after which there is none, for now.
+const EMPTY_SAMPLES: usize = 3;
+
+/// Whether memory is full and nothing may be deleted.
+pub fn is_out_of_memory(shared: &Shared) -> bool {
+    shared.out_of_memory.load(Ordering::Relaxed)
+}
+
+/// Keeps memory within its limit, for as long as it is polled.
+pub async fn keep_room(shared: &Arc<Shared>) -> Infallible {
+    loop {
+        if !shared.router.lease().is_valid() || !make_room(shared).await {
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+}
+
+/// Deletes some keys if memory is full; false if it is not, or nothing may be deleted.
+async fn make_room(shared: &Arc<Shared>) -> bool {
+    let (over, victims) = victims(shared);
+    shared
+        .out_of_memory
+        .store(over && victims.is_empty(), Ordering::Relaxed);
+    if victims.is_empty() {
+        return false;
+    }
+    let request = Request {
+        protocol: 2,
+        evicted: victims,
+        ..Request::default()
+    };
+    let (done, wait) = oneshot::channel();
+    // Refused, the keys stay, and are chosen again or not.
+    shared.router.propose(
+        request,
+        Box::new(move |outcome| {
+            // Nobody waits only when the process stops.
+            let _ = done.send(outcome.is_ok());
+        }),
+    );
+    wait.await.unwrap_or(false)
+}
+
+/// Whether memory is full, and keys to be deleted then.
+fn victims(shared: &Shared) -> (bool, Vec<EvictedKey>) {
+    // Under a writer that holds the lock the next look will do.
+    let bytes = shared
+        .machine
+        .dataset()
+        .try_read()
+        .map_or(0, |dataset| dataset.bytes_to_evict());
+    if bytes == 0 {
+        return (false, Vec::new());
+    }
+    let mut victims = Vec::new();
+    let (mut freed, mut empty) = (0, 0);
+    let mut dataset = shared.machine.dataset().write();
+    for _ in 0..SAMPLES_PER_ENTRY {
+        let left = bytes.saturating_sub(freed);
+        if left == 0 || empty == EMPTY_SAMPLES {
+            break;
+        }
+        let sample = dataset.victims(left, shared.random());
+        empty += usize::from(sample.is_empty());
+        freed += sample.iter().map(|victim| victim.bytes).sum::<u64>();
+        victims.extend(sample.into_iter().map(|victim| EvictedKey {
+            db: victim.db.get().into(),
+            key: Bytes::from(victim.key),
+        }));
+    }
+    (true, victims)
+}
