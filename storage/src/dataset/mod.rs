@@ -142,6 +142,7 @@ impl Dataset {
         )?;
         dataset.source = Some(engine);
         dataset.maxmemory_bytes = options.maxmemory_bytes;
+        dataset.eviction = options.eviction;
         Ok(dataset)
     }
 
@@ -167,9 +168,7 @@ impl Dataset {
             source: None,
             hasher,
             maxmemory_bytes: 0,
-            hasher: KeyHasher::new(&options.hash_seed),
-            maxmemory_bytes: options.maxmemory_bytes,
-            eviction: options.eviction,
+            eviction: evict::EvictionPolicy::NoEviction,
             mapping: std::array::from_fn(|number| record::PhysicalDb(number as u8)),
             databases: Default::default(),
             checkpoint_index: LogIndex(applied.applied_index),
