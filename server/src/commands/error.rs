@@ -86,6 +86,8 @@ texts! {
     NUMKEYS = "ERR numkeys should be greater than 0";
     /// More keys announced than there are arguments.
     TOO_FEW_KEYS = "ERR Number of keys can't be greater than number of args";
+    /// More random elements than a reply may hold.
+    REPLY_TOO_LONG = "ERR the reply would be longer than 512 MB";
     /// A LIMIT below 0.
     NEGATIVE_LIMIT = "ERR LIMIT can't be negative";
     /// An integer that is not a cursor.

@@ -1,14 +1,19 @@
 //! Elements drawn at random: SRANDMEMBER, HRANDFIELD, ZRANDMEMBER and SPOP.
 
+use resp::{Mark, Writer};
+
 use super::error::{CommandError, CommandResult};
 
 /// Drawing at least one in so many of a large collection's elements, it is quicker to go through all of them than to draw
 /// until enough are different.
 const WALK_FROM_ONE_IN: usize = 3;
 
-/// Elements drawn with repetition by one command. Redis draws any number, and would be at it for years; so many replies are
-/// already more than half a gigabyte.
-const MAX_REPEATED: usize = 64 << 20;
+/// The longest reply of elements drawn with repetition. Redis draws any number, until its memory is used up or its client is
+/// disconnected.
+const MAX_REPLY_BYTES: usize = 512 << 20;
+
+/// Elements that are at least as many bytes as that.
+const MAX_REPEATED: usize = MAX_REPLY_BYTES / b"$0\r\n\r\n".len();
 
 /// What a count argument of such a command asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +43,18 @@ impl Draw {
     /// [`Self::Repeated`] more often than one command may be answered is refused.
     pub fn check(self) -> CommandResult {
         match self {
-            Self::Repeated(count) if count > MAX_REPEATED => {
-                Err(CommandError::reply("ERR value is out of range"))
-            }
+            Self::Repeated(count) if count > MAX_REPEATED => Err(CommandError::REPLY_TOO_LONG),
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses to go on with a reply of elements drawn with repetition that is already too long.
+pub fn check_reply(out: &Writer<'_>, start: Mark) -> CommandResult {
+    if out.since(start).len() > MAX_REPLY_BYTES {
+        return Err(CommandError::REPLY_TOO_LONG);
+    }
+    Ok(())
 }
 
 /// True if `count` different ones of `len` elements are to be found by [`pick`] rather than drawn one by one.

@@ -487,4 +487,37 @@ mod tests {
             assert!(matches!(set, Set::Table(_)));
         });
     }
+
+    /// What SADD of so many members says before it adds them.
+    #[test]
+    fn what_is_expected_decides_as_in_redis() {
+        let limits = Limits {
+            set_max_intset_entries: 4,
+            set_max_listpack_entries: 8,
+            ..Limits::default()
+        };
+        let expected = |first: &[u8], count: usize, held: &[&[u8]]| {
+            let mut set = Set::default();
+            Recorder::new().edit(&limits, |edit| {
+                for member in held {
+                    set.insert(member, edit);
+                }
+                set.expect(&vec![first; count], edit);
+            });
+            match set {
+                Set::Intset(_) => Encoding::Intset,
+                Set::Listpack(_) => Encoding::Listpack,
+                Set::Table(_) => Encoding::Hashtable,
+            }
+        };
+        assert_eq!(expected(b"1", 4, &[]), Encoding::Intset);
+        assert_eq!(expected(b"1", 5, &[]), Encoding::Listpack);
+        assert_eq!(expected(b"1", 9, &[]), Encoding::Hashtable);
+        assert_eq!(expected(b"a", 1, &[]), Encoding::Listpack);
+        assert_eq!(expected(b"a", 9, &[]), Encoding::Hashtable);
+        assert_eq!(expected(b"a", 4, &[b"1"]), Encoding::Intset);
+        assert_eq!(expected(b"1", 5, &[b"1"]), Encoding::Hashtable);
+        assert_eq!(expected(b"1", 8, &[b"a"]), Encoding::Listpack);
+        assert_eq!(expected(b"1", 9, &[b"a"]), Encoding::Hashtable);
+    }
 }

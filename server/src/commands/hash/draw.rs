@@ -43,9 +43,11 @@ pub(super) fn hrandfield(
     draw.check()?;
     match draw {
         Draw::Repeated(count) => repeated(ctx, hash, count, with_values, out),
-        Draw::Different(count) => different(ctx, hash, count, with_values, out),
+        Draw::Different(count) => {
+            different(ctx, hash, count, with_values, out);
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 fn repeated(
@@ -54,13 +56,16 @@ fn repeated(
     count: usize,
     with_values: bool,
     out: &mut Writer<'_>,
-) {
+) -> CommandResult {
+    let start = out.mark();
     header(count, with_values, out);
     for _ in 0..count {
         if let Some(pair) = hash.random(&mut || ctx.random()) {
             write_pair(pair, with_values, out);
+            sample::check_reply(out, start)?;
         }
     }
+    Ok(())
 }
 
 fn different(

@@ -40,10 +40,12 @@ pub(super) fn srandmember(
     draw.check()?;
     match draw {
         Draw::Repeated(count) => {
+            let start = out.mark();
             out.array(count);
             for _ in 0..count {
                 if let Some(member) = set.random(&mut || ctx.random()) {
                     write_item(member, out);
+                    sample::check_reply(out, start)?;
                 }
             }
         }

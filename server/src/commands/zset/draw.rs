@@ -42,9 +42,11 @@ pub(super) fn zrandmember(
     draw.check()?;
     match draw {
         Draw::Repeated(count) => repeated(ctx, set, count, with_scores, out),
-        Draw::Different(count) => different(ctx, set, count, with_scores, out),
+        Draw::Different(count) => {
+            different(ctx, set, count, with_scores, out);
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 fn repeated(
@@ -53,13 +55,16 @@ fn repeated(
     count: usize,
     with_scores: bool,
     out: &mut Writer<'_>,
-) {
+) -> CommandResult {
+    let start = out.mark();
     write_header(count, with_scores, out);
     for _ in 0..count {
         if let Some(pair) = set.random(&mut || ctx.random()) {
             write_pair(pair, with_scores, out);
+            sample::check_reply(out, start)?;
         }
     }
+    Ok(())
 }
 
 fn different(
