@@ -228,7 +228,7 @@ impl WriteSet {
     fn place(&mut self, key: &RecordKey<'_>, length: usize) -> (Place, u32) {
         let hash = key.position.hash;
         let Some(old) = self.records.find(key) else {
-            let place = self.append(key, length);
+            let place = self.append(key, length + SPARE_BYTES);
             self.records
                 .index
                 .insert_unique(spread(hash), Indexed { hash, place }, |at| spread(at.hash));
@@ -244,7 +244,8 @@ impl WriteSet {
         if was.1 == LARGE {
             self.unmark(old);
         }
-        let place = self.append(key, length);
+        // What has grown is likely to grow again: the copies that are left behind are no more than the last one.
+        let place = self.append(key, (2 * length).min(length.max(LARGE_BYTES)) + SPARE_BYTES);
         if let TableEntry::Occupied(mut found) =
             self.records
                 .index
@@ -255,8 +256,7 @@ impl WriteSet {
         (place, 0)
     }
 
-    fn append(&mut self, key: &RecordKey<'_>, length: usize) -> Place {
-        let room = length + SPARE_BYTES;
+    fn append(&mut self, key: &RecordKey<'_>, room: usize) -> Place {
         let total = LENGTHS_BYTES + key.len() + room;
         let chunks = &mut self.records.chunks;
         if chunks

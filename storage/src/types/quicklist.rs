@@ -26,6 +26,8 @@ const EMPTY_BYTES: usize = 7;
 #[derive(Clone, Default)]
 pub struct QuickList {
     nodes: VecDeque<Node>,
+    /// The number of elements of each node: what [`Self::find`] walks over, many in a cache line.
+    counts: VecDeque<u16>,
     len: usize,
     /// Allocated by the nodes' listpacks.
     bytes: usize,
@@ -37,11 +39,14 @@ pub struct QuickList {
 #[derive(Clone)]
 pub(super) struct Node {
     id: u64,
-    len: usize,
     listpack: Listpack,
 }
 
 impl Node {
+    fn len(&self) -> usize {
+        self.listpack.as_ref().len()
+    }
+
     /// The elements.
     pub(super) fn entries(&self) -> listpack::Iter<'_> {
         self.listpack.as_ref().iter()
@@ -52,7 +57,8 @@ impl Node {
     }
 
     fn has_room(&self, element: &[u8]) -> bool {
-        self.len == 0 || self.listpack.size_bytes() + Listpack::entry_bytes(element) <= NODE_BYTES
+        self.listpack.as_ref().is_empty()
+            || self.listpack.size_bytes() + Listpack::entry_bytes(element) <= NODE_BYTES
     }
 
     fn put(&self, edit: &mut Edit<'_>) {
@@ -68,6 +74,56 @@ impl Node {
 
 fn split_id(id: u64) -> (u32, [u8; 4]) {
     ((id >> 32) as u32, (id as u32).to_be_bytes())
+}
+
+/// Counts that are added up together when an element is looked for: enough to be added several at a time.
+const ADDED_TOGETHER: usize = 64;
+
+fn sum(counts: &[u16]) -> usize {
+    counts.iter().map(|&count| u32::from(count)).sum::<u32>() as usize
+}
+
+/// In which of these nodes the element at `index` is, and where; or what is left of the index behind them.
+fn find_forward(counts: &[u16], index: usize) -> std::result::Result<(usize, usize), usize> {
+    let mut left = index;
+    for (nth, chunk) in counts.chunks(ADDED_TOGETHER).enumerate() {
+        let together = sum(chunk);
+        if left >= together {
+            left -= together;
+            continue;
+        }
+        for (at, &count) in chunk.iter().enumerate() {
+            let count = usize::from(count);
+            if left < count {
+                return Ok((nth * ADDED_TOGETHER + at, left));
+            }
+            left -= count;
+        }
+    }
+    Err(left)
+}
+
+/// The same of the element that is the `behind`-th from the end, the last being the first.
+fn find_backward(counts: &[u16], behind: usize) -> std::result::Result<(usize, usize), usize> {
+    let mut left = behind;
+    let mut end = counts.len();
+    for chunk in counts.rchunks(ADDED_TOGETHER) {
+        let together = sum(chunk);
+        if left > together {
+            left -= together;
+            end -= chunk.len();
+            continue;
+        }
+        for &count in chunk.iter().rev() {
+            let count = usize::from(count);
+            end -= 1;
+            if left <= count {
+                return Ok((end, count - left));
+            }
+            left -= count;
+        }
+    }
+    Err(left)
 }
 
 impl QuickList {
@@ -133,7 +189,7 @@ impl QuickList {
         let entries = match self.nodes.get(at) {
             Some(node) => {
                 let mut entries = node.entries();
-                for _ in within + 1..node.len {
+                for _ in within + 1..node.len() {
                     entries.next_back();
                 }
                 entries
@@ -151,24 +207,21 @@ impl QuickList {
         if index >= self.len {
             return (self.nodes.len(), 0);
         }
+        let (first, last) = self.counts.as_slices();
         if index <= self.len / 2 {
-            let mut left = index;
-            for (at, node) in self.nodes.iter().enumerate() {
-                if left < node.len {
-                    return (at, left);
+            match find_forward(first, index) {
+                Ok(found) => found,
+                Err(left) => {
+                    let (at, within) = find_forward(last, left).unwrap_or((last.len(), 0));
+                    (first.len() + at, within)
                 }
-                left -= node.len;
             }
         } else {
-            let mut behind = self.len - index;
-            for (at, node) in self.nodes.iter().enumerate().rev() {
-                if behind <= node.len {
-                    return (at, node.len - behind);
-                }
-                behind -= node.len;
+            match find_backward(last, self.len - index) {
+                Ok((at, within)) => (first.len() + at, within),
+                Err(left) => find_backward(first, left).unwrap_or((0, 0)),
             }
         }
-        (self.nodes.len(), 0)
     }
 
     pub(super) fn push(&mut self, end: End, element: &[u8], edit: &mut Edit<'_>) {
@@ -204,7 +257,7 @@ impl QuickList {
             return;
         };
         let offset = node.listpack.as_ref().iter_at(within).offset();
-        if node.len == 1 || node.has_room(element) {
+        if node.len() == 1 || node.has_room(element) {
             self.change(at, edit, |listpack| {
                 listpack.replace(offset, element);
             });
@@ -229,7 +282,7 @@ impl QuickList {
                 .is_some_and(|node| node.has_room(element))
         {
             at -= 1;
-            within = self.nodes.get(at).map_or(0, |node| node.len);
+            within = self.nodes.get(at).map_or(0, Node::len);
         } else if self
             .nodes
             .get(at)
@@ -247,7 +300,7 @@ impl QuickList {
                 .is_some_and(|node| node.has_room(element))
             {
                 at -= 1;
-                within = self.nodes.get(at).map_or(0, |node| node.len);
+                within = self.nodes.get(at).map_or(0, Node::len);
             } else if self
                 .nodes
                 .get(at)
@@ -270,9 +323,9 @@ impl QuickList {
             let Some(node) = self.nodes.get(at) else {
                 break;
             };
-            let here = left.min(node.len - within);
+            let here = left.min(node.len() - within);
             left -= here;
-            if here == node.len {
+            if here == node.len() {
                 self.remove_node(at, edit);
                 continue;
             }
@@ -305,7 +358,7 @@ impl QuickList {
                 self.change(at, edit, |listpack| {
                     removed += remove_equal(listpack, element, from, left);
                 });
-                if self.nodes.get(at).is_some_and(|node| node.len == 0) {
+                if self.nodes.get(at).is_some_and(|node| node.len() == 0) {
                     self.remove_node(at, edit);
                 }
             }
@@ -324,12 +377,14 @@ impl QuickList {
         let Some(node) = self.nodes.get_mut(at) else {
             return;
         };
-        let (bytes, entry_bytes, len) = (node.listpack.capacity(), node.entry_bytes(), node.len);
+        let (bytes, entry_bytes, len) = (node.listpack.capacity(), node.entry_bytes(), node.len());
         change(&mut node.listpack);
-        node.len = node.listpack.as_ref().len();
         self.bytes = self.bytes + node.listpack.capacity() - bytes;
         self.entry_bytes = self.entry_bytes + node.entry_bytes() - entry_bytes;
-        self.len = self.len + node.len - len;
+        self.len = self.len + node.len() - len;
+        if let Some(count) = self.counts.get_mut(at) {
+            *count = node.len() as u16;
+        }
         node.put(edit);
     }
 
@@ -350,16 +405,18 @@ impl QuickList {
 
     fn account_for(&mut self, id: u64, at: usize, listpack: Listpack) {
         let len = listpack.as_ref().len();
-        let node = Node { id, len, listpack };
+        let node = Node { id, listpack };
         self.len += len;
         self.bytes += node.listpack.capacity();
         self.entry_bytes += node.entry_bytes();
         self.nodes.insert(at, node);
+        self.counts.insert(at, len as u16);
     }
 
     fn remove_node(&mut self, at: usize, edit: &mut Edit<'_>) {
         if let Some(node) = self.nodes.remove(at) {
-            self.len -= node.len;
+            self.counts.remove(at);
+            self.len -= node.len();
             self.bytes -= node.listpack.capacity();
             self.entry_bytes -= node.entry_bytes();
             node.delete(edit);
@@ -470,8 +527,10 @@ impl QuickList {
         if let Some(node) = self.nodes.back_mut() {
             let (bytes, entry_bytes) = (node.listpack.capacity(), node.entry_bytes());
             node.listpack.push_back(element);
-            node.len += 1;
             self.len += 1;
+            if let Some(count) = self.counts.back_mut() {
+                *count += 1;
+            }
             self.bytes = self.bytes + node.listpack.capacity() - bytes;
             self.entry_bytes = self.entry_bytes + node.entry_bytes() - entry_bytes;
         }
@@ -484,9 +543,13 @@ impl QuickList {
         assert_eq!(self.len, sum(|node| node.entries().count()));
         assert_eq!(self.bytes, sum(|node| node.listpack.capacity()));
         assert_eq!(self.entry_bytes, sum(Node::entry_bytes));
+        let lens = self.nodes.iter().map(Node::len);
+        assert!(lens.eq(self.counts.iter().map(|&count| usize::from(count))));
         assert!(self.nodes.iter().is_sorted_by(|a, b| a.id < b.id));
         for node in &self.nodes {
-            assert!(node.len == 1 || (node.len > 0 && node.listpack.size_bytes() <= NODE_BYTES));
+            assert!(
+                node.len() == 1 || (node.len() > 0 && node.listpack.size_bytes() <= NODE_BYTES)
+            );
         }
     }
 }
@@ -499,7 +562,8 @@ impl Large for QuickList {
     }
 
     fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.nodes.capacity() * size_of::<Node>() + self.bytes
+        let counts = self.counts.capacity() * size_of::<u16>();
+        size_of::<Self>() + self.nodes.capacity() * size_of::<Node>() + counts + self.bytes
     }
 
     fn meta(&self, out: &mut Vec<u8>) {
