@@ -2,7 +2,7 @@
 //!
 //! A payload is a type byte, the value, the RDB version (2 bytes, little endian) and a CRC64 (8 bytes, little endian) of all
 //! before it. Payloads written here are read by redis-server from 7.0 on, and equal to its own byte for byte where the
-//! representation is the same. Streams are not written yet, and refused as badly formatted. Whole files are in [`file`].
+//! representation is the same. Streams are not written yet, and refused as badly formatted. Whole files are in [`mod@file`].
 
 pub mod file;
 mod lzf;

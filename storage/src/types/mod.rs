@@ -2,7 +2,7 @@
 //!
 //! A collection begins flat: a listpack or an intset, byte for byte as Redis has it, kept with its key like a short string and
 //! one record on disk. Beyond its [`Limits`] it becomes large: a table, a tree, a deque; then each element (of a list or stream:
-//! each node of a few) is a record of its own, and the key's record holds only what [`Large::meta`] says.
+//! each node of a few) is a record of its own, and the key's record holds only counts and the like.
 //!
 //! Reads are methods of a type's `Ref`, changes methods of the type itself; they tell an [`Edit`] what changed. Nothing
 //! here knows of keys, databases or engines, and nothing reads a clock.
