@@ -140,6 +140,90 @@ fn payloads_travel_both_ways() {
     }
 }
 
+/// Streams and their groups, made on both and taken from each to the other.
+#[test]
+fn streams_travel_both_ways() {
+    let Some(mut redis) = Redis::start() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut ours = Cluster::new(Mode::Direct, dir.path());
+    let mut commands: Vec<String> = (1..=250)
+        .map(|n| match n % 50 {
+            0 => format!("XADD s {n}-1 other {n} more -1"),
+            _ => format!("XADD s {n}-1 field {n}"),
+        })
+        .collect();
+    let more = [
+        "XDEL s 7-1 200-1",
+        "XTRIM s MAXLEN = 240",
+        "XADD t 1-1 f v",
+        "XADD t 1-2 f 5",
+        "XGROUP CREATE empty g 0 MKSTREAM",
+        "XGROUP CREATE s g 20 ENTRIESREAD 20",
+        "XGROUP CREATE s h $",
+        "XREADGROUP GROUP g alice COUNT 5 STREAMS s >",
+        "XREADGROUP GROUP g bob COUNT 2 STREAMS s >",
+        "XACK s g 22-1",
+        "XSETID s 300-5 ENTRIESADDED 400 MAXDELETEDID 230-0",
+    ];
+    commands.extend(more.map(str::to_owned));
+    let run = |command: &str, on: &mut dyn FnMut(&[&[u8]]) -> Frame| {
+        let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
+        on(&words)
+    };
+    for command in &commands {
+        let expected = run(command, &mut |args| redis.run(args));
+        assert_eq!(
+            run(command, &mut |args| ours.run(args)),
+            expected,
+            "{command}"
+        );
+    }
+    let ok = Frame::Simple("OK".into());
+    for key in ["s", "t", "empty"] {
+        let from_here = ours.run(&[b"DUMP", key.as_bytes()]);
+        let from_there = redis.run(&[b"DUMP", key.as_bytes()]);
+        if key != "s" {
+            // No consumers: nothing tells when they were seen.
+            assert_eq!(from_here, from_there, "{key}");
+        }
+        let (here, there) = (
+            from_here.as_bytes().unwrap(),
+            from_there.as_bytes().unwrap(),
+        );
+        let args = |payload| [&b"RESTORE"[..], b"copy", b"0", payload, b"REPLACE"];
+        assert_eq!(redis.run(&args(here)), ok, "{key}");
+        assert_eq!(ours.run(&args(there)), ok, "{key}");
+        for question in [
+            "XRANGE KEY - +",
+            "XINFO GROUPS KEY",
+            "XPENDING KEY g",
+            "XPENDING KEY g (20 + 10 bob",
+            "XREADGROUP GROUP g alice STREAMS KEY 0",
+            "XREADGROUP GROUP g carol STREAMS KEY >",
+            "XADD KEY 301-* f v",
+            "XTRIM KEY MAXLEN 3",
+        ] {
+            if key == "t" && question.contains(" g") {
+                continue;
+            }
+            let ask = |on: &mut dyn FnMut(&[&[u8]]) -> Frame| {
+                let reply = run(&question.replace("KEY", "copy"), on);
+                // How long entries have been idle differs.
+                match reply {
+                    Frame::Array(entries) if question.contains("bob") => {
+                        Frame::Integer(entries.len() as i64)
+                    }
+                    reply => reply,
+                }
+            };
+            let expected = ask(&mut |args| redis.run(args));
+            assert_eq!(ask(&mut |args| ours.run(args)), expected, "{question}");
+        }
+    }
+}
+
 #[test]
 fn fields_take_their_expiries_along() {
     let dir = tempfile::tempdir().unwrap();

@@ -2,12 +2,13 @@
 //!
 //! A payload is a type byte, the value, the RDB version (2 bytes, little endian) and a CRC64 (8 bytes, little endian) of all
 //! before it. Payloads written here are read by redis-server from 7.0 on, and equal to its own byte for byte where the
-//! representation is the same. Streams are not written yet, and refused as badly formatted. Whole files are in [`mod@file`].
+//! representation is the same. Whole files are in [`mod@file`].
 
 pub mod file;
 mod lzf;
 mod object;
 mod old;
+mod stream;
 mod string;
 mod value;
 
@@ -302,6 +303,7 @@ mod tests {
                 Some(Value::List(elements) | Value::Set(elements)) => elements.len(),
                 Some(Value::ZSet(members)) => members.len(),
                 Some(Value::Hash(fields)) => fields.len(),
+                Some(Value::Stream(log)) => log.view().len(),
             };
             prop_assert!(elements <= body.len() * 264);
         }

@@ -9,15 +9,16 @@
 //! | 11 | an intset, as one string |
 //! | 14, 18 | a list: number of nodes; each a ziplist (14), or a kind and an element or a listpack (18) |
 //! | 16, 17, 20 | listpacks of a hash, sorted set, set |
+//! | 15, 19, 21 | a stream: see `stream` |
 //! | 24 | a hash whose fields may expire: the earliest expiry, number of fields, then expiry (beyond the earliest, and 1; 0: none), field, value |
 //! | 25 | the same: the earliest expiry, a listpack of field, value, expiry (0: none) in turn |
 //!
-//! Written are 0, 2, 4, 5, 11, 16, 17, 18, which every server from 7.0 on reads: a set that is a listpack here goes out member by
+//! Written are 0, 2, 4, 5, 11, 16, 17, 18, 19, which every server from 7.0 on reads: a set that is a listpack here goes out member by
 //! member. A hash with fields that expire goes out as 24, which servers from 7.4 on read.
 
 use std::collections::BTreeSet;
 
-use super::{old, string};
+use super::{old, stream, string};
 use crate::dataset::Object;
 use crate::rdb::value::{ExpiringField, Value};
 use crate::types::listpack::ListpackRef;
@@ -65,6 +66,8 @@ pub(super) fn write(out: &mut Vec<u8>, object: &Object<'_>) -> Option<u16> {
         write_zset(out, zset);
     } else if let Some(hash) = object.hash() {
         return Some(write_hash(out, hash));
+    } else if let Some(value) = object.stream() {
+        stream::write(out, value);
     } else {
         return None;
     }
@@ -161,6 +164,9 @@ pub(super) fn is_known(kind: u8) -> bool {
             | HASH_ZIPMAP..=LIST_QUICKLIST
             | HASH_LISTPACK..=LIST_QUICKLIST_2
             | SET_LISTPACK
+            | stream::STREAM
+            | stream::STREAM_2
+            | stream::STREAM_3
             | HASH_METADATA
             | HASH_LISTPACK_EX
     )
@@ -185,10 +191,13 @@ pub(super) fn read(kind: u8, input: &mut &[u8]) -> Option<Value> {
         HASH_ZIPMAP => Value::Hash(lasting(old::zipmap(&string::read(input)?)?)?),
         HASH_METADATA => Value::Hash(expiring(input)?),
         HASH_LISTPACK_EX => Value::Hash(expiring_flat(input)?),
+        stream::STREAM | stream::STREAM_2 | stream::STREAM_3 => {
+            Value::Stream(Box::new(stream::read(kind, input)?))
+        }
         _ => return None,
     };
     let sound = match &value {
-        Value::String(_) => true,
+        Value::String(_) | Value::Stream(_) => true,
         Value::List(elements) => !elements.is_empty(),
         Value::Set(members) => are_different(members.iter()),
         Value::ZSet(members) => {

@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::dataset::{Expiry, Txn};
 use crate::types::End;
+use crate::types::stream::StreamLog;
 
 /// A value out of a payload. Elements of collections in the order of the payload; sets, sorted sets and hashes have no member
 /// or field twice.
@@ -18,6 +19,8 @@ pub enum Value {
     ZSet(Vec<(Vec<u8>, f64)>),
     /// A hash's fields.
     Hash(Vec<ExpiringField>),
+    /// A stream; it may be without entries.
+    Stream(Box<StreamLog>),
 }
 
 /// A field, its value, and when it expires in milliseconds of Unix time; none: never.
@@ -59,6 +62,9 @@ impl Value {
                     }
                 }
             })?,
+            Self::Stream(log) => {
+                txn.edit_stream(key, |stream, edit| stream.set_whole(log, edit))?;
+            }
         }
         if expire_at_ms.is_some() {
             txn.set_expiry(key, expire_at_ms)?;

@@ -4,7 +4,7 @@ use std::ops::Bound::{Included, Unbounded};
 
 use resp::Writer;
 use storage::types::Edit;
-use storage::types::stream::{Group, Stream, StreamId};
+use storage::types::stream::{Group, Pending, Stream, StreamId};
 
 use super::super::args::Args;
 use super::super::context::{ReadContext, WriteContext};
@@ -110,17 +110,30 @@ impl<'a> Filter<'a> {
         })
     }
 
+    /// The entries between start and end, of the consumer if there is one.
+    fn of_consumer<'g>(
+        &self,
+        group: &'g Group,
+    ) -> Box<dyn Iterator<Item = (StreamId, &'g Pending)> + 'g> {
+        let ids = self.start..=self.end;
+        let Some(name) = self.consumer else {
+            let all = group.pending.range(ids);
+            return Box::new(all.map(|(&id, pending)| (id, pending)));
+        };
+        let own = group.consumers.get(name);
+        let own = own
+            .into_iter()
+            .flat_map(move |consumer| consumer.pending.range(ids.clone()));
+        Box::new(own.filter_map(|&id| Some((id, group.pending.get(&id)?))))
+    }
+
     fn write(&self, group: &Group, now_ms: u64, out: &mut Writer<'_>) {
         let (mark, mut count) = (out.mark(), 0);
         if self.start <= self.end {
-            let entries = group.pending.range(self.start..=self.end);
-            let entries = entries.filter(|(_, pending)| {
-                let of_consumer = self
-                    .consumer
-                    .is_none_or(|name| pending.consumer[..] == *name);
-                of_consumer && elapsed_ms(now_ms, pending.delivered_ms) >= self.min_idle_ms
+            let entries = self.of_consumer(group).filter(|(_, pending)| {
+                elapsed_ms(now_ms, pending.delivered_ms) >= self.min_idle_ms
             });
-            for (&id, pending) in entries.take(self.count) {
+            for (id, pending) in entries.take(self.count) {
                 out.array(4);
                 write_id(id, out);
                 out.bulk(&pending.consumer);

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::FileError;
 use super::source::Source;
-use crate::rdb::object;
+use crate::rdb::{object, stream};
 
 /// What an element is made of.
 #[derive(Clone, Copy)]
@@ -55,7 +55,6 @@ fn layout(kind: u8) -> Option<Layout> {
 pub(super) fn unsupported(kind: u8) -> Option<&'static str> {
     match kind {
         6 | 7 => Some("a value of a Redis module, which TinyKV does not have"),
-        15 | 19 | 21 => Some("a stream, which TinyKV cannot load yet"),
         22 | 23 => Some("a hash in a format of a preview of Redis 7.4"),
         _ => None,
     }
@@ -67,6 +66,10 @@ pub(super) fn copy<R: Read>(
     source: &mut Source<R>,
     out: &mut Vec<u8>,
 ) -> Result<bool, FileError> {
+    if matches!(kind, stream::STREAM | stream::STREAM_2 | stream::STREAM_3) {
+        copy_stream(kind, source, out)?;
+        return Ok(true);
+    }
     let Some(layout) = layout(kind) else {
         return Ok(false);
     };
@@ -90,4 +93,43 @@ pub(super) fn copy<R: Read>(
         }
     }
     Ok(true)
+}
+
+/// See [`stream`].
+fn copy_stream<R: Read>(
+    kind: u8,
+    source: &mut Source<R>,
+    out: &mut Vec<u8>,
+) -> Result<(), FileError> {
+    const ID_BYTES: u64 = 16;
+    const TIME_BYTES: u64 = 8;
+    let (head, of_group, times) = match kind {
+        stream::STREAM => (3, 2, 1),
+        stream::STREAM_2 => (8, 3, 1),
+        _ => (8, 3, 2),
+    };
+    for _ in 0..source.length(out)? {
+        source.string(out)?;
+        source.string(out)?;
+    }
+    for _ in 0..head {
+        source.length(out)?;
+    }
+    for _ in 0..source.length(out)? {
+        source.string(out)?;
+        for _ in 0..of_group {
+            source.length(out)?;
+        }
+        for _ in 0..source.length(out)? {
+            source.bytes(ID_BYTES + TIME_BYTES, out)?;
+            source.length(out)?;
+        }
+        for _ in 0..source.length(out)? {
+            source.string(out)?;
+            source.bytes(times * TIME_BYTES, out)?;
+            let ids = source.length(out)?;
+            source.bytes(ids.saturating_mul(ID_BYTES), out)?;
+        }
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::id::StreamId;
 
 /// A group of consumers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
     /// Tells its records from other groups'.
     pub(super) number: u64,
@@ -18,6 +18,17 @@ pub struct Group {
     pub pending: BTreeMap<StreamId, Pending>,
     /// By name.
     pub consumers: BTreeMap<Arc<[u8]>, Consumer>,
+}
+
+impl Group {
+    /// A group without consumers.
+    pub(crate) fn new(last_id: StreamId, entries_read: Option<u64>) -> Self {
+        Self {
+            last_id,
+            entries_read,
+            ..Self::default()
+        }
+    }
 }
 
 /// An entry that was delivered and not acknowledged.

@@ -1,5 +1,6 @@
 //! The records of a stream, and the stream of its records.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::group::{Consumer, Group, Pending};
@@ -47,11 +48,12 @@ pub(super) fn delete_group(name: &[u8], edit: &mut Edit<'_>) {
     edit.delete(GROUP, name);
 }
 
-fn in_group(group: &Group, rest: &[u8]) -> Vec<u8> {
-    [&group.number.to_be_bytes()[..], rest].concat()
+/// What the keys of records of the group with this number go on with.
+fn in_group(number: u64, rest: &[u8]) -> Vec<u8> {
+    [&number.to_be_bytes()[..], rest].concat()
 }
 
-pub(super) fn put_consumer(group: &Group, name: &[u8], consumer: &Consumer, edit: &mut Edit<'_>) {
+pub(super) fn put_consumer(group: u64, name: &[u8], consumer: &Consumer, edit: &mut Edit<'_>) {
     let value = [
         &consumer.seen_ms.to_le_bytes()[..],
         &consumer.active_ms.unwrap_or(UNKNOWN).to_le_bytes(),
@@ -59,11 +61,11 @@ pub(super) fn put_consumer(group: &Group, name: &[u8], consumer: &Consumer, edit
     edit.put(CONSUMER, &in_group(group, name), &value);
 }
 
-pub(super) fn delete_consumer(group: &Group, name: &[u8], edit: &mut Edit<'_>) {
+pub(super) fn delete_consumer(group: u64, name: &[u8], edit: &mut Edit<'_>) {
     edit.delete(CONSUMER, &in_group(group, name));
 }
 
-pub(super) fn put_pending(group: &Group, id: StreamId, pending: &Pending, edit: &mut Edit<'_>) {
+pub(super) fn put_pending(group: u64, id: StreamId, pending: &Pending, edit: &mut Edit<'_>) {
     let value = [
         &pending.delivered_ms.to_le_bytes()[..],
         &pending.count.to_le_bytes(),
@@ -72,7 +74,7 @@ pub(super) fn put_pending(group: &Group, id: StreamId, pending: &Pending, edit: 
     edit.put(PENDING, &in_group(group, &id.to_bytes()), &value);
 }
 
-pub(super) fn delete_pending(group: &Group, id: StreamId, edit: &mut Edit<'_>) {
+pub(super) fn delete_pending(group: u64, id: StreamId, edit: &mut Edit<'_>) {
     edit.delete(PENDING, &in_group(group, &id.to_bytes()));
 }
 
@@ -83,6 +85,9 @@ fn number(input: &mut &[u8]) -> Option<u64> {
 fn id(input: &mut &[u8]) -> Option<StreamId> {
     Some(StreamId::from_bytes(*input.split_off(..16)?.first_chunk()?))
 }
+
+/// Names of groups by their numbers.
+type Numbers = BTreeMap<u64, Box<[u8]>>;
 
 /// A number that may not be known.
 fn known(number: u64) -> Option<u64> {
@@ -104,7 +109,13 @@ impl StreamLog {
     }
 
     /// Takes in a record; those of a group come before those of consumers, and these before pending entries.
-    fn load_record(&mut self, kind: u32, rest: &[u8], mut value: &[u8]) -> Option<()> {
+    fn load_record(
+        &mut self,
+        numbers: &mut Numbers,
+        kind: u32,
+        rest: &[u8],
+        mut value: &[u8],
+    ) -> Option<()> {
         match kind {
             GROUP => {
                 let group = Group {
@@ -114,10 +125,11 @@ impl StreamLog {
                     ..Group::default()
                 };
                 self.bytes += rest.len() + NAMED_BYTES;
+                numbers.insert(group.number, rest.into());
                 self.groups.insert(rest.into(), group);
             }
             CONSUMER => {
-                let (group, name) = self.group_of(rest)?;
+                let (group, name) = self.group_of(numbers, rest)?;
                 let consumer = Consumer {
                     seen_ms: number(&mut value)?,
                     active_ms: known(number(&mut value)?),
@@ -127,7 +139,7 @@ impl StreamLog {
                 self.bytes += name.len() + NAMED_BYTES;
             }
             PENDING => {
-                let (group, mut rest) = self.group_of(rest)?;
+                let (group, mut rest) = self.group_of(numbers, rest)?;
                 let id = id(&mut rest)?;
                 let (delivered_ms, count) = (number(&mut value)?, number(&mut value)?);
                 let consumer = Arc::clone(group.consumers.get_key_value(value)?.0);
@@ -154,11 +166,14 @@ impl StreamLog {
     }
 
     /// The group whose number is at the start, and what follows.
-    fn group_of<'r>(&mut self, rest: &'r [u8]) -> Option<(&mut Group, &'r [u8])> {
+    fn group_of<'r>(
+        &mut self,
+        numbers: &Numbers,
+        rest: &'r [u8],
+    ) -> Option<(&mut Group, &'r [u8])> {
         let (number, rest) = rest.split_first_chunk()?;
-        let number = u64::from_be_bytes(*number);
-        let mut groups = self.groups.values_mut();
-        Some((groups.find(|group| group.number == number)?, rest))
+        let name = numbers.get(&u64::from_be_bytes(*number))?;
+        Some((self.groups.get_mut(&name[..])?, rest))
     }
 }
 
@@ -185,10 +200,11 @@ impl Large for StreamLog {
     fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self> {
         let corrupt = |what: &[u8]| Error::corrupt("stream", format!("{what:02x?}"));
         let (mut log, len) = Self::load_meta(meta).ok_or_else(|| corrupt(meta))?;
+        let mut numbers = Numbers::new();
         for element in elements {
             let (key, value) = element?;
             let (kind, rest) = split_key(&key)?;
-            log.load_record(kind, rest, &value)
+            log.load_record(&mut numbers, kind, rest, &value)
                 .ok_or_else(|| corrupt(&key))?;
         }
         if log.len != len {
@@ -204,10 +220,10 @@ impl Large for StreamLog {
         for (name, group) in &self.groups {
             put_group(name, group, edit);
             for (name, consumer) in &group.consumers {
-                put_consumer(group, name, consumer, edit);
+                put_consumer(group.number, name, consumer, edit);
             }
             for (&id, pending) in &group.pending {
-                put_pending(group, id, pending, edit);
+                put_pending(group.number, id, pending, edit);
             }
         }
     }

@@ -7,6 +7,7 @@ mod group;
 mod id;
 mod load;
 mod node;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -35,7 +36,7 @@ pub struct Stream(Box<StreamLog>);
 pub struct StreamRef<'a>(&'a StreamLog);
 
 /// The entries and groups of a stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamLog {
     /// By first id.
     nodes: BTreeMap<StreamId, Node>,
@@ -245,10 +246,10 @@ impl Stream {
         };
         for (consumer, known) in &group.consumers {
             self.0.bytes -= consumer.len() + NAMED_BYTES + known.pending.len() * PENDING_BYTES;
-            load::delete_consumer(&group, consumer, edit);
+            load::delete_consumer(group.number, consumer, edit);
         }
         for &id in group.pending.keys() {
-            load::delete_pending(&group, id, edit);
+            load::delete_pending(group.number, id, edit);
         }
         self.0.bytes -= name.len() + NAMED_BYTES;
         load::delete_group(name, edit);
@@ -291,8 +292,7 @@ impl Stream {
             if active {
                 known.active_ms = Some(seen_ms);
             }
-            let known = known.clone();
-            load::put_consumer(group, consumer, &known, edit);
+            load::put_consumer(group.number, consumer, known, edit);
         }
         is_new
     }
@@ -308,10 +308,10 @@ impl Stream {
         let gone = group.consumers.remove(consumer)?;
         for id in &gone.pending {
             group.pending.remove(id);
-            load::delete_pending(group, *id, edit);
+            load::delete_pending(group.number, *id, edit);
         }
         self.0.bytes -= consumer.len() + NAMED_BYTES + gone.pending.len() * PENDING_BYTES;
-        load::delete_consumer(group, consumer, edit);
+        load::delete_consumer(group.number, consumer, edit);
         Some(gone.pending.len())
     }
 
@@ -337,7 +337,7 @@ impl Stream {
             count,
         };
         let is_new = !known.pending.contains(&id);
-        load::put_pending(group, id, &pending, edit);
+        load::put_pending(group.number, id, &pending, edit);
         if let Some(before) = group.pending.insert(id, pending) {
             if before.consumer[..] != *consumer
                 && let Some(previous) = group.consumers.get_mut(&before.consumer)
@@ -364,12 +364,17 @@ impl Stream {
             known.pending.remove(&id);
         }
         self.0.bytes -= PENDING_BYTES;
-        load::delete_pending(group, id, edit);
+        load::delete_pending(group.number, id, edit);
         true
     }
 }
 
 impl StreamLog {
+    /// To read it.
+    pub(crate) fn view(&self) -> StreamRef<'_> {
+        StreamRef(self)
+    }
+
     /// Changes a node, and writes its record.
     fn change_node(
         &mut self,

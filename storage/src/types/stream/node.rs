@@ -15,7 +15,7 @@ const SAME_FIELDS: i64 = 2;
 const LIVE_AT: usize = 6;
 
 /// Entries from `first` on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Node {
     first: StreamId,
     listpack: Listpack,
@@ -85,6 +85,41 @@ impl Node {
             first,
             listpack: Listpack::from_bytes(bytes),
         }
+    }
+
+    /// Of bytes from elsewhere; none if they are no node whose first id this may be.
+    pub(super) fn checked(first: StreamId, bytes: Vec<u8>) -> Option<Self> {
+        ListpackRef::validate(&bytes)?;
+        let node = Self::from_bytes(first, bytes);
+        let master = node.master()?;
+        let (mut live, mut deleted) = (0, 0);
+        let (mut end, mut last) = (master.entries.offset(), None);
+        for placed in node.placed() {
+            let entry = placed.entry;
+            // Flags are overwritten in place; ids ascend.
+            let flag = node.listpack.as_ref().bytes().get(placed.at);
+            if !flag.is_some_and(|flag| i64::from(*flag) == placed.flags && *flag <= 3)
+                || entry.id < first
+                || last.is_some_and(|last| entry.id <= last)
+            {
+                return None;
+            }
+            last = Some(entry.id);
+            if placed.flags & DELETED == 0 {
+                live += 1;
+            } else {
+                deleted += 1;
+            }
+            // What `placed` gives is there as a whole: its number of fields is no greater than the node.
+            let mut rest = entry.values;
+            for _ in 0..=(entry.len * (2 - usize::from(entry.names.is_some()))) {
+                rest.next();
+            }
+            end = rest.offset();
+        }
+        let is_whole = end + 1 == node.listpack.as_ref().bytes().len();
+        (last.is_some() && is_whole && (live, deleted) == (master.live, master.deleted))
+            .then_some(node)
     }
 
     pub(super) fn first(&self) -> StreamId {
@@ -200,7 +235,7 @@ impl Node {
                 names: same.then(|| master.names.clone()),
                 values: entries.clone(),
             };
-            let elements = if same { len } else { len * 2 };
+            let elements = if same { len } else { len.checked_mul(2)? };
             for _ in 0..=elements {
                 entries.next()?;
             }
@@ -249,35 +284,4 @@ impl Node {
 
 fn push(listpack: &mut Listpack, number: i64) {
     listpack.push_back(itoa::Buffer::new().format(number).as_bytes());
-}
-
-#[cfg(test)]
-/// True of bytes from elsewhere that are a node.
-pub(super) fn is_node(bytes: &[u8]) -> bool {
-    if ListpackRef::validate(bytes).is_none() {
-        return false;
-    }
-    let node = Node::from_bytes(StreamId::MIN, bytes.to_vec());
-    let Some(master) = node.master() else {
-        return false;
-    };
-    let (mut live, mut deleted) = (0, 0);
-    let mut end = master.entries.offset();
-    for placed in node.placed() {
-        if placed.flags & DELETED == 0 {
-            live += 1;
-        } else {
-            deleted += 1;
-        }
-        let elements = placed
-            .entry
-            .len
-            .saturating_mul(2 - usize::from(placed.entry.names.is_some()));
-        let mut rest = placed.entry.values;
-        for _ in 0..=elements {
-            rest.next();
-        }
-        end = rest.offset();
-    }
-    end == bytes.len() - 1 && (live, deleted) == (master.live, master.deleted)
 }

@@ -182,7 +182,8 @@ fn check(stream: &Stream, model: &Model, recorder: &Recorder) {
     assert_eq!(loaded.digest(), stream.0.digest());
     assert_eq!(contents(StreamRef(&loaded)), model.entries);
     for node in stream.0.nodes.values() {
-        assert!(node::is_node(node.listpack().bytes()));
+        let bytes = node.listpack().bytes().to_vec();
+        assert!(Node::checked(node.first(), bytes).is_some());
     }
 }
 
