@@ -161,6 +161,7 @@ fn change_collections(commands: &mut BytesMut, value: u64) {
     let text = text.as_bytes();
     let name = |kind: &str| format!("{kind}:{}", value % 3).into_bytes();
     let (list, set, hash) = (name("list"), name("set"), name("hash"));
+    let (zset, stream) = (name("zset"), name("stream"));
     let member = (value % 37).to_string();
     let long = vec![b'x'; (value % 41) as usize * 10];
     batch::push(commands, &[b"RPUSH", &list, text, &long]);
@@ -169,8 +170,31 @@ fn change_collections(commands: &mut BytesMut, value: u64) {
         commands,
         &[b"HSET", &hash, member.as_bytes(), text, text, &long],
     );
+    batch::push(
+        commands,
+        &[b"ZADD", &zset, text, member.as_bytes(), b"1", text],
+    );
+    batch::push(
+        commands,
+        &[b"XADD", &stream, b"MAXLEN", b"~", b"20", b"*", text, &long],
+    );
+    batch::push(commands, &[b"XGROUP", b"CREATE", &stream, b"g", b"0"]);
+    batch::push(
+        commands,
+        &[
+            b"XREADGROUP",
+            b"GROUP",
+            b"g",
+            member.as_bytes(),
+            b"COUNT",
+            b"2",
+            b"STREAMS",
+            &stream,
+            b">",
+        ],
+    );
     match value % 13 {
-        0 => batch::push(commands, &[b"DEL", &list, &hash]),
+        0 => batch::push(commands, &[b"DEL", &list, &hash, &zset, &stream]),
         1..4 => batch::push(commands, &[b"SPOP", &set]),
         4..6 => batch::push(commands, &[b"SPOP", &set, b"3"]),
         6 => batch::push(commands, &[b"RENAME", &set, b"set:other"]),
@@ -181,6 +205,11 @@ fn change_collections(commands: &mut BytesMut, value: u64) {
             &[b"SDIFFSTORE", b"difference", &set, b"set:other"],
         ),
         10 => batch::push(commands, &[b"LTRIM", &list, b"1", b"-2"]),
+        11 => batch::push(commands, &[b"ZPOPMIN", &zset, b"3"]),
+        12 => batch::push(
+            commands,
+            &[b"XAUTOCLAIM", &stream, b"g", b"other", b"0", b"0"],
+        ),
         _ => {}
     }
 }

@@ -447,6 +447,10 @@ impl World {
             .incarnation
             .is_some_and(|incarnation| incarnation != node.incarnation);
         if void || node.running.is_none() {
+            if let Happening::DeliverSnapshot(_, from) = event.happening {
+                // The connection is refused, which the sender sees.
+                self.report_snapshot(from, event.store, false);
+            }
             return true;
         }
         if node.paused_until_ns > self.time_ns {
@@ -518,8 +522,12 @@ impl World {
             let file = receiver.finish().expect("a whole snapshot");
             self.deliver(store, message, Some(file));
         }
+        self.report_snapshot(from, store, ok);
+    }
+
+    fn report_snapshot(&mut self, from: StoreId, to: StoreId, ok: bool) {
         if let Some(running) = self.node(from.get()).running.as_mut() {
-            running.peer.report_snapshot(store, ok);
+            running.peer.report_snapshot(to, ok);
             self.settle(from);
         }
     }
