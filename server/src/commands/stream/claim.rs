@@ -314,12 +314,10 @@ pub(super) fn xautoclaim(
     let (mut count, mut just_id) = (100, false);
     while !args.is_empty() {
         if args.remaining() > 1 && args.flag("COUNT") {
-            let number = parse_i64(args.bytes()?).ok_or(CommandError::NOT_INTEGER)?;
-            let number = usize::try_from(number).unwrap_or(0);
-            if number == 0 || number > isize::MAX as usize / 16 {
-                return Err(CommandError::reply("ERR COUNT must be > 0"));
-            }
-            count = number;
+            let number = parse_i64(args.bytes()?).and_then(|number| usize::try_from(number).ok());
+            count = number
+                .filter(|number| (1..=isize::MAX as usize / 16).contains(number))
+                .ok_or(CommandError::reply("ERR COUNT must be > 0"))?;
         } else if args.flag("JUSTID") {
             just_id = true;
         } else {

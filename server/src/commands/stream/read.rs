@@ -186,7 +186,11 @@ pub(super) fn xreadgroup(
                 ));
             }
             b">" => Wanted::New,
-            id => Wanted::Pending(parse::id(id, 0)?),
+            id => match parse::id(id, 0)? {
+                // Nothing can be pending behind it: to Redis it is the same as `>`.
+                StreamId::MAX => Wanted::New,
+                after => Wanted::Pending(after),
+            },
         });
     }
     let (start, mut streams) = (out.mark(), 0);
