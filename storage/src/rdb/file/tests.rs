@@ -269,3 +269,44 @@ proptest! {
         }
     }
 }
+
+/// How far a stream reaches is known of all its types, whatever its nodes hold.
+#[test]
+fn the_extent_of_streams_is_known() {
+    let (id, time) = ([7; 16], [9; 8]);
+    for (kind, head, read, times) in [
+        (15u8, &b"\x01\x05\x01"[..], &b""[..], 1),
+        (19, b"\x01\x05\x01\x05\x01\x00\x00\x03", b"\x03", 1),
+        (21, b"\x01\x05\x01\x05\x01\x00\x00\x03", b"\x03", 2),
+    ] {
+        let value = [
+            &[kind, 1][..],
+            b"\x02ab\x03cde",
+            head,
+            b"\x01\x01g\x05\x01",
+            read,
+            &[1],
+            &id,
+            &time,
+            b"\x40\x64\x01\x01c",
+            &time.repeat(times),
+            &[1],
+            &id,
+        ]
+        .concat();
+        let (first, rest) = value.split_at(1);
+        let parts = [
+            b"REDIS0010",
+            first,
+            b"\x01s",
+            rest,
+            b"\x00\x01k\x01v\xff",
+            &[0; 8],
+        ];
+        let (keys, _) = read_all(&parts.concat()).unwrap();
+        let names: Vec<&[u8]> = keys.iter().map(|key| &key.key[..]).collect();
+        assert_eq!(names, [b"s", b"k"], "{kind}");
+        assert!(keys[0].payload().starts_with(&value), "{kind}");
+        assert!(keys[0].value().is_err() && keys[1].value().is_ok());
+    }
+}
