@@ -59,6 +59,8 @@ fn find_match(data: &[u8], earlier: usize, at: usize) -> Option<usize> {
     let equal = old
         .iter()
         .zip(new)
+        // No further: a long run would be compared to its end from each of its references.
+        .take(MAX_MATCH)
         .take_while(|(old, new)| old == new)
         .count();
     // The reference implementation stops short of the end, but for the first bytes, which it compares in one go.
