@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 pub mod dispatch;
 pub mod identity;
+pub mod import;
 pub mod logging;
 pub mod machine;
 pub mod net;

@@ -23,6 +23,7 @@ use crate::dispatch::registry::Registry;
 use crate::dispatch::shared::{Parts, Stop};
 use crate::dispatch::{Shared, cold_expiry, eviction, forwarded};
 use crate::identity::{self, Identity};
+use crate::import;
 use crate::machine::Machine;
 use crate::net::{IoThreads, Listeners};
 use crate::raftstore::{
@@ -225,6 +226,17 @@ async fn serve(
         let transport = Transport::start(transport_config(settings, identity)?, handler).await?;
         links.start(Arc::clone(&transport));
         shared.set_transport(transport);
+    }
+    if !settings.import.is_empty() {
+        let import = import::run(shared, Path::new(&settings.import), settings.import_replace);
+        tokio::select! {
+            imported = import => imported?,
+            signal = stop_signal() => {
+                tracing::warn!("{} received: the import is not complete", signal?);
+                shared.stop.send_replace(Stop::Now);
+                return Ok(());
+            }
+        }
     }
     for address in listeners.addresses() {
         tracing::info!("ready to accept connections at {address}");

@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use resp::{Protocol, Writer};
-use tokio::sync::oneshot;
 
 use super::answer::{self, encode};
+use super::settle;
 use crate::commands::args::Args;
 use crate::commands::context::ReadContext;
 use crate::commands::error::{CommandError, CommandResult};
@@ -119,16 +119,8 @@ fn packed_threshold(call: &AdminCall, size: &[u8]) -> CommandResult<bytes::Bytes
 
 /// DEBUG RELOAD, DEBUG LOADAOF: writes a checkpoint, and forgets what is in memory; the next reads come from disk.
 async fn reload(call: &AdminCall) -> CommandResult<bytes::BytesMut> {
-    barrier(call).await?;
-    let (done, wait) = oneshot::channel();
-    call.shared.router.checkpoint(Box::new(move |result| {
-        // The connection may be gone by now.
-        let _ = done.send(result);
-    }));
-    let stopping = || CommandError::reply("ERR the server is stopping");
-    wait.await
-        .map_err(|_| stopping())?
-        .map_err(|error| CommandError::reply(format!("ERR {error}")))?;
+    settle::barrier(&call.shared).await?;
+    settle::checkpoint(&call.shared).await?;
     let dropped = call.shared.machine.dataset().write().drop_all_clean();
     tracing::info!("DEBUG RELOAD: {dropped} objects dropped from memory");
     ok(call)
@@ -136,7 +128,7 @@ async fn reload(call: &AdminCall) -> CommandResult<bytes::BytesMut> {
 
 /// DEBUG DIGEST: of everything in all databases; equal on Stores that are equally far in the log.
 async fn digest(call: &AdminCall) -> CommandResult<bytes::BytesMut> {
-    barrier(call).await?;
+    settle::barrier(&call.shared).await?;
     let digest = call.shared.machine.dataset().read().digest()?;
     encode(call, |out| {
         out.simple(&format!("{digest:040x}"));
@@ -155,28 +147,13 @@ async fn read(call: &AdminCall, command: &'static DataCommand) -> CommandResult<
     let DataHandler::Read(handler) = command.handler else {
         return Err(CommandError::reply("ERR DEBUG does not write"));
     };
-    barrier(call).await?;
+    settle::barrier(&call.shared).await?;
     let now_ms = call.shared.router.now_ms();
     let dataset = call.shared.machine.dataset().read();
     let context = ReadContext::new(dataset.view(call.db, now_ms), call.shared.random());
     encode(call, |out| {
         handler(&context, &mut Args::of_subcommand(&call.slices()), out)
     })
-}
-
-/// Waits until this Store's memory has everything that was acknowledged.
-async fn barrier(call: &AdminCall) -> CommandResult {
-    let (done, wait) = oneshot::channel();
-    call.shared.router.read_index(Box::new(move |result| {
-        // The connection may be gone by now.
-        let _ = done.send(result);
-    }));
-    let result = wait.await;
-    match result {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(CommandError::reply(format!("ERR {error}"))),
-        Err(_) => Err(CommandError::reply("ERR the server is stopping")),
-    }
 }
 
 /// DEBUG PROTOCOL kind: a reply of each kind, for tests of clients.

@@ -9,8 +9,10 @@
 //! | [`info`] | INFO |
 //! | [`replicas`] | the other voters, as INFO, ROLE and WAIT tell of them |
 //! | [`replication`] | ROLE, WAIT |
-//! | [`server`] | TIME, LASTSAVE, SHUTDOWN, LOLWUT |
+//! | [`save`] | SAVE, BGSAVE, LASTSAVE |
+//! | [`server`] | TIME, SHUTDOWN, LOLWUT |
 //! | [`debug`] | DEBUG |
+//! | `settle` | waiting for memory and disk |
 //! | [`process`] | what the operating system says of this process |
 
 pub mod answer;
@@ -21,7 +23,9 @@ pub mod introspect;
 pub mod process;
 pub mod replicas;
 pub mod replication;
+pub mod save;
 pub mod server;
+mod settle;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -33,12 +37,13 @@ use crate::dispatch::{AdminCommand, Shared};
 use crate::raftstore::SharedLimits;
 
 /// The tables of admin commands.
-pub static FAMILIES: [&[AdminCommand]; 6] = [
+pub static FAMILIES: [&[AdminCommand]; 7] = [
     config::COMMANDS,
     introspect::COMMANDS,
     info::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
+    save::COMMANDS,
     debug::COMMANDS,
 ];
 

@@ -1,4 +1,4 @@
-//! TIME, LASTSAVE, SHUTDOWN, LOLWUT.
+//! TIME, SHUTDOWN, LOLWUT.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,9 +17,6 @@ const ANY_TIME: Flags = Flags::LOADING.with(Flags::STALE);
 /// The family.
 pub static COMMANDS: &[AdminCommand] = &[
     AdminCommand::new("time", 1, Group::Server, |call| now(call, time))
-        .flags(ANY_TIME)
-        .fast(),
-    AdminCommand::new("lastsave", 1, Group::Server, |call| now(call, lastsave))
         .flags(ANY_TIME)
         .fast(),
     AdminCommand::new("shutdown", -1, Group::Server, shutdown).flags(
@@ -42,12 +39,6 @@ fn time(_: &AdminCall, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult 
     out.array(2);
     out.bulk(now.as_secs().to_string().as_bytes());
     out.bulk(now.subsec_micros().to_string().as_bytes());
-    Ok(())
-}
-
-/// LASTSAVE: Unix time of the last checkpoint, or of the start.
-fn lastsave(call: &AdminCall, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
-    out.integer((call.shared.router.last_checkpoint_ms() / 1000) as i64);
     Ok(())
 }
 

@@ -61,6 +61,8 @@ flags! {
     MOVABLEKEYS = 14, "movablekeys";
     /// Allowed while a script has been running for too long.
     ALLOW_BUSY = 15, "allow_busy";
+    /// Not while the data set is loading, even where others are served meanwhile.
+    NO_ASYNC_LOADING = 16, "no_async_loading";
 }
 
 impl Flags {

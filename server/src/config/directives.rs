@@ -396,6 +396,27 @@ const DURABILITY: &[Directive] = &[
     )
     .run_time(),
     Directive::new(
+        "dbfilename",
+        "dump.rdb",
+        Kind::Text { get: |s| s.dbfilename.clone(), set: forms::set_dbfilename },
+        "The file in dir that SAVE and BGSAVE write, in Redis's RDB format.",
+    ),
+    Directive::new(
+        "import",
+        "\"\"",
+        text_of!(import),
+        "An RDB file to be loaded at the start, through the log, before clients are served. For the command line, once: a node \
+         that has keys already refuses to start with it.",
+    )
+    .own(),
+    Directive::new(
+        "import-replace",
+        "no",
+        bool_of!(import_replace),
+        "yes: import also where there are keys already; those of the file replace them.",
+    )
+    .own(),
+    Directive::new(
         "checkpoint-size",
         "16mb",
         memory_of!(checkpoint_size_bytes, MB, 64 * GB),

@@ -23,6 +23,15 @@ pub(super) fn set_dir(settings: &mut Settings, value: &str) -> Result<(), String
     Ok(())
 }
 
+pub(super) fn set_dbfilename(settings: &mut Settings, value: &str) -> Result<(), String> {
+    let path = std::path::Path::new(value);
+    if value.is_empty() || path.file_name() != Some(path.as_os_str()) {
+        return Err("dbfilename can't be a path, just a filename".to_owned());
+    }
+    settings.dbfilename = value.to_owned();
+    Ok(())
+}
+
 pub(super) fn get_save(settings: &Settings) -> String {
     settings
         .save

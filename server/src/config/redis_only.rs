@@ -35,7 +35,6 @@ const IGNORED: &[&str] = &[
     "appendfilename",
     "auto-aof-rewrite-min-size",
     "auto-aof-rewrite-percentage",
-    "dbfilename",
     "disable-thp",
     "dynamic-hz",
     "hz",

@@ -53,6 +53,11 @@ pub struct Settings {
     pub appendfsync: AppendFsync,
     /// (seconds, changes). Reported only: every write is durable when it is acknowledged.
     pub save: Vec<(u64, u64)>,
+    /// In `dir`.
+    pub dbfilename: String,
+    /// Empty: none.
+    pub import: String,
+    pub import_replace: bool,
     pub checkpoint_size_bytes: u64,
     pub checkpoint_interval_ms: u64,
     pub raft_log_retention_bytes: u64,
@@ -245,6 +250,9 @@ impl Settings {
             enable_debug_command: DebugAccess::default(),
             appendfsync: AppendFsync::default(),
             save: Vec::new(),
+            dbfilename: String::new(),
+            import: String::new(),
+            import_replace: false,
             checkpoint_size_bytes: 0,
             checkpoint_interval_ms: 0,
             raft_log_retention_bytes: 0,

@@ -13,6 +13,7 @@
 //! | [`cold_expiry`] | removal of expired keys that are only on disk |
 //! | [`outcome`] | the only place where an error of the Raft core or of forwarding becomes a reply |
 //! | [`forwarded`] | the other end: segments that another Store forwards |
+//! | [`saves`] | RDB files that were written |
 //! | [`shared`] | what every connection and admin command sees |
 //! | [`stats`] | counters for INFO |
 
@@ -27,6 +28,7 @@ pub mod mailbox;
 pub mod outcome;
 pub mod registry;
 pub mod routing;
+pub mod saves;
 pub mod segment;
 pub mod shared;
 pub mod stats;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::lazy_expiry::LazyExpiry;
 use super::registry::Registry;
+use super::saves::Saves;
 use super::stats::Stats;
 use crate::config::Config;
 use crate::machine::Machine;
@@ -53,6 +54,8 @@ pub struct Shared {
     pub lazy_expiry: Arc<LazyExpiry>,
     /// Whether memory is full and nothing may be deleted. See [`super::eviction`].
     pub out_of_memory: AtomicBool,
+    /// RDB files that were written.
+    pub saves: Arc<Saves>,
     /// Tells the process to stop.
     pub stop: watch::Sender<Stop>,
     transport: OnceLock<Arc<Transport>>,
@@ -95,6 +98,7 @@ impl Shared {
             active_expire: parts.active_expire,
             out_of_memory: AtomicBool::new(false),
             lazy_expiry: Arc::default(),
+            saves: Arc::default(),
             stop: watch::Sender::new(Stop::No),
             transport: OnceLock::new(),
             random: AtomicU64::new(parts.seed),

@@ -7,6 +7,7 @@ use storage::ids::StoreId;
 use crate::admin::process::{CpuTimes, Memory};
 use crate::admin::replicas::Replicas;
 use crate::config::Settings;
+use crate::dispatch::saves::SavesFacts;
 use crate::dispatch::stats::Rates;
 use crate::raftstore::Status;
 
@@ -73,6 +74,8 @@ pub struct Persistence {
     pub changes: u64,
     /// Unix time of the last durable checkpoint.
     pub last_checkpoint_seconds: u64,
+    /// RDB files.
+    pub saves: SavesFacts,
 }
 
 /// What was counted since the start or the last CONFIG RESETSTAT.

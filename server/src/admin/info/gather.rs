@@ -45,6 +45,7 @@ pub fn facts(shared: &Shared) -> Facts {
             is_checkpointing,
             changes,
             last_checkpoint_seconds: shared.router.last_checkpoint_ms() / 1000,
+            saves: shared.saves.facts(),
         },
         counters: counters(shared, &data),
         cpu: process::cpu_times(),

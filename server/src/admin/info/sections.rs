@@ -156,24 +156,41 @@ fn percent(part: u64, whole: u64) -> String {
     format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64)
 }
 
-/// Redis's words for snapshots describe the checkpoint, and those for the append-only file the raft log.
+/// Redis's words for snapshots describe RDB files, but for the changes since the last one, which are those since the last
+/// checkpoint; those for the append-only file describe the raft log.
 fn persistence(facts: &Facts, text: &mut Text) {
     let persistence = &facts.persistence;
     text.field("loading", u8::from(persistence.is_loading));
     text.field("async_loading", 0);
     text.field("rdb_changes_since_last_save", persistence.changes);
+    let saves = &persistence.saves;
+    let seconds = |seconds: Option<u64>| seconds.map_or(-1, |seconds| seconds as i64);
     text.field(
         "rdb_bgsave_in_progress",
-        u8::from(persistence.is_checkpointing),
+        u8::from(saves.current_seconds.is_some()),
     );
-    text.field("rdb_last_save_time", persistence.last_checkpoint_seconds);
-    text.field("rdb_last_bgsave_status", "ok");
+    text.field("rdb_last_save_time", saves.last_time_seconds);
+    text.field(
+        "rdb_last_bgsave_status",
+        if saves.failed { "err" } else { "ok" },
+    );
+    text.field("rdb_last_bgsave_time_sec", seconds(saves.last_seconds));
+    text.field(
+        "rdb_current_bgsave_time_sec",
+        seconds(saves.current_seconds),
+    );
+    text.field("rdb_saves", saves.count);
     text.field("aof_enabled", 1);
     text.field("aof_rewrite_in_progress", 0);
     text.field("aof_rewrite_scheduled", 0);
     text.field("aof_last_bgrewrite_status", "ok");
     text.field("aof_last_write_status", "ok");
     text.field("aof_current_size", facts.raft.log_bytes);
+    text.field(
+        "checkpoint_in_progress",
+        u8::from(persistence.is_checkpointing),
+    );
+    text.field("checkpoint_last_time", persistence.last_checkpoint_seconds);
 }
 
 fn stats(facts: &Facts, text: &mut Text) {

@@ -9,6 +9,7 @@ use super::facts::{Clients, CommandCounters, Counters, Database, Facts, Persiste
 use super::render;
 use crate::admin::process;
 use crate::admin::replicas::{Replicas, tests::three};
+use crate::dispatch::saves::SavesFacts;
 use crate::raftstore::Status;
 
 fn facts() -> Facts {
@@ -39,6 +40,7 @@ fn facts() -> Facts {
             is_checkpointing: false,
             changes: 3,
             last_checkpoint_seconds: 7,
+            saves: SavesFacts::default(),
         },
         counters: Counters {
             commands_processed: 11,

@@ -4,6 +4,15 @@ use super::{Argument, Doc};
 
 /// In order of name.
 pub(super) static DOCS: &[Doc] = &[
+    Doc::new(
+        "bgsave",
+        "1.0.0",
+        "Writes all data to an RDB file in the background.",
+    )
+    .complexity("O(1)")
+    .arguments(&[Argument::token("schedule", "SCHEDULE")
+        .since("3.2.2")
+        .optional()]),
     Doc::new("command", "2.8.13", "Describes the commands of the server.")
         .complexity("O(N) where N is the number of commands")
         .categories(&["@connection"])
@@ -111,7 +120,7 @@ pub(super) static DOCS: &[Doc] = &[
     Doc::new(
         "lastsave",
         "1.0.0",
-        "Tells the Unix time of the last checkpoint.",
+        "Tells the Unix time of the last RDB file that was written.",
     )
     .complexity("O(1)")
     .categories(&["@admin", "@dangerous"])
@@ -125,6 +134,12 @@ pub(super) static DOCS: &[Doc] = &[
     )
     .complexity("O(1)")
     .categories(&["@admin", "@dangerous"]),
+    Doc::new(
+        "save",
+        "1.0.0",
+        "Writes all data to an RDB file, and answers when it is there.",
+    )
+    .complexity("O(N) where N is the number of keys in all databases"),
     Doc::new("shutdown", "1.0.0", "Stops the server.")
         .complexity("O(1)")
         .arguments(&[

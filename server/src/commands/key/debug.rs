@@ -67,11 +67,52 @@ fn digest_value(ctx: &ReadContext<'_>, args: &mut Args<'_>, out: &mut Writer<'_>
     Ok(())
 }
 
-fn digest(object: &Object<'_>) -> [u8; DIGEST_LEN] {
+type Digest20 = [u8; DIGEST_LEN];
+
+fn digest(object: &Object<'_>) -> Digest20 {
+    let mut content = [0; DIGEST_LEN];
+    if let Some(string) = object.string() {
+        content = digest_of(&[&string]);
+    } else if let Some(list) = object.list() {
+        // The order counts.
+        for element in list.iter() {
+            content = digest_of(&[&content, &element.to_vec()]);
+        }
+    } else if let Some(set) = object.set() {
+        for member in set.iter() {
+            mix(&mut content, digest_of(&[&member.to_vec()]));
+        }
+    } else if let Some(zset) = object.zset() {
+        for (member, score) in zset.iter() {
+            let scored = digest_of(&[&member.to_vec(), &score.to_bits().to_le_bytes()]);
+            mix(&mut content, scored);
+        }
+    } else if let Some(hash) = object.hash() {
+        for (field, value, at_ms) in hash.iter_expiring() {
+            let at_ms = at_ms.unwrap_or(0).to_le_bytes();
+            let field = digest_of(&[&field.to_vec(), &value.to_vec(), &at_ms]);
+            mix(&mut content, field);
+        }
+    }
+    let expires = u8::from(object.expire_at_ms().is_some());
+    digest_of(&[&[object.kind() as u8, expires], &content])
+}
+
+/// Of several pieces, of which it counts where one ends.
+fn digest_of(pieces: &[&[u8]]) -> Digest20 {
     let mut hash = Sha256::new();
-    hash.update([object.kind() as u8, object.expire_at_ms().is_some().into()]);
-    hash.update(object.string().unwrap_or_default());
+    for piece in pieces {
+        hash.update((piece.len() as u64).to_le_bytes());
+        hash.update(piece);
+    }
     let mut digest = [0; DIGEST_LEN];
     digest.copy_from_slice(&hash.finalize()[..DIGEST_LEN]);
     digest
+}
+
+/// Adds an element's digest to those of others: different elements never stand twice, and their order does not count.
+fn mix(content: &mut Digest20, element: Digest20) {
+    for (byte, more) in content.iter_mut().zip(element) {
+        *byte ^= more;
+    }
 }

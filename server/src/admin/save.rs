@@ -1,0 +1,167 @@
+//! SAVE, BGSAVE, LASTSAVE: the data set as an RDB file, for redis-server and for backups that its tools read.
+//!
+//! Nothing here depends on such files. One holds the state as of a checkpoint that begins after the command arrived, read from a
+//! view of the kv engine: no fork, no lock held, whatever is written meanwhile, and only one key and its value in memory at a
+//! time. It is written beside its place, made durable, and moved there: the old file stays until the new one is complete.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use resp::Writer;
+use storage::dataset::Dataset;
+use storage::rdb::file::{self, FileError, SaveFacts, Saved};
+use tokio::sync::oneshot;
+
+use super::answer::{encode, now};
+use super::settle;
+use crate::commands::args::Args;
+use crate::commands::error::{CommandError, CommandResult};
+use crate::commands::spec::{Flags, Group};
+use crate::dispatch::saves::Saving;
+use crate::dispatch::{AdminCall, AdminCommand, AdminFuture, Shared};
+use crate::version::REDIS_VERSION;
+
+/// What is written to the file at once.
+const BUFFER_BYTES: usize = 256 << 10;
+
+const UNDER_WAY: CommandError = CommandError::Reply(std::borrow::Cow::Borrowed(
+    "ERR Background save already in progress",
+));
+
+const SAVING: Flags = Flags::ADMIN
+    .with(Flags::NOSCRIPT)
+    .with(Flags::NO_ASYNC_LOADING);
+
+/// The family.
+pub static COMMANDS: &[AdminCommand] = &[
+    AdminCommand::new("save", 1, Group::Server, save).flags(SAVING.with(Flags::NO_MULTI)),
+    AdminCommand::new("bgsave", -1, Group::Server, bgsave).flags(SAVING),
+    AdminCommand::new("lastsave", 1, Group::Server, |call| now(call, lastsave))
+        .flags(Flags::LOADING.with(Flags::STALE))
+        .fast(),
+];
+
+/// SAVE: answers when the file is there. Holds up this connection, and no other.
+fn save(call: AdminCall) -> AdminFuture {
+    Box::pin(async move {
+        let saving = call.shared.saves.begin().ok_or(UNDER_WAY)?;
+        let (done, wait) = oneshot::channel();
+        let write = prepare(&call.shared).await?;
+        spawn(move || {
+            let result = write.run(saving);
+            // The connection may be gone by now.
+            let _ = done.send(result);
+        })?;
+        let result = wait.await;
+        let result = result.map_err(|_| CommandError::reply("ERR the server is stopping"))?;
+        result.map_err(|error| CommandError::reply(format!("ERR {error}")))?;
+        encode(&call, |out| {
+            out.ok();
+            Ok(())
+        })
+    })
+}
+
+/// BGSAVE [SCHEDULE]: answers at once.
+fn bgsave(call: AdminCall) -> AdminFuture {
+    Box::pin(async move {
+        let slices = call.slices();
+        let mut args = Args::new(&slices);
+        // There is nothing else in the background that a save would have to wait for.
+        let _ = args.flag("SCHEDULE");
+        if !args.is_empty() {
+            return Err(CommandError::SYNTAX);
+        }
+        let saving = call.shared.saves.begin().ok_or(UNDER_WAY)?;
+        let shared = Arc::clone(&call.shared);
+        tokio::task::spawn_local(async move {
+            let started = match prepare(&shared).await {
+                Ok(write) => spawn(move || drop(write.run(saving))),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = started {
+                tracing::warn!("BGSAVE did not begin: {error}");
+            }
+        });
+        encode(&call, |out| {
+            out.simple("Background saving started");
+            Ok(())
+        })
+    })
+}
+
+/// LASTSAVE: Unix time of the last complete file, or of the start.
+fn lastsave(call: &AdminCall, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+    out.integer(call.shared.saves.facts().last_time_seconds as i64);
+    Ok(())
+}
+
+fn spawn(run: impl FnOnce() + Send + 'static) -> CommandResult {
+    let thread = std::thread::Builder::new().name("rdb-save".to_owned());
+    let spawned = thread.spawn(run);
+    spawned
+        .map(drop)
+        .map_err(|error| CommandError::reply(format!("ERR no thread to save with: {error}")))
+}
+
+/// Everything that was acknowledged before, as of one moment.
+async fn prepare(shared: &Arc<Shared>) -> CommandResult<WholeSave> {
+    settle::barrier(shared).await?;
+    settle::checkpoint(shared).await?;
+    let dataset = shared.machine.dataset().read();
+    let facts = SaveFacts {
+        redis_version: REDIS_VERSION.to_owned(),
+        now_ms: shared.router.now_ms(),
+        memory_bytes: dataset.memory_used(),
+    };
+    Ok(WholeSave {
+        dataset: dataset.durable()?,
+        facts,
+        shared: Arc::clone(shared),
+    })
+}
+
+/// A file to be written.
+struct WholeSave {
+    dataset: Dataset,
+    facts: SaveFacts,
+    shared: Arc<Shared>,
+}
+
+impl WholeSave {
+    fn run(self, saving: Saving) -> Result<(), String> {
+        let settings = self.shared.config.snapshot();
+        let path = settings.dir.join(&settings.dbfilename);
+        let part = settings
+            .dir
+            .join(format!("temp-{}.rdb", std::process::id()));
+        let result = self.write(&part).and_then(|saved| {
+            fs::rename(&part, &path)?;
+            File::open(&settings.dir)?.sync_all()?;
+            Ok(saved)
+        });
+        match result {
+            Ok(saved) => {
+                tracing::info!("{} keys saved to {}", saved.keys, path.display());
+                saving.succeeded();
+                Ok(())
+            }
+            Err(error) => {
+                // It may never have been made.
+                let _ = fs::remove_file(&part);
+                tracing::warn!("cannot save to {}: {error}", path.display());
+                Err(format!("cannot save: {error}"))
+            }
+        }
+    }
+
+    fn write(&self, part: &Path) -> Result<Saved, FileError> {
+        let out = BufWriter::with_capacity(BUFFER_BYTES, File::create(part)?);
+        let (mut out, saved) = file::save(&self.dataset, &self.facts, out)?;
+        out.flush()?;
+        out.get_ref().sync_all()?;
+        Ok(saved)
+    }
+}

@@ -1,0 +1,228 @@
+//! RDB files between TinyKV and redis-server, as processes.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tests::process::{Client, Server, until};
+
+/// A redis-server with its data in a directory, killed when dropped.
+struct Redis(Child, u16);
+
+impl Redis {
+    /// None without redis-server on this machine.
+    fn start(dir: &Path) -> Option<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        drop(listener);
+        let mut process = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", ""])
+            .args(["--port", &port.to_string()])
+            .arg("--dir")
+            .arg(dir)
+            .stdout(Stdio::piped())
+            .spawn()
+            .inspect_err(|_| eprintln!("no redis-server here: nothing to exchange files with"))
+            .ok()?;
+        let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        let ready = lines
+            .map_while(Result::ok)
+            .any(|line| line.contains("Ready to accept connections"));
+        assert!(ready, "redis-server does not start");
+        Some(Self(process, port))
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(self.1).expect("it accepts connections")
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Keys of every type, small and large, in two databases, some of which expire.
+fn fill(client: &mut Client) {
+    for db in ["0", "5"] {
+        run(client, &["SELECT", db]);
+        run(client, &["SET", "string", "value", "PXAT", "4102444800123"]);
+        run(client, &["SET", "number", "-12345"]);
+        run(client, &["SET", "long", &"abcdefgh".repeat(300_000)]);
+        run(client, &["RPUSH", "list", "a", "1", "-70000", "b"]);
+        run(client, &["SADD", "numbers", "1", "2", "70000"]);
+        run(client, &["SADD", "set", "a", "b"]);
+        run(client, &["ZADD", "zset", "1.5", "a", "-inf", "b", "3", "c"]);
+        run(client, &["HSET", "hash", "f", "v", "g", "1"]);
+        run(client, &["PEXPIREAT", "hash", "4102444800999"]);
+    }
+    let members: Vec<String> = (0..30_000)
+        .map(|n| format!("member number {n} of a large one, which takes some room"))
+        .collect();
+    for chunk in members.chunks(1000) {
+        let mut elements: Vec<&str> = chunk.iter().map(String::as_str).collect();
+        run(client, &[&["RPUSH", "large list"], &elements[..]].concat());
+        run(client, &[&["SADD", "large set"], &elements[..]].concat());
+        run(client, &[&["HSET", "large hash"], &elements[..]].concat());
+        for nth in (0..elements.len()).rev() {
+            elements.insert(nth, if nth % 2 == 0 { "0.25" } else { "17" });
+        }
+        run(client, &[&["ZADD", "large zset"], &elements[..]].concat());
+    }
+    run(client, &["PEXPIREAT", "large set", "4102444800555"]);
+}
+
+fn run(client: &mut Client, args: &[&str]) -> String {
+    let reply = client
+        .call(args)
+        .unwrap_or_else(|error| panic!("{:?}: {error}", &args[..args.len().min(3)]));
+    let reply = format!("{reply:?}");
+    assert!(!reply.starts_with("Error"), "{args:?}: {reply}");
+    reply
+}
+
+/// Everything that there is, in an order that does not depend on the server.
+fn everything(client: &mut Client) -> Vec<String> {
+    let mut all = Vec::new();
+    for db in ["0", "5"] {
+        run(client, &["SELECT", db]);
+        all.push(run(client, &["DBSIZE"]));
+        for key in ["string", "hash", "large set", "list"] {
+            all.push(run(client, &["PEXPIRETIME", key]));
+        }
+        for key in ["string", "number", "long"] {
+            all.push(run(client, &["GET", key]));
+        }
+        for key in ["list", "large list"] {
+            all.push(run(client, &["LRANGE", key, "0", "-1"]));
+        }
+        for key in ["numbers", "set", "large set"] {
+            all.push(run(client, &["SORT", key, "ALPHA"]));
+        }
+        for key in ["zset", "large zset"] {
+            all.push(run(client, &["ZRANGE", key, "0", "-1", "WITHSCORES"]));
+        }
+        for key in ["hash", "large hash"] {
+            all.push(run(client, &["HLEN", key]));
+            all.push(run(
+                client,
+                &[
+                    "HMGET",
+                    key,
+                    "f",
+                    "g",
+                    "member number 2 of a large one, which takes some room",
+                ],
+            ));
+        }
+    }
+    all
+}
+
+/// What redis-check-rdb says of a file, where there is one.
+fn check(file: &Path) {
+    let Ok(output) = Command::new("redis-check-rdb").arg(file).output() else {
+        eprintln!("no redis-check-rdb here");
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("RDB looks OK"),
+        "{text}"
+    );
+    assert!(text.contains("20 keys read"), "{text}");
+}
+
+#[test]
+fn files_travel_both_ways() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (ours_dir, redis_dir) = (dir.path().join("ours"), dir.path().join("redis"));
+    std::fs::create_dir(&redis_dir).expect("a directory");
+    let ours = Server::start(&ours_dir, &[]);
+    let mut client = ours.client();
+    fill(&mut client);
+    run(&mut client, &["SET", "gone", "soon", "PX", "1"]);
+    until("it has expired", || {
+        run(&mut client, &["EXISTS", "gone"])
+            .contains('0')
+            .then_some(())
+    });
+    run(&mut client, &["SAVE"]);
+    let file = ours_dir.join("dump.rdb");
+    check(&file);
+    let expected = everything(&mut client);
+    std::fs::copy(&file, redis_dir.join("dump.rdb")).expect("copied");
+    let Some(redis) = Redis::start(&redis_dir) else {
+        return;
+    };
+    let mut theirs = redis.client();
+    assert!(
+        everything(&mut theirs) == expected,
+        "redis-server loads something else"
+    );
+    run(&mut theirs, &["SAVE"]);
+    let back = redis_dir.join("dump.rdb");
+    let import = back.to_str().expect("UTF-8");
+    let again = Server::start(&dir.path().join("again"), &["--import", import]);
+    assert!(
+        everything(&mut again.client()) == expected,
+        "what was imported is something else"
+    );
+}
+
+#[test]
+fn an_import_refuses_what_it_would_lose() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    let mut server = Server::start(&data, &[]);
+    let mut client = server.client();
+    run(&mut client, &["SET", "a", "1"]);
+    run(&mut client, &["SET", "b", "1"]);
+    run(&mut client, &["SAVE"]);
+    run(&mut client, &["SET", "b", "2"]);
+    run(&mut client, &["SET", "c", "3"]);
+    server.kill();
+    let file = data.join("dump.rdb");
+    let file = file.to_str().expect("UTF-8");
+    let text = Server::refused(&data, &["--import", file]);
+    assert!(text.contains("there are keys already"), "{text}");
+    let server = Server::start(&data, &["--import", file, "--import-replace", "yes"]);
+    let mut client = server.client();
+    let values = run(&mut client, &["MGET", "a", "b", "c"]);
+    for value in ["1", "3"] {
+        assert!(values.contains(&format!("\"{value}\"")), "{values}");
+    }
+    assert!(!values.contains("\"2\""), "{values}");
+    drop(server);
+    let other = dir.path().join("other");
+    std::fs::write(dir.path().join("broken"), b"REDIS0011\xfa\x01a").expect("written");
+    let broken = dir.path().join("broken");
+    let text = Server::refused(&other, &["--import", broken.to_str().expect("UTF-8")]);
+    assert!(text.contains("the file ends within a value"), "{text}");
+}
+
+#[test]
+fn bgsave_writes_beside_and_tells_when_it_is_done() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), &["--dbfilename", "backup.rdb"]);
+    let mut client = server.client();
+    run(&mut client, &["SET", "k", "v"]);
+    let reply = run(&mut client, &["BGSAVE", "SCHEDULE"]);
+    assert!(reply.contains("Background saving started"), "{reply}");
+    until("the save has ended", || {
+        let info = run(&mut client, &["INFO", "persistence"]);
+        info.contains("rdb_bgsave_in_progress:0").then_some(())
+    });
+    let info = run(&mut client, &["INFO", "persistence"]);
+    assert!(
+        info.contains("rdb_saves:1") && info.contains("rdb_last_bgsave_status:ok"),
+        "{info}"
+    );
+    let file = std::fs::read(dir.path().join("backup.rdb")).expect("the file");
+    assert!(file.starts_with(b"REDIS0010"));
+    let reply = format!("{:?}", client.call(&["BGSAVE", "NOW"]));
+    assert!(reply.contains("ERR syntax error"), "{reply}");
+}
