@@ -13,6 +13,10 @@ use crate::raftstore::{Callback, Proposal, RaftRouter};
 /// Bytes of commands that are handed over without waiting for more: about one entry.
 const ENOUGH_BYTES: usize = 64 << 10;
 
+/// Bytes of commands up to which this thread does the store thread's work itself, about a hundred small ones. With more it
+/// pays that one thread parses while the other persists.
+const FEW_BYTES: usize = 16 << 10;
+
 #[derive(Default)]
 struct Gathered {
     router: Option<RaftRouter>,
@@ -41,16 +45,22 @@ pub fn propose(router: &RaftRouter, request: Request, callback: Callback) {
     }
 }
 
-/// Hands over what this thread has gathered.
+/// Hands over what this thread has gathered. If it is little, it is persisted and executed before this returns, by this
+/// thread (see [`RaftRouter::propose_and_drive`]).
 pub fn hand_over() {
-    let (router, proposals) = GATHERED.with_borrow_mut(|gathered| {
-        gathered.bytes = 0;
+    let (router, proposals, bytes) = GATHERED.with_borrow_mut(|gathered| {
         (
             gathered.router.clone(),
             std::mem::take(&mut gathered.proposals),
+            std::mem::take(&mut gathered.bytes),
         )
     });
-    if let Some(router) = router.filter(|_| !proposals.is_empty()) {
+    let Some(router) = router.filter(|_| !proposals.is_empty()) else {
+        return;
+    };
+    if bytes <= FEW_BYTES {
+        router.propose_and_drive(proposals);
+    } else {
         router.propose_all(proposals);
     }
 }

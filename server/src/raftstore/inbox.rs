@@ -107,14 +107,19 @@ impl Inbox {
         }
     }
 
-    /// Takes all that waits into `into`, which is empty; waits up to `timeout` for a first message.
-    pub(super) fn take(&self, into: &mut Vec<StoreMessage>, timeout: Duration) {
+    /// Waits up to `timeout` for a first message.
+    pub(super) fn wait(&self, timeout: Duration) {
         let mut waiting = self.waiting.lock();
         if waiting.messages.is_empty() && !timeout.is_zero() {
             waiting.asleep = true;
             self.arrived.wait_for(&mut waiting, timeout);
             waiting.asleep = false;
         }
+    }
+
+    /// Takes all that waits into `into`, which is empty.
+    pub(super) fn take(&self, into: &mut Vec<StoreMessage>) {
+        let mut waiting = self.waiting.lock();
         std::mem::swap(&mut waiting.messages, into);
         waiting.raft_messages = 0;
         waiting.proposal_bytes = 0;

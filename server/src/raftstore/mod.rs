@@ -24,9 +24,10 @@
 //! # The life of a Peer
 //!
 //! `Peer::new` over an opened `PeerStorage`; `tick`, `step`, `propose_raft_command`, `read_index`, `on_applied` and then
-//! `handle_raft_ready`, in any order, from one thread. It touches no socket, no clock and no thread: time comes in as
+//! `handle_raft_ready`, in any order, from one thread at a time. It touches no socket, no clock and no thread: time comes in as
 //! [`clock::Now`], messages and apply tasks leave through [`Outbox`], the disk is behind `storage::engine::Engine`. The
-//! store thread and the simulated world are two drivers of the same code.
+//! store thread and the simulated world are two drivers of the same code. On a single node an I/O thread that has gathered
+//! little drives it too, while no other thread does (`driver::Seat`).
 //!
 //! # The life of a snapshot
 //!
@@ -41,6 +42,7 @@ mod apply;
 mod checkpoint;
 mod compact;
 mod config;
+mod driver;
 mod error;
 mod inbox;
 mod lease;

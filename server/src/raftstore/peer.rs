@@ -121,7 +121,7 @@ impl Peer {
             config,
         };
         peer.draw_election_timeout();
-        if peer.voters() == [peer.config.peer.get()] {
+        if peer.is_alone() {
             peer.raw.campaign()?;
             peer.observe(now);
         }
@@ -142,6 +142,19 @@ impl Peer {
     /// acknowledged.
     pub fn leads_with_all(&self) -> bool {
         self.is_leader() && self.term_start.is_some_and(|start| self.applied >= start)
+    }
+
+    /// True while no other Peer has a vote: then an entry is committed when this Peer has persisted it.
+    pub(super) fn is_alone(&self) -> bool {
+        let me = self.config.peer.get();
+        self.raw
+            .raft
+            .prs()
+            .conf()
+            .voters()
+            .ids()
+            .iter()
+            .all(|id| id == me)
     }
 
     /// The current term.

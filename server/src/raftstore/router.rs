@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::apply::{ApplyMessage, Callback, ReadCallback};
 use super::clock::wall_ms;
+use super::driver::Seat;
 use super::error::Error;
 use super::inbox::{Inbox, StoreMessage};
 use super::lease::Lease;
@@ -30,6 +31,8 @@ pub struct RaftRouter {
     pub(super) applied_ms: Arc<AtomicU64>,
     /// When the last checkpoint became durable, or when the Store started.
     pub(super) checkpointed_ms: Arc<AtomicU64>,
+    /// Who drives the Peer.
+    pub(super) seat: Arc<Seat>,
 }
 
 impl RaftRouter {
@@ -44,6 +47,14 @@ impl RaftRouter {
             for proposal in refused {
                 (proposal.callback)(Err(error.clone()));
             }
+        }
+    }
+
+    /// As [`RaftRouter::propose_all`], but this thread does the store thread's work for them if it can, fsync and execution
+    /// included: that spares two changes of thread, and the callbacks have been called when it returns.
+    pub fn propose_and_drive(&self, proposals: Vec<Proposal>) {
+        if let Err(proposals) = self.seat.drive(proposals) {
+            self.propose_all(proposals);
         }
     }
 

@@ -1,13 +1,12 @@
-//! The store thread: drains the inbox, drives the Peer, and lets what it decides happen. No async here: the disk blocks
-//! this thread, and that is how everything that arrives meanwhile shares the next fsync.
+//! The running Raft core: starts the store thread, the apply worker and the checkpoint thread, and stops them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{bounded, unbounded};
+use crossbeam_channel::unbounded;
 use parking_lot::RwLock;
 use storage::engine::Engines;
 use storage::ids::StoreId;
@@ -16,34 +15,17 @@ use storage::proto::command::RaftMessage;
 use storage::snapshot::SnapshotSource;
 use tokio::sync::watch;
 
-use super::apply::{Applied, ApplyMessage, ApplyTask, ApplyWorker, OpenDataset, Waiting};
+use super::apply::{ApplyMessage, ApplyWorker, OpenDataset, Waiting};
 use super::checkpoint;
 use super::clock::Now;
 use super::config::PeerConfig;
-use super::error::Error;
+use super::driver::{self, Driver, Output};
 use super::inbox::{Inbox, StoreMessage};
 use super::lease::Lease;
-use super::peer::{Peer, Step};
-use super::propose::{Proposal, Work};
+use super::peer::Peer;
 use super::queue::Queue;
-use super::ready::Outbox;
 use super::router::RaftRouter;
 use crate::machine::Machine;
-
-/// Keys of one DeleteExpired entry.
-const MAX_EXPIRED_KEYS: usize = 2048;
-
-/// How often the leader looks for keys whose time has come.
-const EXPIRE_INTERVAL: Duration = Duration::from_millis(50);
-
-/// How often free space on the disk is looked at.
-const DISK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Free bytes below which writes are refused: the log, a checkpoint and a compaction must still find room.
-const DISK_RESERVE_BYTES: u64 = 128 << 20;
-
-/// Bytes of a task that the store thread applies itself, about a hundred small commands.
-const INLINE_APPLY_BYTES: usize = 16 << 10;
 
 /// How the store thread and its workers run.
 #[derive(Clone, Debug)]
@@ -111,6 +93,7 @@ impl Store {
             leader,
             applied_ms,
             checkpointed_ms: Arc::new(AtomicU64::new(Now::read().wall_ms)),
+            seat: Arc::default(),
         };
         let applied_bytes = Arc::new(AtomicUsize::new(0));
         let worker = ApplyWorker {
@@ -136,8 +119,9 @@ impl Store {
                 checkpoint::run(checkpoint_jobs, kv, to_apply)
             })?,
         ];
-        let mut driver = Driver {
-            tick: Duration::from_millis(config.tick_ms),
+        let tick = Duration::from_millis(config.tick_ms);
+        router.seat.occupy(Driver {
+            tick,
             peer,
             options,
             router: router.clone(),
@@ -153,8 +137,9 @@ impl Store {
                 in_flight: 0,
                 applied: None,
             },
-        };
-        let thread = Some(spawn("store", move || driver.run())?);
+        });
+        let to_drive = router.clone();
+        let thread = Some(spawn("store", move || driver::run(&to_drive, tick))?);
         Ok(Self {
             router,
             thread,
@@ -184,267 +169,11 @@ impl Store {
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+pub(super) fn spawn(
+    name: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name(name.to_string())
         .spawn(run)
-}
-
-/// The Peer's output in production.
-struct Output {
-    store: StoreId,
-    transport: Arc<dyn StoreTransport>,
-    apply: Arc<Queue<ApplyMessage>>,
-    machine: Machine,
-    /// Bytes of entries applied since the last freeze.
-    applied_bytes: Arc<AtomicUsize>,
-    /// Tasks that the worker has and did not report yet.
-    in_flight: usize,
-    /// How far this thread has applied by itself since the Peer was told last.
-    applied: Option<Applied>,
-}
-
-impl Output {
-    fn to(&self, message: &RaftMessage) -> Option<StoreId> {
-        message
-            .to_peer
-            .as_ref()
-            .map(|peer| StoreId(peer.store_id))
-            .filter(|to| *to != self.store)
-    }
-
-    fn tell(&self, message: ApplyMessage) {
-        self.apply.push(message);
-    }
-}
-
-impl Outbox for Output {
-    fn send(&mut self, message: RaftMessage) {
-        if let Some(to) = self.to(&message) {
-            self.transport.send(to, message);
-        }
-    }
-
-    fn send_snapshot(&mut self, message: RaftMessage, source: SnapshotSource) {
-        if let Some(to) = self.to(&message) {
-            self.transport.send_snapshot(to, message, source);
-        }
-    }
-
-    /// A small task is executed here when the worker has nothing before it: waking it would take longer. A large one is
-    /// handed over, so that the next fsync begins at once.
-    fn apply(&mut self, task: ApplyTask) {
-        let bytes = task.size_bytes();
-        if bytes > INLINE_APPLY_BYTES || self.in_flight > 0 {
-            self.in_flight += 1;
-            self.tell(ApplyMessage::Task(task));
-            return;
-        }
-        self.applied_bytes.fetch_add(bytes, Ordering::Relaxed);
-        match task.execute(&self.machine) {
-            Ok(applied) => self.applied = applied.or(self.applied),
-            Err(error) => fatal("cannot apply a committed entry", &error),
-        }
-    }
-
-    fn quiesce(&mut self) {
-        let (done, wait) = bounded(1);
-        self.tell(ApplyMessage::Quiesce(done));
-        // An error means that the worker has stopped, and with it everything that could touch the engine.
-        let _ = wait.recv();
-    }
-
-    fn reopen(&mut self) -> storage::Result<()> {
-        let (done, wait) = bounded(1);
-        self.tell(ApplyMessage::Reopen(done));
-        wait.recv().unwrap_or(Ok(()))
-    }
-}
-
-/// The store thread's state.
-struct Driver {
-    tick: Duration,
-    peer: Peer,
-    options: StoreOptions,
-    router: RaftRouter,
-    leader_tx: watch::Sender<Option<StoreId>>,
-    machine: Machine,
-    engines: Engines,
-    output: Output,
-}
-
-/// When the periodic duties are due next.
-struct Timers {
-    tick: Instant,
-    expire: Instant,
-    disk: Instant,
-    sync: Instant,
-}
-
-impl Driver {
-    fn run(&mut self) {
-        let start = Instant::now();
-        let mut timers = Timers {
-            tick: start + self.tick,
-            expire: start,
-            disk: start,
-            sync: start,
-        };
-        let mut messages = Vec::new();
-        loop {
-            let wait = timers.tick.saturating_duration_since(Instant::now());
-            self.router.inbox.take(&mut messages, wait);
-            let now = Now::read();
-            if !self.dispatch(&mut messages, now) {
-                self.stop();
-                return;
-            }
-            self.on_time(&mut timers, now);
-            self.peer.flush_reads();
-            self.handle_readies();
-            self.publish_leader();
-        }
-    }
-
-    /// Lets Raft's decisions happen until it has none.
-    fn handle_readies(&mut self) {
-        loop {
-            match self.peer.handle_raft_ready(Now::read(), &mut self.output) {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => fatal("cannot persist the Raft log", &error),
-            }
-            if let Some(applied) = self.output.applied.take() {
-                self.on_applied(applied, Now::read());
-            }
-        }
-    }
-
-    /// The worker has executed a task.
-    fn on_reported(&mut self, applied: Option<Applied>, now: Now) {
-        self.output.in_flight -= 1;
-        // A report may be older than a snapshot that was installed while it waited in the inbox.
-        if let Some(applied) = applied.filter(|applied| applied.index > self.peer.applied()) {
-            self.on_applied(applied, now);
-        }
-    }
-
-    fn on_applied(&mut self, Applied { index, now_ms }: Applied, now: Now) {
-        self.router.applied_ms.store(now_ms, Ordering::Relaxed);
-        self.peer.on_applied(index, now_ms, now);
-    }
-
-    /// Hands every message to the Peer; false to stop.
-    fn dispatch(&mut self, messages: &mut Vec<StoreMessage>, now: Now) -> bool {
-        let mut proposals: Vec<Proposal> = Vec::new();
-        for message in messages.drain(..) {
-            match message {
-                StoreMessage::Propose(proposal) => proposals.push(proposal),
-                StoreMessage::Read(callback) => self.peer.read_index(callback),
-                StoreMessage::Step(message, file) => {
-                    if let Step::Ignored(why) = self.peer.step(*message, file, now) {
-                        tracing::debug!("ignored a Raft message {why}");
-                    }
-                }
-                StoreMessage::Unreachable(store) => self.peer.report_unreachable(store),
-                StoreMessage::SnapshotSent { to, ok } => self.peer.report_snapshot(to, ok),
-                StoreMessage::Applied(applied) => self.on_reported(applied, now),
-                StoreMessage::Checkpointed(index) => {
-                    self.router
-                        .checkpointed_ms
-                        .store(now.wall_ms, Ordering::Relaxed);
-                    if let Err(error) = self.peer.on_checkpoint(index) {
-                        fatal("cannot compact the Raft log", &error);
-                    }
-                }
-                StoreMessage::Transfer(to) => self.peer.transfer_leader_to(to, now),
-                StoreMessage::Stop => return false,
-            }
-        }
-        self.peer.propose_raft_command(proposals, now);
-        true
-    }
-
-    fn on_time(&mut self, timers: &mut Timers, now: Now) {
-        let instant = Instant::now();
-        if instant >= timers.tick {
-            // Not `+=`: ticks missed in a pause are not made up for.
-            timers.tick = instant + self.tick;
-            self.peer.tick(now);
-            *self.router.status.write() = self.peer.status();
-        }
-        if instant >= timers.expire {
-            timers.expire = instant + EXPIRE_INTERVAL;
-            self.propose_expired(now);
-        }
-        if instant >= timers.disk {
-            timers.disk = instant + DISK_INTERVAL;
-            self.watch_disk();
-        }
-        if let Some(interval) = self.options.sync_interval
-            && instant >= timers.sync
-        {
-            timers.sync = instant + interval;
-            let raft = self.engines.raft.clone();
-            // Off this thread, as Redis does for everysec: the disk must not stall the log's appends.
-            if let Err(error) = spawn("sync", move || {
-                if let Err(error) = raft.sync() {
-                    fatal("fsync of the Raft log failed", &error);
-                }
-            }) {
-                tracing::error!("cannot start the thread that syncs the log: {error}");
-            }
-        }
-    }
-
-    fn propose_expired(&mut self, now: Now) {
-        if !self.peer.is_leader() || !self.options.active_expire.load(Ordering::Relaxed) {
-            return;
-        }
-        // The apply worker may hold the lock for long; what has expired is invisible anyway and can wait.
-        let Some(dataset) = self.machine.dataset().try_read() else {
-            return;
-        };
-        let now_ms = now.wall_ms.max(dataset.now_ms());
-        let keys = dataset.expired(now_ms, MAX_EXPIRED_KEYS);
-        drop(dataset);
-        if !keys.is_empty() {
-            self.peer.propose_work(Work::DeleteExpired(keys), now);
-        }
-    }
-
-    fn watch_disk(&mut self) {
-        let free = rustix::fs::statvfs(&self.options.dir).map(|disk| disk.f_bavail * disk.f_frsize);
-        let full = matches!(free, Ok(free) if free < DISK_RESERVE_BYTES);
-        if full {
-            tracing::warn!(
-                free_bytes = free.unwrap_or(0),
-                "the disk is nearly full: writes are refused until there is room"
-            );
-        }
-        self.peer.set_disk_full(full);
-    }
-
-    fn publish_leader(&mut self) {
-        let leader = self.peer.leader_store();
-        if *self.leader_tx.borrow() != leader {
-            match leader {
-                Some(store) => tracing::info!(%store, term = %self.peer.term(), "leader elected"),
-                None => tracing::info!(term = %self.peer.term(), "no leader"),
-            }
-            *self.router.status.write() = self.peer.status();
-            self.leader_tx.send_replace(leader);
-        }
-    }
-
-    fn stop(&mut self) {
-        self.peer.stop();
-        for message in self.router.inbox.close() {
-            match message {
-                StoreMessage::Propose(proposal) => (proposal.callback)(Err(Error::Stopped)),
-                StoreMessage::Read(callback) => callback(Err(Error::Stopped)),
-                _ => {}
-            }
-        }
-    }
 }
