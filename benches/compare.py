@@ -18,9 +18,16 @@ from statistics import median
 from types import SimpleNamespace
 
 from comparison import parts, report, servers
-from comparison.workload import CLIENTS, MEMORY_TARGET_KEYS, PIPELINED_TIMES, START_TARGET_KEYS
+from comparison.workload import (
+    CLIENTS,
+    LARGE_ELEMENTS,
+    MANY_KEYS,
+    MEMORY_TARGET_KEYS,
+    PIPELINED_TIMES,
+    START_TARGET_KEYS,
+)
 
-PARTS = ("single", "cluster", "memory", "start")
+PARTS = ("single", "large", "many", "cluster", "memory", "start")
 
 # How long a server must have been idle before the next row.
 QUIET_SECONDS = 0.4
@@ -32,14 +39,19 @@ FSYNC_PROBES = 200
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", type=int, choices=(1, 3), help="one node (what runs if nothing is chosen), or three")
+    parser.add_argument("--large", action="store_true", help="one collection of each kind with a million elements")
+    parser.add_argument("--many", action="store_true", help="SET and GET with few keys and with ten million")
     parser.add_argument("--memory", action="store_true", help="resident bytes per key")
     parser.add_argument("--start", action="store_true", help="time to the first GET on a directory with many keys")
     parser.add_argument("--all", action="store_true", help="everything above")
     parser.add_argument("--smoke", action="store_true", help="everything, with so few requests that no figure means anything")
     parser.add_argument("--rounds", type=int, help="how often each server is started; 5 unless given")
-    parser.add_argument("--rows", default="*", help="of the tables of speed, as patterns: 'set/*,get/p16/always'")
+    parser.add_argument("--rows", default="*", help="of the tables of speed, as patterns: 'set/*,get/p16/always,zset/*'")
+    parser.add_argument("--literal", action="store_true", help="redis-benchmark without -r and -d: one key, one member, 3 bytes")
     parser.add_argument("--requests", type=int, help=f"per row at -P 1, {PIPELINED_TIMES} times as many at -P 16; 100000")
     parser.add_argument("--keys", type=int, help="how many keys the rows use; 100000 unless given")
+    parser.add_argument("--large-elements", type=int, help=f"for --large: {LARGE_ELEMENTS} unless given")
+    parser.add_argument("--many-keys", type=int, help=f"for --many: {MANY_KEYS} unless given")
     parser.add_argument("--memory-keys", help="for --memory: 100000,300000,1000000,2000000 unless given")
     parser.add_argument("--start-keys", type=int, help=f"for --start: {START_TARGET_KEYS} unless given")
     parser.add_argument("--binary", type=Path, help="a tinykv-server to take instead of building one")
@@ -50,7 +62,8 @@ def arguments():
 
 def plan(given):
     """What to run, and how much of it."""
-    chosen = {"single": given.nodes == 1, "cluster": given.nodes == 3, "memory": given.memory, "start": given.start}
+    chosen = {part: getattr(given, part, False) for part in PARTS}
+    chosen |= {"single": given.nodes == 1, "cluster": given.nodes == 3}
     if given.all or given.smoke:
         chosen = dict.fromkeys(PARTS, True)
     elif not any(chosen.values()):
@@ -60,8 +73,11 @@ def plan(given):
     options = SimpleNamespace(
         rounds=given.rounds or (1 if few else 5),
         rows=given.rows.split(","),
-        requests=given.requests or (1000 if few else 100_000),
+        literal=given.literal,
+        requests=given.requests or (500 if few else 100_000),
         keys=given.keys or (1000 if few else 100_000),
+        large_elements=given.large_elements or (1000 if few else LARGE_ELEMENTS),
+        many_keys=given.many_keys or (3000 if few else MANY_KEYS),
         memory_keys=[int(number) for number in memory_keys.split(",")],
         start_keys=given.start_keys or (2000 if few else START_TARGET_KEYS),
         quiet_seconds=SMOKE_QUIET_SECONDS if few else QUIET_SECONDS,
@@ -126,7 +142,8 @@ def preface(facts, options, smoke):
         f"{facts['fdatasync_us']:.0f} µs, load before {facts['load_before']:.2f}.",
         "",
         f"redis-benchmark, {CLIENTS} clients, values of 64 bytes, {options.keys:,} keys, {options.requests:,} requests at -P 1 "
-        f"and {PIPELINED_TIMES} times as many at -P 16 (but MSET), medians of {options.rounds} round(s); R is Redis, T TinyKV.",
+        f"and {PIPELINED_TIMES} times as many at -P 16 (ranges and MSET fewer), medians of {options.rounds} round(s); R is Redis, "
+        "T TinyKV.",
     ]
     if facts["filesystem"] in ("tmpfs", "ramfs"):
         lines += ["", "**The data lay in memory: fsync cost nothing. Choose another --dir.**"]

@@ -1,14 +1,19 @@
-"""What is compared: one node, three nodes, memory, start. Each returns what it measured as plain data."""
+"""What is compared: one node, large collections, many keys, three nodes, memory, start. Each returns what it measured as plain
+data."""
 
 import random
 import signal
 import sys
 
+from .cases import DEFAULT_RUN, LARGE, MANY, set_keys, words_of
 from .wire import Client, key_name
-from .workload import benchmark, measure, rows
+from .workload import DEPTHS, KEY_COMMANDS, PIPELINED_TIMES, benchmark, measure, rows, selects
 
 # Of a cluster only these have targets.
-CLUSTER_COMMANDS = ("SET", "GET")
+CLUSTER_CASES = tuple(case for case in DEFAULT_RUN if case.name in ("SET", "GET"))
+
+# Large collections are about what a command costs: pipelined, so that fsyncs and changes of threads do not hide it.
+LARGE_DEPTH = 16
 
 CLUSTER_NODES = 3
 
@@ -27,6 +32,23 @@ def preload(group, keys):
         client.load(keys)
         if (found := client.call("DBSIZE")) != keys:
             raise AssertionError(f"{found} keys after setting {keys}")
+
+
+def prepare(group, row, options):
+    """Makes what a row needs."""
+    if row.command in KEY_COMMANDS:
+        preload(group, options.keys)
+    elif row.case.prepare:
+        with group.leader.connect() as client:
+            row.case.prepare(client, row.requests(options.requests))
+
+
+def say_sample(number, options, name, contender, sample):
+    """One sample, when it is there."""
+    say(
+        f"{number + 1}/{options.rounds}  {name:<24} {contender:<9} {sample['rps']:>10,.0f}/s"
+        f"  p99 {sample['p99_ms']:7.3f} ms  {sample['cpu_us']:6.2f} us"
+    )
 
 
 def rotated(contenders, by):
@@ -49,21 +71,26 @@ def run_rows(launcher, programs, options, contenders, selected):
         for row in selected:
             for name, start in rotated(contenders, number):
                 with start(row.fsync) as group:
-                    preload(group, options.keys)
+                    prepare(group, row, options)
                     group.settle(options.quiet_seconds)
                     sample = measure(
-                        programs.benchmark, group, row, options.requests, options.keys, options.quiet_seconds
+                        programs.benchmark,
+                        group,
+                        row.case.sends,
+                        row.depth,
+                        row.requests(options.requests),
+                        None if options.literal else options.keys,
+                        options.quiet_seconds,
                     )
                     if group.follow_leader():
                         say(f"{row.name}: the leader changed")
                         moved += 1
                     launcher.discard(group)
                 results[row][name].append(sample)
-                say(
-                    f"{number + 1}/{options.rounds}  {row.name:<18} {name:<9} {sample['rps']:>10,.0f}/s"
-                    f"  p99 {sample['p99_ms']:7.3f} ms  {sample['cpu_us']:6.2f} us"
-                )
-    table = [{"row": row.name, "samples": samples} for row, samples in results.items()]
+                say_sample(number, options, row.name, name, sample)
+    table = [
+        {"row": row.name, "default": row.is_of_default_run, "samples": samples} for row, samples in results.items()
+    ]
     return {"rows": table, "leaders_changed": moved}
 
 
@@ -73,6 +100,60 @@ def single(launcher, programs, options):
     return run_rows(launcher, programs, options, contenders, rows(options.rows))
 
 
+def large(launcher, programs, options):
+    """One collection of each kind with many elements: a server for each, and its rows one after the other."""
+    results = {}
+    for number in range(options.rounds):
+        for kind, (load, cases) in LARGE.items():
+            named = [(f"{kind}/{case.name.lower()}", case) for case in cases]
+            named = [(name, case) for name, case in named if selects(options.rows, name)]
+            if not named:
+                continue
+            for contender in rotated(["redis", "tinykv"], number):
+                with launcher.single(contender) as group:
+                    with group.leader.connect() as client:
+                        load(client, options.large_elements)
+                    group.settle(options.quiet_seconds)
+                    for name, case in named:
+                        sample = measure(
+                            programs.benchmark,
+                            group,
+                            words_of(case, options.large_elements),
+                            LARGE_DEPTH,
+                            max(int(options.requests * case.share), 50),
+                            options.large_elements,
+                            options.quiet_seconds,
+                        )
+                        row = results.setdefault(name, {"redis": [], "tinykv": []})
+                        row[contender].append(sample)
+                        say_sample(number, options, name, contender, sample)
+                    launcher.discard(group)
+    table = [{"row": row, "samples": samples} for row, samples in results.items()]
+    return {"elements": options.large_elements, "rows": table}
+
+
+def many(launcher, programs, options):
+    """The same load on few keys and on many."""
+    results = {}
+    for number in range(options.rounds):
+        for keys in (options.keys, options.many_keys):
+            for contender in rotated(["redis", "tinykv"], number):
+                with launcher.single(contender) as group:
+                    with group.leader.connect() as client:
+                        set_keys(client, keys)
+                    group.settle(options.quiet_seconds)
+                    for case, depth in ((case, depth) for case in MANY for depth in DEPTHS):
+                        requests = options.requests * (PIPELINED_TIMES if depth > 1 else 1)
+                        sample = measure(
+                            programs.benchmark, group, case.sends, depth, requests, keys, options.quiet_seconds
+                        )
+                        name = f"{case.name.lower()}/p{depth}"
+                        results.setdefault(name, {}).setdefault(contender, {}).setdefault(keys, []).append(sample)
+                        say_sample(number, options, f"{name} {keys:,} keys", contender, sample)
+                    launcher.discard(group)
+    return {"few": options.keys, "many": options.many_keys, "rows": results}
+
+
 def cluster(launcher, programs, options):
     """Three nodes of TinyKV; a redis-server primary with two replicas; one redis-server. All on this machine."""
     contenders = [
@@ -80,7 +161,7 @@ def cluster(launcher, programs, options):
         ("replicas", lambda _: launcher.redis_replicas(CLUSTER_NODES)),
         ("tinykv", lambda _: launcher.tinykv_cluster(CLUSTER_NODES)),
     ]
-    selected = rows(options.rows, fsyncs=("always",), commands=CLUSTER_COMMANDS)
+    selected = rows(options.rows, cases=CLUSTER_CASES, everysec=())
     return run_rows(launcher, programs, options, contenders, selected)
 
 
@@ -104,7 +185,7 @@ def _resident(launcher, programs, options, kind, keys):
         preload(group, keys)
         group.settle(options.quiet_seconds)
         loaded, _ = group.leader.resident_bytes()
-        benchmark(programs.benchmark, group.leader.port, "SET", 16, keys, keys)
+        benchmark(programs.benchmark, group.leader.port, ("-t", "set"), 16, keys, keys)
         group.settle(options.quiet_seconds)
         overwritten, peak = group.leader.resident_bytes()
         launcher.discard(group)
@@ -131,7 +212,7 @@ def start(launcher, programs, options):
 
 
 def _restart(launcher, programs, group, kind, how, keys):
-    benchmark(programs.benchmark, group.leader.port, "SET", 16, max(keys // 10, 1), keys)
+    benchmark(programs.benchmark, group.leader.port, ("-t", "set"), 16, max(keys // 10, 1), keys)
     key = key_name(random.randrange(keys))
     with Client(group.leader.port) as client:
         expected = client.call("GET", key)

@@ -1,12 +1,17 @@
 """What was measured, as Markdown."""
 
-from statistics import median
+from statistics import geometric_mean, median
 
 from .workload import (
     CLUSTER_CPU_TARGETS,
     CLUSTER_SPEED_TARGETS,
+    LARGE_TARGET,
+    MANY_TARGET,
+    MEAN_TARGET,
     MEMORY_TARGET,
     MEMORY_TARGET_KEYS,
+    P99_TARGET,
+    SPEED_TARGET,
     SPEED_TARGETS,
     START_TARGET_KEYS,
     START_TARGET_SECONDS,
@@ -51,23 +56,86 @@ def ratios(samples, of, to):
     return [a["rps"] / b["rps"] for a, b in zip(samples[of], samples[to])]
 
 
+def pairs(entry):
+    """The medians of a row's figures, Redis's and TinyKV's."""
+    redis, tinykv = entry["samples"]["redis"], entry["samples"]["tinykv"]
+    return {name: (middle(redis, name), middle(tinykv, name)) for name in ("rps", "p50_ms", "p99_ms", "cpu_us")}
+
+
+def times(figures):
+    """How much greater the second is."""
+    redis, tinykv = figures
+    return tinykv / redis if redis else float("nan")
+
+
+def versus(entry, target, judged):
+    """A row of Redis and TinyKV."""
+    figures = pairs(entry)
+    ratio = times(figures["rps"])
+    cells = [entry["row"], *(f"{rps:,.0f}" for rps in figures["rps"]), f"{ratio:.2f}", *least(ratio, target)]
+    cells += [f"{ms:.3f}" for ms in figures["p50_ms"] + figures["p99_ms"]]
+    late = times(figures["p99_ms"])
+    cells += [f"{late:.2f}", verdict(late <= P99_TARGET) if judged else NOTHING]
+    cells += [f"{us:.2f}" for us in figures["cpu_us"]]
+    return cells + [f"{times(figures['cpu_us']):.2f}"]
+
+
+VERSUS = ["row", "Redis rps", "TinyKV rps", "ratio", "target", "", "p50 ms R", "p50 ms T", "p99 ms R", "p99 ms T", "ratio"]
+VERSUS += [f"≤ {P99_TARGET}", "CPU µs/op R", "CPU µs/op T", "ratio"]
+
+
 def single(result, judged):
     """One node."""
-    targets = SPEED_TARGETS if judged else {}
-    head = ["row", "Redis rps", "TinyKV rps", "ratio", "target", "", "p50 ms R", "p50 ms T", "p99 ms R", "p99 ms T"]
-    head += ["p99 not worse", "CPU µs/op R", "CPU µs/op T"]
+    target = lambda row: SPEED_TARGETS.get(row, SPEED_TARGET) if judged else None
+    lines = [versus(entry, target(entry["row"]), judged) for entry in result["rows"]]
+    text = "## One node\n\n" + table(VERSUS, lines) + "\n\n" + spread(result, ["redis", "tinykv"], "redis")
+    return text + "\n\n" + means(result["rows"], judged)
+
+
+def means(entries, judged):
+    """The geometric mean of the ratios of the default run."""
+    ratio = {entry["row"]: times(pairs(entry)["rps"]) for entry in entries if entry["default"]}
     lines = []
-    for entry in result["rows"]:
-        redis, tinykv = entry["samples"]["redis"], entry["samples"]["tinykv"]
-        figures = {name: (middle(redis, name), middle(tinykv, name)) for name in ("rps", "p50_ms", "p99_ms", "cpu_us")}
-        ratio = figures["rps"][1] / figures["rps"][0]
-        cells = [entry["row"], *(f"{rps:,.0f}" for rps in figures["rps"]), f"{ratio:.2f}"]
-        cells += least(ratio, targets.get(entry["row"]))
-        cells += [f"{ms:.3f}" for ms in figures["p50_ms"] + figures["p99_ms"]]
-        cells += [verdict(figures["p99_ms"][1] <= figures["p99_ms"][0]) if judged else NOTHING]
-        cells += [f"{us:.2f}" for us in figures["cpu_us"]]
+    for name, part in (("-P 1", "/p1/"), ("-P 16", "/p16/"), ("both", "/")):
+        # So few requests that they took no time have no ratio.
+        of = [value for row, value in ratio.items() if part in row and 0 < value < float("inf")]
+        if of:
+            mean = geometric_mean(of)
+            target = MEAN_TARGET if judged and name == "both" else None
+            lines.append([name, str(len(of)), f"{mean:.2f}", *least(mean, target), f"{min(of):.2f}"])
+    head = ["default run of redis-benchmark, always", "rows", "geometric mean of the ratios", "target", "", "least"]
+    return table(head, lines)
+
+
+def large(result, judged):
+    """Collections with many elements."""
+    target = round(LARGE_TARGET, 2) if judged else None
+    lines = [versus(entry, target, judged) for entry in result["rows"]]
+    title = f"## One collection of {result['elements']:,} elements, -P 16, always\n\n"
+    return title + table(VERSUS, lines) + "\n\n" + spread(result, ["redis", "tinykv"], "redis")
+
+
+def many(result, judged):
+    """Few keys and many."""
+    few, keys = result["few"], result["many"]
+    head = ["row, always"]
+    head += [f"{name}, {count:,} keys, rps" for name in ("Redis", "TinyKV") for count in (few, keys)]
+    head += ["many to few R", "T", "target", "", "TinyKV to Redis, many"]
+    head += [f"p99 ms {name}, many" for name in "RT"] + [f"CPU µs/op {name}, {count:,}" for name in "RT" for count in (few, keys)]
+    lines = []
+    for row, contenders in result["rows"].items():
+        figure = lambda name, count, field: middle(contenders[name][count], field)
+        names = ("redis", "tinykv")
+        rps = {name: (figure(name, few, "rps"), figure(name, keys, "rps")) for name in names}
+        cells = [row, *(f"{value:,.0f}" for name in names for value in rps[name])]
+        share = {name: times(rps[name]) for name in names}
+        cells += [f"{share['redis']:.2f}", f"{share['tinykv']:.2f}"]
+        cells += least(share["tinykv"], MANY_TARGET if judged else None)
+        cells += [f"{rps['tinykv'][1] / rps['redis'][1]:.2f}"]
+        cells += [f"{figure(name, keys, 'p99_ms'):.3f}" for name in names]
+        cells += [f"{figure(name, count, 'cpu_us'):.2f}" for name in names for count in (few, keys)]
         lines.append(cells)
-    return "## One node\n\n" + table(head, lines) + "\n\n" + spread(result, ["redis", "tinykv"], "redis")
+    return "## Few keys and many\n\n" + table(head, lines)
 
 
 def cluster(result, judged):

@@ -5,8 +5,11 @@ import socket
 
 VALUE_BYTES = 64
 
-# SETs of one pipeline while loading: one group commit each.
-LOAD_BATCH = 1000
+# What loading stores: another in every run.
+VALUE = os.urandom(VALUE_BYTES // 2).hex().encode()
+
+# Bytes of one pipeline while loading: one group commit each.
+LOAD_BYTES = 100_000
 
 TIMEOUT_SECONDS = 120
 
@@ -70,15 +73,24 @@ class Client:
         lines = self.call("INFO", section).decode().splitlines()
         return dict(line.split(":", 1) for line in lines if ":" in line)
 
+    def send_all(self, commands):
+        """Sends commands, lists of bytes, in pipelines. An error reply is raised as ReplyError."""
+        batch, size = [], 0
+        for command in commands:
+            batch.append(encode(*command))
+            size += len(batch[-1])
+            if size >= LOAD_BYTES:
+                self._pipeline(batch)
+                batch, size = [], 0
+        self._pipeline(batch)
+
+    def _pipeline(self, batch):
+        self.socket.sendall(b"".join(batch))
+        for _ in batch:
+            self._reply()
+
     def load(self, count):
         """Sets the first `count` keys, each to 64 bytes, and checks that they are there."""
-        value = os.urandom(VALUE_BYTES // 2).hex().encode()
-        tail = b"$%d\r\n%s\r\n" % (VALUE_BYTES, value)
-        for start in range(0, count, LOAD_BATCH):
-            numbers = range(start, min(start + LOAD_BATCH, count))
-            commands = [b"*3\r\n$3\r\nSET\r\n$16\r\n%s\r\n%s" % (key_name(n), tail) for n in numbers]
-            self.socket.sendall(b"".join(commands))
-            for _ in numbers:
-                self._reply()
-        if self.call("GET", key_name(count - 1)) != value:
+        self.send_all([b"SET", key_name(number), VALUE] for number in range(count))
+        if self.call("GET", key_name(count - 1)) != VALUE:
             raise AssertionError("a key that was just set is not there")
