@@ -15,7 +15,7 @@ use parking_lot::RwLock;
 use prost::Message;
 use resp::{Protocol, Writer};
 use smallvec::SmallVec;
-use storage::dataset::{Dataset, Txn, WARM_KEYS};
+use storage::dataset::{Ahead, Dataset, Txn, WARM_KEYS};
 use storage::ids::{DB_COUNT, DbIndex, LogIndex, Term};
 use storage::proto::command::{ExpiredKey, RaftCmdRequest, RaftCmdResponse, Request};
 
@@ -129,7 +129,7 @@ impl Execution<'_> {
             // The first argument is nearly always the key; touching another changes nothing.
             self.txn.select(database(requests[window[0].0].db)?);
             self.txn
-                .warm(window.iter().filter_map(|(_, args)| args.get(1).copied()));
+                .warm_commands(window.iter().filter_map(|(_, args)| ahead(args)));
         }
         for (number, args) in window.drain(..) {
             while *current < number {
@@ -200,6 +200,12 @@ impl Execution<'_> {
         }
         Ok(())
     }
+}
+
+/// What a command of these arguments is about to look at.
+pub fn ahead<'a>(args: &'a [&'a [u8]]) -> Option<Ahead<'a>> {
+    let (key, args) = args.get(1..)?.split_first()?;
+    Some((key, args))
 }
 
 /// Runs a command that only reads, on a connection's thread under the shared lock.

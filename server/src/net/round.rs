@@ -142,7 +142,7 @@ impl<'c> Round<'c> {
                 let ahead = reads[nth..].iter().take(WARM_KEYS);
                 dataset
                     .view(self.session.db, now_ms)
-                    .warm(ahead.filter_map(|read| read.args.get(1).copied()));
+                    .warm_commands(ahead.filter_map(|read| machine::ahead(&read.args)));
             }
             let before = self.out.len();
             if before >= FLUSH_BYTES {

@@ -69,6 +69,16 @@ macro_rules! collected {
                 Err(Error::corrupt("record", format!("a large {}", kind.name())))
             }
 
+            /// Reads where an element with this hash is to be found. The number means nothing.
+            pub(super) fn warm_hashes(&self, hash: u32) -> u64 {
+                match self { $(Self::$name(object) => object.warm_hashes(hash),)* }
+            }
+
+            /// Reads the element with this hash. The number means nothing.
+            pub(super) fn warm_element(&self, hash: u32) -> u64 {
+                match self { $(Self::$name(object) => object.warm_element(hash),)* }
+            }
+
             /// The same elements, for another key.
             pub(super) fn duplicate(&self) -> Self {
                 match self { $(Self::$name(object) => Self::$name(object.clone()),)* }

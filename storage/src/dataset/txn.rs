@@ -3,6 +3,7 @@
 mod collections;
 mod fields;
 mod keyspace;
+mod recent;
 mod strings;
 
 use super::Dataset;
@@ -12,6 +13,7 @@ use super::object::{Object, is_expired};
 use super::position::Position;
 use super::record::{PhysicalDb, RecordKey};
 use super::view::View;
+use super::warm::Ahead;
 use crate::Result;
 use crate::ids::{DbIndex, LogIndex};
 use crate::types::Limits;
@@ -41,6 +43,9 @@ pub struct Event {
 /// Executes one log entry. Everything here is deterministic: the same entries on the same state give the same state.
 ///
 /// A key that has expired at the entry's time is removed when it is met, which is counted and noted as an event.
+///
+/// The commands of an entry often change one collection many times. Its own record goes to the write set when another
+/// collection is changed, and at the end: see [`Self::write_back_later`].
 pub struct Txn<'a> {
     dataset: &'a mut Dataset,
     db: DbIndex,
@@ -53,6 +58,15 @@ pub struct Txn<'a> {
     incarnations: Incarnations,
     /// Expired fields that this entry may still remove because it was asked to.
     removable_fields: usize,
+    recent: recent::Recent,
+    /// The collection whose own record is still to be written.
+    unwritten: Option<recent::Unwritten>,
+}
+
+impl Drop for Txn<'_> {
+    fn drop(&mut self) {
+        self.write_back_now();
+    }
 }
 
 impl<'a> Txn<'a> {
@@ -74,6 +88,8 @@ impl<'a> Txn<'a> {
             limits: Limits::default(),
             incarnations: Incarnations { index, begun: 0 },
             removable_fields: fields::REMOVED_FIELDS,
+            recent: recent::Recent::default(),
+            unwritten: None,
         }
     }
 
@@ -110,9 +126,13 @@ impl<'a> Txn<'a> {
 
     /// Says that these keys are about to be read and written. See [`View::warm`].
     pub fn warm<'k>(&self, keys: impl IntoIterator<Item = &'k [u8]>) {
-        self.dataset
-            .database(self.physical)
-            .warm(&self.dataset.hasher, keys, true);
+        self.warm_commands(keys.into_iter().map(|key| (key, &[][..])));
+    }
+
+    /// The same of commands: the members and fields that they look for in large collections, too.
+    pub fn warm_commands<'k>(&self, commands: impl IntoIterator<Item = Ahead<'k>>) {
+        let database = self.dataset.database(self.physical);
+        database.warm(&self.dataset.hasher, self.physical, commands, true);
     }
 
     /// Reads the database at work at the entry's time.
@@ -186,8 +206,8 @@ impl<'a> Txn<'a> {
     }
 
     #[inline]
-    fn position(&self, key: &[u8]) -> Position {
-        self.dataset.hasher.position(key)
+    fn position(&mut self, key: &[u8]) -> Position {
+        self.recent.position(&self.dataset.hasher, key)
     }
 
     #[inline]

@@ -10,6 +10,7 @@ use super::object::{Object, is_expired};
 use super::position::Position;
 use super::record::{PhysicalDb, RecordKey};
 use super::walk::{self, Found, Range};
+use super::warm::Ahead;
 use crate::Result;
 use crate::ids::{DbIndex, SLOT_COUNT, Slot};
 use crate::proto::command::ExpiredKey;
@@ -134,12 +135,16 @@ impl<'a> View<'a> {
         self.dataset
     }
 
-    /// Says that these keys are about to be looked up. Their memory is fetched at once (of the first 16), which is several
-    /// times faster than one lookup after the other when they are many. Changes nothing.
+    /// Says that these keys are about to be looked up. Their memory is fetched at once (of the
+    /// first 16), which is several times faster than one lookup after the other when they are many. Changes nothing.
     pub fn warm<'k>(&self, keys: impl IntoIterator<Item = &'k [u8]>) {
-        self.dataset
-            .database(self.physical)
-            .warm(&self.dataset.hasher, keys, false);
+        self.warm_commands(keys.into_iter().map(|key| (key, &[][..])));
+    }
+
+    /// The same of commands: the members and fields that they look for in large collections, too.
+    pub fn warm_commands<'k>(&self, commands: impl IntoIterator<Item = Ahead<'k>>) {
+        let database = self.dataset.database(self.physical);
+        database.warm(&self.dataset.hasher, self.physical, commands, false);
     }
 
     /// The value of `key`; counts as a use of it.

@@ -1,55 +1,120 @@
-//! Looking ahead: the memory of several keys is fetched at once.
+//! Looking ahead: the memory of several keys, and of elements of large collections, is fetched at once.
 //!
 //! A lookup waits for memory four times in a row: slot, tags, place, entry; at a hundred thousand keys and more that is nearly
 //! all its time. The waits of different keys do not depend on one another, so reading slot by slot for all keys of a
-//! pipelined batch, then tags for all, and so on, waits for them together.
+//! pipelined batch, then tags for all, and so on, waits for them together. Elements of large collections are found likewise.
 
 use std::hint::black_box;
 
 use smallvec::SmallVec;
 
+use super::collection::Collected;
 use super::database::Database;
-use crate::types::KeyHasher;
+use super::record::{ElementPlace, PhysicalDb, RecordKey};
+use crate::types::{KeyHasher, Kind};
 
 /// Keys looked at together. More would push each other out of the first-level cache.
 pub const WARM_KEYS: usize = 16;
 
+/// What a command is about to look at: its key, and the arguments behind it.
+pub type Ahead<'k> = (&'k [u8], &'k [&'k [u8]]);
+
+/// An element that a command is about to look for.
+struct Element<'a> {
+    object: &'a Collected,
+    place: ElementPlace,
+    hash: u32,
+    bytes: &'a [u8],
+}
+
 impl Database {
-    /// Brings what lookups of these keys will read into the processor's caches, at most so many keys'; `writes`: and what
-    /// writes of them will. Changes nothing.
+    /// Brings what these commands, at most so many, will read into the processor's caches; `writes`: and what writes will.
+    /// Changes nothing.
     pub(super) fn warm<'k>(
         &self,
         hasher: &KeyHasher,
-        keys: impl IntoIterator<Item = &'k [u8]>,
+        db: PhysicalDb,
+        commands: impl IntoIterator<Item = Ahead<'k>>,
         writes: bool,
     ) {
-        let keys = keys.into_iter().take(WARM_KEYS);
         let mut read = 0u64;
         let mut at: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
-        for key in keys {
-            let position = hasher.position(key);
+        let mut last = None;
+        for (key, args) in commands.into_iter().take(WARM_KEYS) {
+            let position = match last {
+                Some((same, position)) if same == key => position,
+                _ => hasher.position(key),
+            };
+            last = Some((key, position));
             if let Some(slot) = self.slot(position.slot) {
                 read = read.wrapping_add(slot.len() as u64);
-                at.push((slot, position.hash));
+                at.push((slot, position, args));
             }
         }
         let mut places: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
-        for (slot, hash) in &at {
-            places.extend(slot.probable(*hash));
+        for &(slot, position, args) in &at {
+            places.extend(slot.probable(position.hash).map(|it| (it, position, args)));
         }
         let mut entries: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
-        for place in places {
-            entries.extend(place.entry());
+        for (place, position, args) in places {
+            entries.extend(place.entry().map(|entry| (entry, position, args)));
         }
-        for entry in entries {
+        let mut elements: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
+        for (entry, position, args) in entries {
             read = read.wrapping_add(entry.warm());
+            if let Some((incarnation, object)) = entry.collected()
+                && let Some(bytes) = element_of(object, args)
+            {
+                elements.push(Element {
+                    object,
+                    place: ElementPlace {
+                        slot: position.slot,
+                        db,
+                        incarnation,
+                    },
+                    hash: hasher.hash(bytes),
+                    bytes,
+                });
+            }
+        }
+        if !elements.is_empty() {
+            read = read.wrapping_add(self.warm_elements(hasher, &elements, writes));
         }
         if writes {
-            for (_, hash) in &at {
-                read = read.wrapping_add(self.write_set.warm(*hash) as u64);
+            for (_, position, _) in &at {
+                read = read.wrapping_add(self.write_set.warm(position.hash) as u64);
             }
         }
         // What was read must look needed, or it is not read.
         black_box(read);
+    }
+
+    /// The same of elements.
+    #[inline(never)]
+    fn warm_elements(&self, hasher: &KeyHasher, elements: &[Element<'_>], writes: bool) -> u64 {
+        let mut read = 0u64;
+        for element in elements {
+            read = read.wrapping_add(element.object.warm_hashes(element.hash));
+        }
+        for element in elements {
+            read = read.wrapping_add(element.object.warm_element(element.hash));
+        }
+        if writes {
+            for element in elements {
+                let key = RecordKey::element(hasher, element.place, element.hash, element.bytes);
+                read = read.wrapping_add(self.write_set.warm(key.position.hash) as u64);
+            }
+        }
+        read
+    }
+}
+
+/// The argument that is nearly always the member or field which a command looks for; touching another changes nothing.
+fn element_of<'k>(object: &Collected, args: &'k [&'k [u8]]) -> Option<&'k [u8]> {
+    match object.kind() {
+        Kind::Hash | Kind::Set => args.first().copied(),
+        // Behind its score.
+        Kind::ZSet => args.last().copied(),
+        _ => None,
     }
 }

@@ -80,6 +80,16 @@ pub(crate) trait Large: Sized {
 
     /// A hash of the content that does not depend on how it came to be.
     fn digest(&self) -> u64;
+
+    /// Brings where an element with this hash is to be found into the processor's caches. The number means nothing.
+    fn warm_hashes(&self, _hash: u32) -> u64 {
+        0
+    }
+
+    /// The same of the element.
+    fn warm_element(&self, _hash: u32) -> u64 {
+        0
+    }
 }
 
 /// A type of collection: flat or large.

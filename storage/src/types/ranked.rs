@@ -1,7 +1,7 @@
 //! Members by score, and among equal scores by their bytes: a B+tree whose inner nodes count what is below them, so that an
 //! entry is found by its rank as fast as by its score (as in "Counted B-trees", S. Tatham).
 //!
-//! Leaves are arrays of a few hundred entries that grow by a little at a time: nearly all memory is entries. Iterating walks
+//! Leaves are arrays of about a hundred entries that grow by a little at a time: nearly all memory is entries. Iterating walks
 //! from array to array by rank, so that no leaf has to know its neighbours.
 
 mod node;

@@ -7,14 +7,16 @@
 //! all keys of a cluster share a hash tag; and the segments in order of their prefixes are the table in order of hashes, which
 //! is what SCAN and its kin walk.
 
+use smallvec::SmallVec;
+
 /// What an entry of a table is found by.
 pub trait Keyed {
     /// The bytes whose hash is the entry's.
     fn key(&self) -> &[u8];
 }
 
-/// A segment splits rather than grow beyond this. Finding a tag among so many costs a few tens of nanoseconds.
-const SEGMENT_MAX_ENTRIES: usize = 256;
+/// A segment splits rather than grow beyond this. The hashes of so many are four cache lines.
+const SEGMENT_MAX_ENTRIES: usize = 64;
 /// The directory stops doubling here; segments grow instead. 2^24 segments hold billions of keys.
 const MAX_DEPTH: u32 = 24;
 /// A segment that is full grows by one part in so many.
@@ -26,11 +28,11 @@ const SHRINK_BELOW: usize = 4;
 /// Hashes compared at a time: a width that the compiler turns into vector instructions.
 const HASHES_AT_ONCE: usize = 16;
 
-/// Entries that a window of the hash space holds on average, or up to twice as many, when a random entry is drawn from it.
-const WINDOW_ENTRIES: usize = 12;
-/// More entries than this are never in a window, for all practical purposes.
-const WINDOW_MAX_ENTRIES: u64 = 64;
-/// Windows tried before any is taken: one in five is accepted at worst.
+/// Entries that a window of the hash space holds on average, at most, when a random entry is drawn from it.
+const WINDOW_ENTRIES: u64 = 28;
+/// More entries than this are never in a window, for all practical purposes: seven standard deviations above the average.
+const WINDOW_MAX_ENTRIES: usize = 64;
+/// Windows tried before any is taken: seven in sixteen are accepted.
 const WINDOW_TRIES: usize = 200;
 
 /// See the module.
@@ -262,6 +264,26 @@ impl<T> Table<T> {
         })
     }
 
+    /// Reads the hashes among which this one would be, without waiting for one after the other. The number means nothing.
+    #[inline]
+    pub(super) fn warm_hashes(&self, hash: u32) -> u64 {
+        let hashes = self.segment(hash).map(|segment| segment.hashes.iter());
+        let read = hashes.map(|hashes| hashes.step_by(HASHES_AT_ONCE).map(|&hash| u64::from(hash)));
+        read.map_or(0, Iterator::sum)
+    }
+
+    /// Reads the key of the entry that probably has this hash. The number means nothing.
+    #[inline]
+    pub(super) fn warm_entry(&self, hash: u32) -> u64
+    where
+        T: Keyed,
+    {
+        let entry = self.probable(hash).and_then(Probable::entry);
+        entry.map_or(0, |entry| {
+            u64::from(entry.key().first().copied().unwrap_or(0))
+        })
+    }
+
     /// The entries whose keys have this hash: one, as good as always.
     pub fn with_hash(&self, hash: u32) -> impl Iterator<Item = &T> {
         let segment = self.segment(hash).into_iter();
@@ -381,11 +403,20 @@ impl<T> Table<T> {
         (None, found)
     }
 
+    /// The segments that hold the hashes from `first` to `last`, and perhaps others.
+    fn segments_between(&self, first: u32, last: u32) -> impl Iterator<Item = &Segment<T>> {
+        let (one, many) = match self {
+            Self::One(segment) => (Some(segment), None),
+            Self::Many(directory) => (None, Some(directory.segments_between(first, last))),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
     /// An entry drawn with equal chances from all; none of an empty table. The same numbers give the same entry on every
     /// replica, however its table came to be.
     ///
-    /// A narrow window of the hash space is drawn until one is accepted, with a chance in proportion to the entries in it,
-    /// then one of its entries: each has the same chance, and only few are looked at.
+    /// One of the windows that the hash space is cut into is drawn until one is accepted, with a chance in proportion to the
+    /// entries in it, then one of its entries: each has the same chance, and only few are looked at.
     pub fn random(&self, random: &mut dyn FnMut() -> u64) -> Option<&T>
     where
         T: Keyed,
@@ -394,32 +425,21 @@ impl<T> Table<T> {
         if len == 0 {
             return None;
         }
-        let bits = (len / WINDOW_ENTRIES).checked_ilog2().unwrap_or(0).min(31);
-        let width = (u64::from(u32::MAX) + 1) >> bits;
-        let mut window: Vec<(u32, &T)> = Vec::new();
+        let windows = if len <= WINDOW_MAX_ENTRIES {
+            1
+        } else {
+            (len as u64).div_ceil(WINDOW_ENTRIES).min(1 << 31)
+        };
+        let space = u64::from(u32::MAX) + 1;
+        let width = space.div_ceil(windows);
         for attempt in 0..WINDOW_TRIES {
-            let first = (u64::from(random() as u32) / width) * width;
-            let (first, last) = (first as u32, (first + width - 1) as u32);
-            window.clear();
-            for segment in self.segments_from(first) {
-                let before = window.len();
-                window.extend(
-                    segment
-                        .hashed()
-                        .filter(|(hash, _)| (first..=last).contains(hash)),
-                );
-                let beyond = segment.hashes.first().is_some_and(|&hash| hash > last);
-                if beyond && window.len() == before {
-                    break;
-                }
-            }
-            let found = window.len() as u64;
-            let accepted = bits == 0 || random() % WINDOW_MAX_ENTRIES < found;
-            if found > 0 && (accepted || attempt + 1 == WINDOW_TRIES) {
-                let choice = (random() % found) as usize;
-                window
-                    .sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.key().cmp(y.key())));
-                return window.get(choice).map(|(_, entry)| *entry);
+            let drawn = random();
+            let first = (drawn >> 32) % space.div_ceil(width) * width;
+            let (first, last) = (first as u32, (first + width - 1).min(space - 1) as u32);
+            let count = self.count_between(first, last);
+            let accepted = windows == 1 || (drawn as u32 as usize) % WINDOW_MAX_ENTRIES < count;
+            if count > 0 && (accepted || attempt + 1 == WINDOW_TRIES) {
+                return self.nth_between(first, last, (random() % count as u64) as usize);
             }
         }
         // As good as impossible: every window drawn was empty.
@@ -428,6 +448,38 @@ impl<T> Table<T> {
             .first()
             .copied()
             .or_else(|| self.iter().next())
+    }
+
+    /// How many entries have these hashes.
+    fn count_between(&self, first: u32, last: u32) -> usize {
+        let segments = self.segments_between(first, last);
+        let count = |segment: &Segment<T>| {
+            let hashes = segment.hashes.iter();
+            hashes
+                .map(|&hash| u32::from(hash.wrapping_sub(first) <= last - first))
+                .sum::<u32>()
+        };
+        segments.map(count).sum::<u32>() as usize
+    }
+
+    /// The `nth` entry of those with these hashes, in order of hashes and then of keys.
+    fn nth_between(&self, first: u32, last: u32, nth: usize) -> Option<&T>
+    where
+        T: Keyed,
+    {
+        let mut hashes: SmallVec<[u32; WINDOW_MAX_ENTRIES]> = SmallVec::new();
+        for segment in self.segments_between(first, last) {
+            let within = segment.hashes.iter().copied();
+            hashes.extend(within.filter(|hash| (first..=last).contains(hash)));
+        }
+        if nth >= hashes.len() {
+            return None;
+        }
+        let hash = *hashes.select_nth_unstable(nth).1;
+        let before = hashes.iter().filter(|&&other| other < hash).count();
+        let mut same: SmallVec<[&T; 1]> = self.with_hash(hash).collect();
+        same.sort_unstable_by_key(|entry| entry.key());
+        same.get(nth - before).copied()
     }
 
     /// Bytes of the segments, the directory of them not included.
@@ -469,6 +521,17 @@ impl<T> Directory<T> {
                 .count();
             self.segments.get(number as usize)
         })
+    }
+
+    fn segments_between(&self, first: u32, last: u32) -> impl Iterator<Item = &Segment<T>> {
+        let prefixes = Self::prefix(first, self.depth)..=Self::prefix(last, self.depth);
+        let numbers = self.by_prefix.get(prefixes).unwrap_or_default();
+        // The prefixes of one segment stand together.
+        let mut before = None;
+        let different = numbers
+            .iter()
+            .filter(move |&&number| before.replace(number) != Some(number));
+        different.filter_map(|&number| self.segments.get(number as usize))
     }
 
     /// Splits the segment of `hash` until it has room, unless all its entries have the same hash. Answers by how much the

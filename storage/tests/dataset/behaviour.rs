@@ -53,6 +53,7 @@ fn time_never_goes_back_and_entries_come_in_order() {
     assert_eq!(bench.dataset.now_ms(), 1_000_000);
     let txn = bench.dataset.begin(LogIndex(2), Term(3), 5, 0);
     assert_eq!((txn.now_ms(), txn.index()), (1_000_000, LogIndex(2)));
+    drop(txn);
     let state = bench.dataset.apply_state();
     assert_eq!(
         (state.applied_index, state.applied_term, state.now_ms),

@@ -87,8 +87,7 @@ impl Txn<'_> {
         key: &[u8],
         change: impl FnOnce(&mut C, &mut Edit<'_>) -> R,
     ) -> Result<R> {
-        let (now_ms, index) = (self.now_ms, self.index);
-        let record_key = self.record_key(db, at, key);
+        let now_ms = self.now_ms;
         let Self {
             dataset,
             incarnations,
@@ -126,9 +125,9 @@ impl Txn<'_> {
         });
         let (result, changed, vacant) = edited.flatten().ok_or_else(|| wrong_type(key))?;
         if vacant {
-            database.erase(&record_key, db, key);
+            self.erase(db, at, key)?;
         } else if changed {
-            database.write_back(&record_key, key, index);
+            self.write_back_later(db, at, key);
         }
         Ok(result)
     }

@@ -147,6 +147,7 @@ fn dataset_of(keys: &[(u8, Vec<u8>, Value, Option<u64>)]) -> Dataset {
         txn.select(DbIndex(*db));
         value.store(&mut txn, key, *expire_at_ms).unwrap();
     }
+    drop(txn);
     let checkpoint = dataset.freeze().unwrap();
     let done = checkpoint.run(&*engine).unwrap();
     dataset.checkpoint_done(done);

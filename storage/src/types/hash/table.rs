@@ -330,6 +330,14 @@ impl Large for HashTable {
         }
     }
 
+    fn warm_hashes(&self, hash: u32) -> u64 {
+        self.fields.warm_hashes(hash)
+    }
+
+    fn warm_element(&self, hash: u32) -> u64 {
+        self.fields.warm_entry(hash)
+    }
+
     fn digest(&self) -> u64 {
         let fields = self.fields.iter().map(Field::parts);
         fields.fold(0, |sum, (field, value, expire_at_ms)| {

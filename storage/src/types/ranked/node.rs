@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use super::{Ranked, order};
 
-/// Entries of a leaf at most. Small in tests, so that few entries make deep trees.
-const LEAF_MAX_ENTRIES: usize = if cfg!(test) { 8 } else { 256 };
+/// Entries of a leaf at most: taking its first moves all others. Small in tests, so that few entries make deep trees.
+const LEAF_MAX_ENTRIES: usize = if cfg!(test) { 8 } else { 128 };
 /// Children of an inner node at most.
 const MAX_CHILDREN: usize = if cfg!(test) { 5 } else { 64 };
 /// A node with less than one in so many of these is merged with a neighbour.
@@ -13,7 +13,7 @@ const MERGE_BELOW: usize = 4;
 /// A leaf that is full grows by one part in so many,
 const GROWTH_PARTS: usize = 8;
 /// and by so many entries at least.
-const GROWTH_MIN_ENTRIES: usize = 16;
+const GROWTH_MIN_ENTRIES: usize = 8;
 /// A leaf gives memory back when it uses less than one in so many of its places.
 const SHRINK_BELOW: usize = 2;
 /// Built at once, nodes are filled to so many parts of 8.

@@ -135,6 +135,14 @@ impl Large for ZSetTree {
         }
     }
 
+    fn warm_hashes(&self, hash: u32) -> u64 {
+        self.members.warm_hashes(hash)
+    }
+
+    fn warm_element(&self, hash: u32) -> u64 {
+        self.members.warm_entry(hash)
+    }
+
     fn digest(&self) -> u64 {
         let members = self.members.iter();
         members.fold(0, |sum, Ranked { score, member }| {
