@@ -54,6 +54,11 @@ macro_rules! collected {
                 match self { $(Self::$name(object) => object.write_all(edit),)* }
             }
 
+            /// Puts what changes have left for later.
+            pub(super) fn write_unwritten(&mut self, edit: &mut Edit<'_>) {
+                match self { $(Self::$name(object) => object.write_unwritten(edit),)* }
+            }
+
             /// A hash of the content.
             pub(super) fn digest(&self) -> u64 {
                 match self { $(Self::$name(object) => object.digest(),)* }

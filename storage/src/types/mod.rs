@@ -78,6 +78,9 @@ pub(crate) trait Large: Sized {
     /// Puts every element, after [`Edit::begin`].
     fn write_all(&self, edit: &mut Edit<'_>);
 
+    /// Puts what a change has left for later, because more changes of the same record may follow: of a list or stream, a node.
+    fn write_unwritten(&mut self, _edit: &mut Edit<'_>) {}
+
     /// A hash of the content that does not depend on how it came to be.
     fn digest(&self) -> u64;
 

@@ -3,6 +3,8 @@
 //! A node has an id, and ids ascend: they are the nodes' order on disk. The first id is in the middle of all numbers, further
 //! ones at the ends are [`ID_STEP`] apart, and a node that is split shares the gap behind it with its other half. Where
 //! no gap is left, the nodes around get new ids.
+//!
+//! The record of the node that was changed last is put later: when another one changes, or by [`Large::write_unwritten`].
 
 use std::collections::VecDeque;
 
@@ -33,6 +35,8 @@ pub struct QuickList {
     bytes: usize,
     /// Bytes of all entries.
     entry_bytes: usize,
+    /// The node that was changed last, whose record is still to be put: elements are often pushed one after the other.
+    unwritten: Option<u64>,
 }
 
 /// Some consecutive elements.
@@ -372,7 +376,7 @@ impl QuickList {
         removed
     }
 
-    /// Changes a node, and writes its record.
+    /// Changes a node, and has its record put.
     fn change(&mut self, at: usize, edit: &mut Edit<'_>, change: impl FnOnce(&mut Listpack)) {
         let Some(node) = self.nodes.get_mut(at) else {
             return;
@@ -385,7 +389,12 @@ impl QuickList {
         if let Some(count) = self.counts.get_mut(at) {
             *count = node.len() as u16;
         }
-        node.put(edit);
+        edit.changed();
+        let id = node.id;
+        if self.unwritten != Some(id) {
+            self.write_unwritten(edit);
+            self.unwritten = Some(id);
+        }
     }
 
     /// Gives back what a node has allocated for growing, because it will not grow soon.
@@ -419,6 +428,10 @@ impl QuickList {
             self.len -= node.len();
             self.bytes -= node.listpack.capacity();
             self.entry_bytes -= node.entry_bytes();
+            if self.unwritten == Some(node.id) {
+                self.unwritten = None;
+                node.put(edit);
+            }
             node.delete(edit);
         }
     }
@@ -484,6 +497,7 @@ impl QuickList {
 
     /// Makes a gap before the node at `at`: spreads the ids of the nodes around evenly, of as few as have enough room.
     fn renumber(&mut self, at: usize, edit: &mut Edit<'_>) {
+        self.write_unwritten(edit);
         let mut reach = 8;
         let (start, end, low, gap) = loop {
             let (start, end) = (at.saturating_sub(reach), (at + reach).min(self.nodes.len()));
@@ -591,6 +605,16 @@ impl Large for QuickList {
 
     fn write_all(&self, edit: &mut Edit<'_>) {
         for node in &self.nodes {
+            node.put(edit);
+        }
+    }
+
+    fn write_unwritten(&mut self, edit: &mut Edit<'_>) {
+        let Some(id) = self.unwritten.take() else {
+            return;
+        };
+        let at = self.nodes.binary_search_by_key(&id, |node| node.id);
+        if let Some(node) = at.ok().and_then(|at| self.nodes.get(at)) {
             node.put(edit);
         }
     }

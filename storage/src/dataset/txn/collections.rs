@@ -138,8 +138,7 @@ impl Txn<'_> {
         key: &[u8],
         change: impl FnOnce(&mut C, &mut Edit<'_>) -> R,
     ) -> Result<R> {
-        let (db, now_ms, index) = (self.physical, self.now_ms, self.index);
-        let record_key = self.record_key(db, at, key);
+        let (db, now_ms) = (self.physical, self.now_ms);
         let Self {
             dataset,
             incarnations,
@@ -192,7 +191,7 @@ impl Txn<'_> {
         };
         database.counts.add(at.slot);
         database.insert(at, entry);
-        database.write_back(&record_key, key, index);
+        self.write_back_later(db, at, key);
         Ok(result)
     }
 }

@@ -139,6 +139,7 @@ impl Txn<'_> {
 
     /// Copies an entry that is in memory over another key.
     fn duplicate(&mut self, at: Position, from: &[u8], to_db: PhysicalDb, to: &[u8]) -> Result<()> {
+        self.write_back_now();
         let to_at = self.clear(to_db, to)?;
         let access = Access::new(self.now_ms);
         let Some(source) = self.dataset.database(self.physical).find(at, from) else {
@@ -158,6 +159,7 @@ impl Txn<'_> {
 
     /// Moves an entry that is in memory over another key.
     fn transfer(&mut self, at: Position, from: &[u8], to_db: PhysicalDb, to: &[u8]) -> Result<()> {
+        self.write_back_now();
         let to_at = self.clear(to_db, to)?;
         let (db, access) = (self.physical, Access::new(self.now_ms));
         let record_key = self.record_key(db, at, from);

@@ -4,9 +4,10 @@
 use smallvec::SmallVec;
 
 use super::Txn;
+use crate::dataset::collection::ElementRecords;
 use crate::dataset::position::Position;
 use crate::dataset::record::PhysicalDb;
-use crate::types::KeyHasher;
+use crate::types::{Edit, KeyHasher};
 
 /// Longer keys are not remembered.
 const KEY_MAX_BYTES: usize = 32;
@@ -51,9 +52,9 @@ pub(super) struct Unwritten {
 }
 
 impl Txn<'_> {
-    /// Has the record of a collection in memory written when another one is changed, or at the end of the entry. That is
-    /// right whatever else happens to the key meanwhile: what is written is what is there then, and who takes a key out of
-    /// memory deals with its record.
+    /// Has the record of a collection in memory written when another one is changed, or at the end of the entry, with what
+    /// the collection itself has left for later. What is written is what is there then; who deletes or replaces a key deals with
+    /// its records, and who gives its value to another key writes them first.
     pub(super) fn write_back_later(&mut self, db: PhysicalDb, at: Position, key: &[u8]) {
         let is_same = |unwritten: &Unwritten| unwritten.db == db && *unwritten.key == *key;
         if self.unwritten.as_ref().is_some_and(is_same) {
@@ -67,14 +68,40 @@ impl Txn<'_> {
         });
     }
 
-    /// Writes the record that [`Self::write_back_later`] was told of, if the key is still there.
+    /// Writes the record that [`Self::write_back_later`] was told of, and what the collection has left for later, if the key is
+    /// still there.
     pub(super) fn write_back_now(&mut self) {
         let Some(Unwritten { db, at, key }) = self.unwritten.take() else {
             return;
         };
-        if self.dataset.database(db).find(at, &key).is_some() {
-            let (record_key, index) = (self.record_key(db, at, &key), self.index);
-            let database = self.dataset.database_mut(db);
+        let (now_ms, index) = (self.now_ms, self.index);
+        let record_key = self.record_key(db, at, &key);
+        let Self {
+            dataset,
+            incarnations,
+            limits,
+            ..
+        } = self;
+        let hasher = &dataset.hasher;
+        let Some(database) = dataset.databases.get_mut(usize::from(db.0)) else {
+            return;
+        };
+        let there = database.edit(at, &key, |entry, write_set, dead| {
+            let Some((incarnation, object)) = entry.collected_mut() else {
+                return;
+            };
+            let mut records = ElementRecords {
+                write_set,
+                dead,
+                hasher,
+                incarnations,
+                db,
+                slot: at.slot,
+                incarnation: Some(*incarnation),
+            };
+            object.write_unwritten(&mut Edit::new(limits, hasher, now_ms, &mut records));
+        });
+        if there.is_some() {
             database.write_back(&record_key, &key, index);
         }
     }

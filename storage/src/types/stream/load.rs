@@ -228,6 +228,10 @@ impl Large for StreamLog {
         }
     }
 
+    fn write_unwritten(&mut self, edit: &mut Edit<'_>) {
+        self.write_unwritten_node(edit);
+    }
+
     fn digest(&self) -> u64 {
         let mut bytes = Vec::new();
         self.meta(&mut bytes);

@@ -47,6 +47,9 @@ pub struct StreamLog {
     groups: BTreeMap<Arc<[u8]>, Group>,
     groups_made: u64,
     bytes: usize,
+    /// The first id of the node that was changed last, whose record is still to be put: entries are often added, or deleted, one
+    /// after the other.
+    unwritten: Option<StreamId>,
 }
 
 /// The id that XADD is asked for.
@@ -184,15 +187,13 @@ impl Stream {
         let Some((&first, node)) = log.nodes.range(..=id).next_back() else {
             return false;
         };
-        if !node.entries().any(|entry| entry.id == id) {
+        let Some(mark) = node.mark_of(id) else {
             return false;
-        }
+        };
         if node.live() == 1 {
             log.remove_node(first, edit);
         } else {
-            log.change_node(first, edit, |node| {
-                node.delete(|other| (other <= id).then_some(other == id));
-            });
+            log.change_node(first, edit, |node| node.delete_marked(&[mark]));
         }
         log.len -= 1;
         log.max_deleted_id = log.max_deleted_id.max(id);
@@ -375,7 +376,7 @@ impl StreamLog {
         StreamRef(self)
     }
 
-    /// Changes a node, and writes its record.
+    /// Changes a node, and has its record put.
     fn change_node(
         &mut self,
         first: StreamId,
@@ -386,6 +387,17 @@ impl StreamLog {
             let before = node.capacity();
             change(node);
             self.bytes = self.bytes + node.capacity() - before;
+            edit.changed();
+            if self.unwritten != Some(first) {
+                self.write_unwritten_node(edit);
+                self.unwritten = Some(first);
+            }
+        }
+    }
+
+    fn write_unwritten_node(&mut self, edit: &mut Edit<'_>) {
+        let first = self.unwritten.take();
+        if let Some(node) = first.and_then(|first| self.nodes.get(&first)) {
             load::put_node(node, edit);
         }
     }
@@ -393,6 +405,10 @@ impl StreamLog {
     fn remove_node(&mut self, first: StreamId, edit: &mut Edit<'_>) {
         if let Some(node) = self.nodes.remove(&first) {
             self.bytes -= node.capacity();
+            if self.unwritten == Some(first) {
+                self.unwritten = None;
+                load::put_node(&node, edit);
+            }
             load::delete_node(first, edit);
         }
     }

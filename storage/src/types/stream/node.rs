@@ -58,6 +58,13 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// Where an entry is that is to be deleted.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    at: usize,
+    flags: i64,
+}
+
 /// An entry and where it is.
 struct Placed<'a> {
     at: usize,
@@ -255,21 +262,37 @@ impl Node {
         ids.last().unwrap_or(self.first)
     }
 
+    /// The entry of this id, if it is there.
+    pub(super) fn mark_of(&self, id: StreamId) -> Option<Mark> {
+        let mut placed = self.placed();
+        let found = placed.find(|placed| placed.entry.id >= id)?;
+        (found.entry.id == id && found.flags & DELETED == 0).then_some(Mark {
+            at: found.at,
+            flags: found.flags,
+        })
+    }
+
     /// Marks entries as deleted that `goes`, until it says to stop (none). Answers how many.
     pub(super) fn delete(&mut self, mut goes: impl FnMut(StreamId) -> Option<bool>) -> usize {
         let mut marks = Vec::new();
-        for placed in self.placed() {
-            if placed.flags & DELETED != 0 {
+        for Placed { at, flags, entry } in self.placed() {
+            if flags & DELETED != 0 {
                 continue;
             }
-            match goes(placed.entry.id) {
-                Some(true) => marks.push((placed.at, placed.flags)),
+            match goes(entry.id) {
+                Some(true) => marks.push(Mark { at, flags }),
                 Some(false) => {}
                 None => break,
             }
         }
+        self.delete_marked(&marks);
+        marks.len()
+    }
+
+    /// Marks entries as deleted, which are there.
+    pub(super) fn delete_marked(&mut self, marks: &[Mark]) {
         let mut buffer = itoa::Buffer::new();
-        for &(at, flags) in &marks {
+        for &Mark { at, flags } in marks {
             // A flag is a single byte: offsets stay.
             self.listpack
                 .replace(at, buffer.format(flags | DELETED).as_bytes());
@@ -278,7 +301,6 @@ impl Node {
         if let (Some((live, deleted)), false) = (counts, marks.is_empty()) {
             self.set_counts(live - marks.len(), Some(deleted + marks.len()));
         }
-        marks.len()
     }
 }
 
