@@ -383,6 +383,8 @@ fn ident() -> StoreIdent {
 
 fn region() -> Region {
     Region {
+        stores: Vec::new(),
+        next_store_id: 0,
         id: FIRST_REGION.get(),
         start_slot: 0,
         end_slot: SLOT_COUNT.into(),

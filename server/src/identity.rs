@@ -8,6 +8,7 @@ use storage::peer_storage::PeerStorage;
 use storage::proto::store::{Peer, Region, RegionEpoch, StoreIdent};
 
 use crate::config::Settings;
+use crate::join;
 
 /// Who this Store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,18 +17,16 @@ pub struct Identity {
     pub cluster_id: [u8; 16],
     /// This Store.
     pub store: StoreId,
-    /// Seeds the hash tables whose order commands show; the same on every Store.
-    pub hash_seed: [u8; 16],
 }
 
-/// Reads the identity in the data directory, or makes one from the configuration at the first start.
+/// Reads the identity in the data directory, or makes one at the first start: from the configuration, or by joining a cluster.
 ///
 /// A single Store draws its cluster id and hash seed at random. The Stores of a cluster, which start for the first time
 /// without having spoken to each other, all derive theirs from the secret and the list of peers.
 pub fn establish(settings: &Settings, engines: &Engines) -> anyhow::Result<Identity> {
     let store = settings.store_id();
     if let Some(ident) = PeerStorage::store_ident(engines)? {
-        if ident.store_id != store.get() {
+        if settings.node_id != 0 && ident.store_id != store.get() {
             anyhow::bail!(
                 "the data directory {} belongs to node {}, and node-id is {store}: give this node its own dir, or set \
                  node-id {}",
@@ -37,6 +36,9 @@ pub fn establish(settings: &Settings, engines: &Engines) -> anyhow::Result<Ident
             );
         }
         return known(settings, engines, &ident);
+    }
+    if !settings.join.is_empty() {
+        return joined(settings, engines);
     }
     let (cluster_id, hash_seed) = match settings.cluster_peers.as_slice() {
         [] | [_] => (random()?, random()?),
@@ -52,36 +54,75 @@ pub fn establish(settings: &Settings, engines: &Engines) -> anyhow::Result<Ident
     };
     PeerStorage::bootstrap(engines, &ident, &first_region(settings, &hash_seed))?;
     tracing::info!("a new data directory in {}", settings.dir.display());
-    Ok(Identity {
-        cluster_id,
-        store,
-        hash_seed,
-    })
+    Ok(Identity { cluster_id, store })
 }
 
 fn known(settings: &Settings, engines: &Engines, ident: &StoreIdent) -> anyhow::Result<Identity> {
     let cluster_id =
         sixteen(&ident.cluster_id).context("the cluster id in the data directory is damaged")?;
     let region = storage::peer_storage::bootstrap::region(engines, FIRST_REGION)?;
-    let hash_seed =
-        sixteen(&region.hash_seed).context("the hash seed in the data directory is damaged")?;
     let members: Vec<u64> = region.peers.iter().map(|peer| peer.store_id).collect();
     let configured: Vec<u64> = match settings.cluster_peers.as_slice() {
-        [] => vec![settings.store_id().get()],
+        [] => {
+            return Ok(Identity {
+                cluster_id,
+                store: StoreId(ident.store_id),
+            });
+        }
         peers => peers.iter().map(|peer| peer.store_id.get()).collect(),
     };
     if !configured.iter().all(|id| members.contains(id)) || configured.len() != members.len() {
-        anyhow::bail!(
-            "the data directory {} belongs to a cluster of nodes {members:?}, and cluster-peers has nodes {configured:?}: \
-             correct cluster-peers, or use another dir",
-            settings.dir.display()
+        let is_founding = region.epoch.is_none_or(|epoch| epoch.conf_ver == 1);
+        if is_founding && !members.is_empty() {
+            anyhow::bail!(
+                "the data directory {} belongs to a cluster of nodes {members:?}, and cluster-peers has nodes \
+                 {configured:?}: correct cluster-peers, or use another dir",
+                settings.dir.display()
+            );
+        }
+        tracing::warn!(
+            "cluster-peers has nodes {configured:?}, and the cluster had nodes {members:?} when this node stopped: the \
+             cluster decides, cluster-peers only says where nodes are"
         );
     }
     Ok(Identity {
         cluster_id,
         store: StoreId(ident.store_id),
-        hash_seed,
     })
+}
+
+/// An empty directory becomes that of a new member, which the cluster has given an id.
+fn joined(settings: &Settings, engines: &Engines) -> anyhow::Result<Identity> {
+    let joined = join::ask(settings)?;
+    let ident = StoreIdent {
+        format: 0,
+        cluster_id: joined.cluster_id.to_vec().into(),
+        store_id: joined.store.get(),
+    };
+    let region = Region {
+        peers: Vec::new(),
+        stores: joined.members,
+        epoch: None,
+        // Of nothing: the cluster's comes with the snapshot.
+        ..first_region(settings, &[0; 16])
+    };
+    PeerStorage::bootstrap(engines, &ident, &region)?;
+    tracing::info!(
+        "joined the cluster as node {}: data arrives from the leader",
+        joined.store
+    );
+    Ok(Identity {
+        cluster_id: joined.cluster_id,
+        store: joined.store,
+    })
+}
+
+/// The seed of the hash tables whose order commands show; the same on every Store. Another one after a snapshot has made this
+/// Store a member.
+pub fn hash_seed(engines: &Engines) -> storage::Result<[u8; 16]> {
+    let region = storage::peer_storage::bootstrap::region(engines, FIRST_REGION)?;
+    sixteen(&region.hash_seed)
+        .ok_or_else(|| storage::Error::corrupt("Region", "its hash seed has another length"))
 }
 
 fn sixteen(bytes: &[u8]) -> Option<[u8; 16]> {
@@ -110,6 +151,8 @@ fn first_region(settings: &Settings, hash_seed: &[u8; 16]) -> Region {
             })
             .collect(),
         hash_seed: hash_seed.to_vec().into(),
+        stores: settings.cluster_peers.iter().map(Into::into).collect(),
+        next_store_id: 0,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod config;
 pub mod dispatch;
 pub mod identity;
 pub mod import;
+mod join;
 pub mod logging;
 pub mod machine;
 pub mod net;

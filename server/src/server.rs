@@ -13,21 +13,24 @@ use storage::engine::{Durability, Engines};
 use storage::ids::{FIRST_REGION, PeerId, RegionId, StoreId};
 use storage::peer_storage::{PeerStorage, PeerStorageOptions};
 use storage::proto::command::{RaftMessage, Request};
+use storage::proto::store::StoreAddress;
 use storage::snapshot::{ReceivedSnapshot, SnapshotSource};
 use tokio::sync::oneshot;
 
 use crate::admin;
 use crate::bootstrap::stop_signal;
+use crate::config::peers::{self, PeerAddress};
 use crate::config::{AppendFsync, Config, Settings};
 use crate::dispatch::registry::Registry;
 use crate::dispatch::shared::{Parts, Stop};
-use crate::dispatch::{Shared, cold_expiry, eviction, forwarded};
+use crate::dispatch::{Shared, announce, cold_expiry, eviction, forwarded};
 use crate::identity::{self, Identity};
 use crate::import;
 use crate::machine::Machine;
 use crate::net::{IoThreads, Listeners};
 use crate::raftstore::{
-    OpenDataset, PeerConfig, RaftRouter, SharedLimits, Store, StoreOptions, StoreTransport,
+    Member, Members, OpenDataset, PeerConfig, RaftRouter, SharedLimits, Store, StoreOptions,
+    StoreTransport,
 };
 use crate::session;
 use crate::transport::{self, ForwardReply, Transport, TransportConfig, TransportOptions};
@@ -49,20 +52,20 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let obsolete = Obsolete::default();
     let engines = open_engines(&settings, &obsolete)?;
     let identity = identity::establish(&settings, &engines)?;
-    let machine = Machine::new(Arc::new(RwLock::new((open_dataset(
-        &engines, &identity, &settings, &obsolete,
-    ))()?)));
+    let open = open_dataset(&engines, &settings, &obsolete);
+    let machine = Machine::new(Arc::new(RwLock::new(open()?)));
     let links = Arc::new(Links::default());
     let live = Live {
         active_expire: Arc::new(AtomicBool::new(true)),
         limits: SharedLimits::new(settings.limits),
     };
     let store = start_store(
-        &settings, &engines, &identity, &machine, &links, &live, &obsolete,
+        &settings, &engines, &identity, &machine, &links, &live, open,
     )?;
     let shared = Arc::new(Shared::new(Parts {
         config: Arc::clone(&config),
         store: identity.store,
+        cluster_id: identity.cluster_id,
         router: store.router().clone(),
         machine,
         registry: Registry::new(&session::FAMILIES, &admin::FAMILIES),
@@ -128,21 +131,19 @@ fn open_engines(settings: &Settings, obsolete: &Obsolete) -> anyhow::Result<Engi
     })
 }
 
-fn open_dataset(
-    engines: &Engines,
-    identity: &Identity,
-    settings: &Settings,
-    obsolete: &Obsolete,
-) -> OpenDataset {
-    let kv = Arc::clone(&engines.kv);
+fn open_dataset(engines: &Engines, settings: &Settings, obsolete: &Obsolete) -> OpenDataset {
     let options = DatasetOptions {
         maxmemory_bytes: settings.maxmemory_bytes,
         eviction: settings.maxmemory_policy,
-        hash_seed: identity.hash_seed,
+        hash_seed: [0; 16],
     };
-    let obsolete = obsolete.clone();
+    let (obsolete, engines) = (obsolete.clone(), engines.clone());
     Arc::new(move || {
-        let mut dataset = Dataset::open(FIRST_REGION, Arc::clone(&kv), options.clone())?;
+        let options = DatasetOptions {
+            hash_seed: identity::hash_seed(&engines)?,
+            ..options.clone()
+        };
+        let mut dataset = Dataset::open(FIRST_REGION, Arc::clone(&engines.kv), options)?;
         dataset.set_obsolete(obsolete.clone());
         Ok(dataset)
     })
@@ -161,7 +162,7 @@ fn start_store(
     machine: &Machine,
     links: &Arc<Links>,
     live: &Live,
-    obsolete: &Obsolete,
+    open: OpenDataset,
 ) -> anyhow::Result<Store> {
     let always = settings.appendfsync == AppendFsync::Always;
     let options = PeerStorageOptions {
@@ -194,7 +195,6 @@ fn start_store(
             .then(|| Duration::from_secs(1)),
         active_expire: Arc::clone(&live.active_expire),
     };
-    let open = open_dataset(engines, identity, settings, obsolete);
     Store::start(
         config,
         options,
@@ -219,12 +219,16 @@ async fn serve(
     io_threads: &IoThreads,
     listeners: Listeners,
 ) -> anyhow::Result<()> {
-    if settings.cluster_peers.len() > 1 {
+    if !settings.cluster_secret.is_empty() || settings.cluster_peers.len() > 1 {
         let handler = Arc::new(Arrivals {
             shared: Arc::clone(shared),
         });
-        let transport = Transport::start(transport_config(settings, identity)?, handler).await?;
-        links.start(Arc::clone(&transport));
+        let members = shared.router.status().members;
+        let config = transport_config(settings, identity, &members)?;
+        let transport = Transport::start(config, handler).await?;
+        links.start(Arc::clone(&transport), settings.cluster_peers.clone());
+        // They may have changed in between.
+        links.set_members(&shared.router.status().members);
         shared.set_transport(transport);
     }
     if !settings.import.is_empty() {
@@ -248,6 +252,7 @@ async fn serve(
         never = admin::watch_memory_peak(shared) => match never {},
         never = cold_expiry::sweep(shared) => match never {},
         never = eviction::keep_room(shared) => match never {},
+        never = announce::keep_address(shared) => match never {},
         signal = stop_signal() => {
             tracing::info!("{} received", signal?);
             Stop::Checkpoint
@@ -276,31 +281,55 @@ async fn last_checkpoint(shared: &Shared) {
     }
 }
 
-fn transport_config(settings: &Settings, identity: &Identity) -> anyhow::Result<TransportConfig> {
+fn transport_config(
+    settings: &Settings,
+    identity: &Identity,
+    members: &Members,
+) -> anyhow::Result<TransportConfig> {
     Ok(TransportConfig {
         store_id: identity.store,
         cluster_id: identity.cluster_id,
         secret: settings.cluster_secret.expose().as_bytes().to_vec(),
         listen: settings.bus_listen().map_err(anyhow::Error::msg)?,
-        peers: settings
-            .cluster_peers
-            .iter()
-            .map(|peer| (peer.store_id, peer.bus_address()))
-            .collect(),
+        peers: bus_addresses(members, &settings.cluster_peers),
+        next_store: members.next_store,
         snapshot_dir: snapshot_dir(&settings.dir),
         options: TransportOptions::default(),
     })
 }
 
+/// Where the members' peer links are: as their own configuration says, else as the cluster knows. A Store that has joined and
+/// knows no members yet has the addresses that it was told.
+fn bus_addresses(members: &Members, configured: &[PeerAddress]) -> Vec<(StoreId, String)> {
+    let of_configuration = |store: StoreId| {
+        let peer = configured.iter().find(|peer| peer.store_id == store);
+        peer.map(|peer| (store, peer.bus_address()))
+    };
+    let of_member = |member: &Member| {
+        of_configuration(member.store).or_else(|| {
+            let address = peers::host_port(&member.host, member.bus_port);
+            (!member.host.is_empty()).then_some((member.store, address))
+        })
+    };
+    let of_seed = |seed: &StoreAddress| (StoreId(seed.store_id), bus_address(seed));
+    let known = members.list.iter().filter_map(of_member);
+    known.chain(members.seeds.iter().map(of_seed)).collect()
+}
+
+fn bus_address(address: &StoreAddress) -> String {
+    peers::host_port(&address.host, u16::try_from(address.bus_port).unwrap_or(0))
+}
+
 /// The store thread's way to the transport, which starts after it. Until then messages are lost, as Raft tolerates.
 #[derive(Default)]
 struct Links {
-    transport: std::sync::OnceLock<Arc<Transport>>,
+    transport: std::sync::OnceLock<(Arc<Transport>, Vec<PeerAddress>)>,
 }
 
 impl Links {
-    fn start(&self, transport: Arc<Transport>) {
-        if self.transport.set(transport).is_err() {
+    /// `configured` says where Stores are of which the cluster does not know it.
+    fn start(&self, transport: Arc<Transport>, configured: Vec<PeerAddress>) {
+        if self.transport.set((transport, configured)).is_err() {
             tracing::error!("the transport was started twice");
         }
     }
@@ -308,13 +337,26 @@ impl Links {
 
 impl StoreTransport for Links {
     fn send(&self, to: StoreId, message: RaftMessage) {
-        if let Some(transport) = self.transport.get() {
+        if let Some((transport, _)) = self.transport.get() {
             transport.send(to, message);
         }
     }
 
+    fn set_members(&self, members: &Members) {
+        if let Some((transport, configured)) = self.transport.get() {
+            if members.excludes(transport.store()) {
+                tracing::warn!(
+                    "this node was removed from the cluster: it serves nobody any more, and may be stopped"
+                );
+                transport.leave();
+                return;
+            }
+            transport.set_peers(&bus_addresses(members, configured), members.next_store);
+        }
+    }
+
     fn send_snapshot(&self, to: StoreId, message: RaftMessage, source: SnapshotSource) {
-        if let Some(transport) = self.transport.get() {
+        if let Some((transport, _)) = self.transport.get() {
             transport.send_snapshot(to, message, source);
         }
     }
@@ -333,6 +375,12 @@ impl Arrivals {
 
 impl transport::Handler for Arrivals {
     fn raft(&self, message: RaftMessage) {
+        if let Some(address) = &message.from_address
+            && let Some(transport) = self.shared.transport()
+        {
+            let (store, address) = (StoreId(address.store_id), bus_address(address));
+            transport.introduce(store, &address);
+        }
         self.router().step(message);
     }
 

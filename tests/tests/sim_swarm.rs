@@ -10,7 +10,7 @@ use tests::sim::{Sabotage, swarm};
 const SEEDS: u64 = 240;
 
 /// Seeds among which a broken rule must be noticed.
-const SABOTAGE_SEEDS: u64 = 60;
+const SABOTAGE_SEEDS: u64 = 200;
 
 fn run_seeds(seeds: std::ops::Range<u64>) -> u64 {
     seeds

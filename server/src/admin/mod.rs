@@ -7,6 +7,7 @@
 //! | [`config`] | CONFIG |
 //! | [`introspect`] | COMMAND |
 //! | [`info`] | INFO |
+//! | [`raft`] | RAFT.CLUSTER, RAFT.NODE, RAFT.INFO, RAFT.TRANSFER_LEADER, RAFT.SNAPSHOT, RAFT.DIGEST |
 //! | [`replicas`] | the other voters, as INFO, ROLE and WAIT tell of them |
 //! | [`replication`] | ROLE, WAIT |
 //! | [`save`] | SAVE, BGSAVE, LASTSAVE |
@@ -21,6 +22,7 @@ pub mod debug;
 pub mod info;
 pub mod introspect;
 pub mod process;
+pub mod raft;
 pub mod replicas;
 pub mod replication;
 pub mod save;
@@ -37,7 +39,7 @@ use crate::dispatch::{AdminCommand, Shared};
 use crate::raftstore::SharedLimits;
 
 /// The tables of admin commands.
-pub static FAMILIES: [&[AdminCommand]; 7] = [
+pub static FAMILIES: [&[AdminCommand]; 8] = [
     config::COMMANDS,
     introspect::COMMANDS,
     info::COMMANDS,
@@ -45,6 +47,7 @@ pub static FAMILIES: [&[AdminCommand]; 7] = [
     server::COMMANDS,
     save::COMMANDS,
     debug::COMMANDS,
+    raft::COMMANDS,
 ];
 
 /// How often memory is looked at for its peak.
@@ -113,7 +116,11 @@ mod tests {
     fn rows_tell_what_redis_tells() {
         let join = |words: Vec<&str>| words.join(" ");
         let rows = FAMILIES.iter().copied().flatten();
-        for row in rows.flat_map(|row| std::iter::once(row).chain(row.subcommands)) {
+        let redis_s = |row: &&super::AdminCommand| !row.spec.name.starts_with("raft.");
+        for row in rows
+            .filter(redis_s)
+            .flat_map(|row| std::iter::once(row).chain(row.subcommands))
+        {
             let spec = &row.spec;
             assert!(docs::of(spec.name).is_some(), "{}", spec.name);
             let ours = format!(

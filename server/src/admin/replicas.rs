@@ -7,7 +7,6 @@
 
 use storage::ids::{LogIndex, StoreId};
 
-use crate::config::Settings;
 use crate::raftstore::{Role, Status};
 
 /// The voters besides the leader.
@@ -36,29 +35,23 @@ pub struct Replica {
 
 impl Replicas {
     /// Reads them from what the Raft core published.
-    pub fn of(status: &Status, settings: &Settings) -> Self {
+    pub fn of(status: &Status) -> Self {
         if status.role != Role::Leader {
             return Self {
                 connected: certain(status),
                 online: Vec::new(),
             };
         }
-        let own = settings.store_id();
         let others = status
             .peers
             .iter()
-            .filter(|peer| peer.voter && peer.active && peer.store != own);
+            .filter(|peer| peer.voter && peer.active && Some(peer.store) != status.leader);
         let online = others.map(|peer| {
-            let address = settings
-                .cluster_peers
-                .iter()
-                .find(|address| address.store_id == peer.store);
+            let member = status.members.get(peer.store);
             Replica {
                 store: peer.store,
-                host: address
-                    .map(|address| address.host.clone())
-                    .unwrap_or_default(),
-                port: address.map_or(0, |address| address.port),
+                host: member.map(|member| member.host.clone()).unwrap_or_default(),
+                port: member.map_or(0, |member| member.port),
                 matched: peer.matched,
                 snapshot: peer.snapshot,
             }
@@ -94,18 +87,23 @@ fn certain(status: &Status) -> u64 {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::config::peers;
-    use crate::raftstore::PeerProgress;
+    use std::sync::Arc;
+
+    use crate::raftstore::{Member, Members, PeerProgress};
     use storage::ids::PeerId;
 
     /// Three Stores, the first one leads, the second one answers.
-    pub(crate) fn three() -> (Settings, Status) {
-        let list = "1@10.0.0.1:6379,2@10.0.0.2:6380,3@10.0.0.3:6381".to_owned();
-        let cluster_peers = peers::parse(&[list]).expect("a list");
-        let settings = Settings {
-            node_id: 1,
-            cluster_peers,
-            ..Settings::default()
+    pub(crate) fn three() -> Status {
+        let member = |id: u64| Member {
+            store: StoreId(id),
+            host: format!("10.0.0.{id}"),
+            port: 6378 + id as u16,
+            bus_port: 16378 + id as u16,
+            voter: true,
+        };
+        let members = Members {
+            list: (1..=3).map(member).collect(),
+            ..Members::default()
         };
         let progress = |id: u64, matched: u64, active: bool| PeerProgress {
             peer: PeerId(id),
@@ -121,22 +119,20 @@ pub(super) mod tests {
             progress(3, 3, false),
         ];
         let leader = Some(StoreId(1));
-        (
-            settings,
-            Status {
-                role: Role::Leader,
-                leader,
-                peers,
-                voters: 3,
-                ..Status::default()
-            },
-        )
+        Status {
+            role: Role::Leader,
+            leader,
+            peers,
+            voters: 3,
+            members: Arc::new(members),
+            ..Status::default()
+        }
     }
 
     #[test]
     fn the_leader_lists_who_answers() {
-        let (settings, status) = three();
-        let replicas = Replicas::of(&status, &settings);
+        let status = three();
+        let replicas = Replicas::of(&status);
         assert_eq!(replicas.connected, 1);
         let found = &replicas.online[0];
         assert_eq!(
@@ -149,19 +145,19 @@ pub(super) mod tests {
 
     #[test]
     fn another_store_says_what_is_certain() {
-        let (settings, status) = three();
+        let status = three();
         let status = Status {
             role: Role::Follower,
             peers: Vec::new(),
             ..status
         };
-        let replicas = Replicas::of(&status, &settings);
+        let replicas = Replicas::of(&status);
         assert_eq!((replicas.connected, replicas.online.len()), (1, 0));
         assert_eq!(replicas.holding(LogIndex(8), &status), 1);
         let status = Status {
             leader: None,
             ..status
         };
-        assert_eq!(Replicas::of(&status, &settings).connected, 0);
+        assert_eq!(Replicas::of(&status).connected, 0);
     }
 }

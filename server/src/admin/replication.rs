@@ -28,7 +28,7 @@ pub static COMMANDS: &[AdminCommand] = &[
 /// ROLE: this Store serves every client as a master would.
 fn role(call: &AdminCall, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
     let status = call.shared.router.status();
-    let replicas = Replicas::of(&status, &call.shared.config.load());
+    let replicas = Replicas::of(&status);
     out.array(3);
     out.bulk(b"master");
     out.integer(status.commit_index.get() as i64);
@@ -72,7 +72,7 @@ fn wait(call: AdminCall) -> AdminFuture {
 
 fn holding(shared: &Shared, written: LogIndex) -> u64 {
     let status = shared.router.status();
-    Replicas::of(&status, &shared.config.load()).holding(written, &status)
+    Replicas::of(&status).holding(written, &status)
 }
 
 /// The number of replicas and how long to wait for them; no time means for ever.

@@ -508,6 +508,29 @@ const CLUSTER: &[Directive] = &[
     .hidden()
     .own(),
     Directive::new(
+        "cluster-announce-ip",
+        "\"\"",
+        text_of!(cluster_announce_ip),
+        "The address at which other nodes and their clients reach this node, when bind does not tell. Not needed with \
+         cluster-peers.",
+    ),
+    Directive::new(
+        "join",
+        "\"\"",
+        Kind::Words {
+            get: |s| s.join.join(" "),
+            set: |s, words| {
+                let words = words.iter().filter(|word| !word.is_empty());
+                s.join = words.cloned().collect();
+                Ok(())
+            },
+            repeats: false,
+        },
+        "With an empty dir: joins the cluster that the node at host:port belongs to, as a new node. It copies the data and \
+         then votes. Needs the cluster's cluster-secret, and requirepass if the cluster has one. Later starts go on from dir.",
+    )
+    .own(),
+    Directive::new(
         "election-timeout-ms",
         "500",
         int_of!(election_timeout_ms, 50, 600_000),

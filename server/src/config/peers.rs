@@ -5,6 +5,7 @@
 use std::fmt;
 
 use storage::ids::StoreId;
+use storage::proto::store::StoreAddress;
 
 use super::settings::Settings;
 
@@ -33,33 +34,51 @@ impl PeerAddress {
 
     /// `host:port` for clients, an IPv6 address in brackets.
     pub fn client_address(&self) -> String {
-        format!("{}:{}", self.bracketed(), self.port)
+        host_port(&self.host, self.port)
     }
 
     /// `host:port` of the peer link, an IPv6 address in brackets.
     pub fn bus_address(&self) -> String {
-        format!(
-            "{}:{}",
-            self.bracketed(),
-            self.bus_port().unwrap_or_default()
-        )
+        host_port(&self.host, self.bus_port().unwrap_or_default())
     }
+}
 
-    fn bracketed(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
+/// `host:port`, an IPv6 address in brackets.
+pub fn host_port(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+impl From<&PeerAddress> for StoreAddress {
+    fn from(peer: &PeerAddress) -> Self {
+        Self {
+            store_id: peer.store_id.get(),
+            host: peer.host.clone(),
+            port: peer.port.into(),
+            bus_port: peer.bus_port().unwrap_or_default().into(),
         }
     }
 }
 
 impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}:{}", self.store_id, self.bracketed(), self.port)?;
+        write!(f, "{}@{}", self.store_id, self.client_address())?;
         self.given_bus_port
             .map_or(Ok(()), |port| write!(f, "@{port}"))
     }
+}
+
+/// Splits `host:port`, an IPv6 address in brackets or not.
+pub fn split_host_port(text: &str) -> Option<(&str, u16)> {
+    let (host, number) = text.rsplit_once(':')?;
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    (!host.is_empty()).then_some((host, port(number)?))
 }
 
 /// Reads the words of `cluster-peers`; commas and spaces separate.
@@ -91,17 +110,14 @@ fn parse_one(item: &str) -> Result<PeerAddress, String> {
         ),
         None => (address, None),
     };
-    let (host, client) = address
-        .rsplit_once(':')
-        .ok_or_else(|| wrong("the port is missing"))?;
-    let client = port(client).ok_or_else(|| wrong("the port must be a number from 1 to 65535"))?;
-    let host = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
-    if host.is_empty() {
+    if !address.contains(':') {
+        return Err(wrong("the port is missing"));
+    }
+    if address.starts_with(':') {
         return Err(wrong("the host is missing"));
     }
+    let (host, client) = split_host_port(address)
+        .ok_or_else(|| wrong("the port must be a number from 1 to 65535"))?;
     Ok(PeerAddress {
         store_id: StoreId(id),
         host: host.to_owned(),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use storage::dataset::EvictionPolicy;
 use storage::ids::StoreId;
+use storage::proto::store::StoreAddress;
 use storage::types::Limits;
 
 use super::directives;
@@ -77,6 +78,10 @@ pub struct Settings {
     /// As given; 0: not given. See [`Settings::bus_port`].
     pub cluster_port: u16,
     pub cluster_secret: Secret,
+    /// Empty: found from `bind`. See [`Settings::advertised`].
+    pub cluster_announce_ip: String,
+    /// Client addresses of members to join through, when the directory is empty.
+    pub join: Vec<String>,
     pub election_timeout_ms: u64,
     pub heartbeat_interval_ms: u64,
     pub election_hold_ms: u64,
@@ -265,6 +270,8 @@ impl Settings {
             cluster_peers: Vec::new(),
             cluster_port: 0,
             cluster_secret: Secret::default(),
+            cluster_announce_ip: String::new(),
+            join: Vec::new(),
             election_timeout_ms: 0,
             heartbeat_interval_ms: 0,
             election_hold_ms: 0,
@@ -290,6 +297,31 @@ impl Settings {
             (0, None) => self.port.checked_add(peers::BUS_PORT_OFFSET),
             (port, _) => Some(port),
         }
+    }
+
+    /// Where others reach this Store: its row in `cluster-peers`; else `cluster-announce-ip` or the first address of `bind` that
+    /// is one, with its ports. `None` when none of them tells.
+    pub fn advertised(&self, store: StoreId) -> Option<StoreAddress> {
+        if let Some(row) = self
+            .cluster_peers
+            .iter()
+            .find(|peer| peer.store_id == store)
+        {
+            return Some(row.into());
+        }
+        let plain = |host: &String| host.strip_prefix('-').unwrap_or(host).to_owned();
+        let is_one = |host: &String| !["*", "0.0.0.0", "::", "::*"].contains(&host.as_str());
+        let host = if self.cluster_announce_ip.is_empty() {
+            self.bind.first().map(plain).filter(is_one)?
+        } else {
+            self.cluster_announce_ip.clone()
+        };
+        Some(StoreAddress {
+            store_id: store.get(),
+            host,
+            port: self.port.into(),
+            bus_port: self.bus_port()?.into(),
+        })
     }
 
     /// The address that the peer link listens on: the first one of `bind`, at [`Settings::bus_port`].

@@ -13,7 +13,12 @@ use crate::transport::{ForwardError, ForwardReply};
 /// Runs a forwarded request. Does not block; `reply` is called when it is done, or at once with a refusal. A request is
 /// never forwarded a second time.
 pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
-    match reads_only(&request) {
+    let reads_only = if request.membership.is_some() {
+        Ok(false)
+    } else {
+        reads_only(&request)
+    };
+    match reads_only {
         Err(reason) => reply(Err(ForwardError::Refused { reason })),
         Ok(false) => shared.router.propose(
             request,
@@ -40,8 +45,8 @@ pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
 
 fn respond(replies: Bytes, db: u32) -> RaftCmdResponse {
     RaftCmdResponse {
-        header: None,
         replies,
         db,
+        ..RaftCmdResponse::default()
     }
 }

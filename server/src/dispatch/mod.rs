@@ -11,12 +11,14 @@
 //! | [`lazy_expiry`] | removal of expired keys that reads meet |
 //! | [`eviction`] | removal of keys when memory is full |
 //! | [`cold_expiry`] | removal of expired keys that are only on disk |
+//! | [`announce`] | tells the cluster a new address of this Store |
 //! | [`outcome`] | the only place where an error of the Raft core or of forwarding becomes a reply |
 //! | [`forwarded`] | the other end: segments that another Store forwards |
 //! | [`saves`] | RDB files that were written |
 //! | [`shared`] | what every connection and admin command sees |
 //! | [`stats`] | counters for INFO |
 
+pub mod announce;
 pub mod cold_expiry;
 pub mod eviction;
 pub mod forwarded;

@@ -30,6 +30,8 @@ pub enum Failure {
 pub enum Refusal {
     /// No leader was found in time.
     NoLeader(Duration),
+    /// This Store was removed from the cluster.
+    NoMember,
     /// The disk is nearly full.
     DiskFull,
     /// This Store is stopping.
@@ -51,6 +53,7 @@ impl From<raftstore::Error> for Failure {
             Error::StaleCommand => Self::Unknown,
             Error::Full => Self::Refused(Refusal::DiskFull),
             Error::Stopped => Self::Refused(Refusal::Stopping),
+            Error::Refused { reason } => Self::Refused(Refusal::Remote(reason)),
         }
     }
 }
@@ -80,18 +83,30 @@ impl From<raftstore::Error> for ForwardError {
             Error::StaleCommand => Self::Unknown,
             Error::Full => Self::Full,
             Error::Stopped => Self::NotLeader { leader: None },
+            Error::Refused { reason } => Self::Refused { reason },
         }
     }
 }
 
 /// Answers every command of a segment that got no other answer.
 pub fn write(failure: &Failure, commands: usize, out: &mut Writer<'_>) {
-    let text = match failure {
+    let text = text(failure);
+    for _ in 0..commands {
+        out.error(&text);
+    }
+}
+
+/// The error that a command is answered with.
+pub fn text(failure: &Failure) -> String {
+    match failure {
         Failure::TryAgain { .. } => "TRYAGAIN The leader changed while the command waited; it was not executed".to_owned(),
         Failure::Refused(Refusal::NoLeader(held)) => format!(
             "CLUSTERDOWN The cluster has had no leader for {} ms; the command was not executed",
             held.as_millis()
         ),
+        Failure::Refused(Refusal::NoMember) => {
+            "CLUSTERDOWN This node is no member of the cluster any more: it was removed. Connect to another one".to_owned()
+        }
         Failure::Refused(Refusal::DiskFull) => {
             "MISCONF The disk is nearly full: writes are refused until there is room. Reads go on".to_owned()
         }
@@ -101,9 +116,6 @@ pub fn write(failure: &Failure, commands: usize, out: &mut Writer<'_>) {
         Failure::Unknown => "UNCERTAIN the command may or may not have been executed: the leader was lost before it \
                              answered. Read before you send it again"
             .to_owned(),
-    };
-    for _ in 0..commands {
-        out.error(&text);
     }
 }
 

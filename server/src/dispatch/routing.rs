@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use storage::proto::command::Request;
+use storage::ids::StoreId;
+use storage::proto::command::{MembershipChange, RaftCmdResponse, Request};
 use tokio::sync::oneshot;
 
 use super::outcome::{Failure, Refusal};
@@ -18,6 +19,23 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Runs a segment, wherever it can: the encoded replies, one for each command, in order.
 pub async fn run(shared: &Shared, segment: &Segment) -> Result<Bytes, Failure> {
+    Ok(respond(shared, segment).await?.replies)
+}
+
+/// Lets the leader propose a change of members; answers the Store of its first step when it is in force.
+pub async fn change_members(shared: &Shared, change: MembershipChange) -> Result<StoreId, Failure> {
+    let segment = Segment {
+        request: Request {
+            membership: Some(change),
+            ..Request::default()
+        },
+        commands: 1,
+        reads_only: false,
+    };
+    Ok(StoreId(respond(shared, &segment).await?.store_id))
+}
+
+async fn respond(shared: &Shared, segment: &Segment) -> Result<RaftCmdResponse, Failure> {
     let hold = Duration::from_millis(shared.config.load().election_hold_ms);
     let deadline = Instant::now() + hold;
     let mut leaders = shared.router.subscribe_leader();
@@ -25,11 +43,11 @@ pub async fn run(shared: &Shared, segment: &Segment) -> Result<Bytes, Failure> {
         let leader = *leaders.borrow_and_update();
         let failure = match leader {
             Some(store) if store == shared.store => match run_here(shared, segment).await {
-                Ok(replies) => return Ok(replies),
+                Ok(response) => return Ok(response),
                 Err(error) => Failure::from(error),
             },
             Some(store) => match run_there(shared, store, &segment.request).await {
-                Ok(replies) => return Ok(replies),
+                Ok(response) => return Ok(response),
                 Err(failure) => failure,
             },
             None => Failure::TryAgain { leader: None },
@@ -39,6 +57,9 @@ pub async fn run(shared: &Shared, segment: &Segment) -> Result<Bytes, Failure> {
             // A read changes nothing: it may be asked for again.
             Failure::Unknown if segment.reads_only => {}
             Failure::Unknown | Failure::Refused(_) => return Err(failure),
+        }
+        if shared.was_removed() {
+            return Err(Failure::Refused(Refusal::NoMember));
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -54,9 +75,12 @@ pub async fn run(shared: &Shared, segment: &Segment) -> Result<Bytes, Failure> {
     }
 }
 
-async fn run_here(shared: &Shared, segment: &Segment) -> Result<Bytes, raftstore::Error> {
+async fn run_here(shared: &Shared, segment: &Segment) -> Result<RaftCmdResponse, raftstore::Error> {
     if segment.reads_only {
-        read_here(shared, &segment.request).await
+        Ok(RaftCmdResponse {
+            replies: read_here(shared, &segment.request).await?,
+            ..RaftCmdResponse::default()
+        })
     } else {
         propose(shared, &segment.request).await
     }
@@ -84,11 +108,14 @@ pub async fn read_here(shared: &Shared, request: &Request) -> Result<Bytes, raft
 }
 
 /// Sends a request through the log of the Region that this Store leads.
-pub async fn propose(shared: &Shared, request: &Request) -> Result<Bytes, raftstore::Error> {
+pub async fn propose(
+    shared: &Shared,
+    request: &Request,
+) -> Result<RaftCmdResponse, raftstore::Error> {
     let (callback, answer) = mailbox::expect();
     gather::propose(&shared.router, request.clone(), callback);
     hand_over_after_this_lap();
-    Ok(answer.await?.replies)
+    answer.await
 }
 
 thread_local! {
@@ -109,12 +136,11 @@ fn hand_over_after_this_lap() {
 
 async fn run_there(
     shared: &Shared,
-    leader: storage::ids::StoreId,
+    leader: StoreId,
     request: &Request,
-) -> Result<Bytes, Failure> {
+) -> Result<RaftCmdResponse, Failure> {
     let Some(transport) = shared.transport() else {
         return Err(Failure::TryAgain { leader: None });
     };
-    let response = transport.forward(leader, request.clone()).await?;
-    Ok(response.replies)
+    Ok(transport.forward(leader, request.clone()).await?)
 }

@@ -68,6 +68,7 @@ impl Builder {
             no_touch,
             expired: Vec::new(),
             evicted: Vec::new(),
+            membership: None,
         };
         Segment {
             request,

@@ -34,6 +34,8 @@ pub struct Shared {
     pub config: Arc<Config>,
     /// This Store.
     pub store: StoreId,
+    /// The cluster.
+    pub cluster_id: [u8; 16],
     /// The store thread.
     pub router: RaftRouter,
     /// The Region's memory and what executes on it.
@@ -68,6 +70,8 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// See [`Shared::store`].
     pub store: StoreId,
+    /// See [`Shared::cluster_id`].
+    pub cluster_id: [u8; 16],
     /// See [`Shared::router`].
     pub router: RaftRouter,
     /// See [`Shared::machine`].
@@ -89,6 +93,7 @@ impl Shared {
             stats: Stats::new(parts.registry.entries().len()),
             config: parts.config,
             store: parts.store,
+            cluster_id: parts.cluster_id,
             router: parts.router,
             machine: parts.machine,
             registry: parts.registry,
@@ -103,6 +108,14 @@ impl Shared {
             transport: OnceLock::new(),
             random: AtomicU64::new(parts.seed),
         }
+    }
+
+    /// Whether this Store was removed from the cluster, as it knows itself or was told.
+    pub fn was_removed(&self) -> bool {
+        self.router.status().members.excludes(self.store)
+            || self
+                .transport()
+                .is_some_and(|transport| transport.is_expelled())
     }
 
     /// The links to other Stores; `None` for a single Store, and until they are started.

@@ -146,9 +146,9 @@ impl Execution<'_> {
         if self.answer {
             let replies = self.replies.split().freeze();
             self.responses.push(RaftCmdResponse {
-                header: None,
                 replies,
                 db: request.db,
+                ..RaftCmdResponse::default()
             });
         } else {
             self.replies.clear();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use parking_lot::RwLock;
-use raft::eraftpb::{Entry, EntryType};
+use raft::eraftpb::Entry;
 use storage::dataset::{CheckpointDone, CleanupDone, Dataset};
 use storage::ids::{LogIndex, Term};
 use storage::proto::command::{RaftCmdResponse, ResponseHeader};
@@ -14,6 +14,7 @@ use storage::proto::command::{RaftCmdResponse, ResponseHeader};
 use super::checkpoint::CheckpointJob;
 use super::error::Result;
 use super::inbox::{Inbox, StoreMessage};
+use super::membership::{self, Configuration};
 use super::queue::Queue;
 use super::store::{StoreOptions, fatal};
 use crate::machine::Machine;
@@ -43,6 +44,8 @@ pub struct CommittedEntry {
     pub entry: Entry,
     /// One per request of the entry, if this Store proposed it; empty elsewhere.
     pub callbacks: Vec<Callback>,
+    /// What it makes of the configuration, if it changes that.
+    pub configuration: Option<Configuration>,
 }
 
 /// Committed entries in log order.
@@ -73,23 +76,28 @@ impl ApplyTask {
     /// replica that cannot apply must not skip.
     pub fn execute(self, machine: &Machine) -> storage::Result<Option<Applied>> {
         let mut applied = None;
-        for CommittedEntry { entry, callbacks } in self.entries {
+        for CommittedEntry {
+            entry,
+            callbacks,
+            configuration,
+        } in self.entries
+        {
             let (index, term) = (LogIndex(entry.index), Term(entry.term));
-            if entry.get_entry_type() != EntryType::EntryNormal {
-                return Err(storage::Error::corrupt(
-                    "Raft entry",
-                    format!("a membership change at {index}"),
-                ));
-            }
             let (responses, now_ms) = {
                 let mut dataset = machine.dataset().write();
-                let responses = machine.apply(
-                    &mut dataset,
-                    index,
-                    term,
-                    &entry.data,
-                    !callbacks.is_empty(),
-                )?;
+                let responses = match configuration {
+                    Some(change) => {
+                        dataset.configure(index, term, change.conf_state, change.region);
+                        vec![membership::answer(change.store); callbacks.len()]
+                    }
+                    None => machine.apply(
+                        &mut dataset,
+                        index,
+                        term,
+                        &entry.data,
+                        !callbacks.is_empty(),
+                    )?,
+                };
                 (responses, dataset.now_ms())
             };
             if !callbacks.is_empty() && responses.len() != callbacks.len() {
@@ -286,20 +294,21 @@ impl ApplyWorker {
         if self.checkpointing {
             return;
         }
-        let (bytes, records, limit) = {
+        let (bytes, records, limit, configured) = {
             let dataset = self.dataset().read();
             let limit = dataset.checkpoint_bytes(self.options.checkpoint_bytes);
             (
                 dataset.write_set_bytes(),
                 dataset.write_set_records(),
                 limit,
+                dataset.has_new_configuration(),
             )
         };
         let aged =
             records > 0 && self.last_checkpoint.elapsed() >= self.options.checkpoint_interval;
         let applied_bytes = self.applied_bytes.load(Ordering::Relaxed);
         let long = applied_bytes >= LOG_PER_CHECKPOINT * self.options.checkpoint_bytes;
-        if bytes >= limit || aged || (long && records > 0) {
+        if bytes >= limit || aged || configured || (long && records > 0) {
             self.start_checkpoint();
         }
     }

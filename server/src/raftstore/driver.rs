@@ -120,6 +120,8 @@ pub(super) struct Driver {
     pub(super) leader_tx: watch::Sender<Option<StoreId>>,
     pub(super) machine: Machine,
     pub(super) engines: Engines,
+    /// The `conf_ver` of the members that were published last.
+    pub(super) published: Option<u64>,
     pub(super) output: Output,
 }
 
@@ -198,7 +200,7 @@ impl Driver {
     fn handle_readies(&mut self) {
         loop {
             match self.peer.handle_raft_ready(Now::read(), &mut self.output) {
-                Ok(true) => {}
+                Ok(true) => self.publish_members(),
                 Ok(false) => return,
                 Err(error) => fatal("cannot persist the Raft log", &error),
             }
@@ -311,6 +313,15 @@ impl Driver {
             );
         }
         self.peer.set_disk_full(full);
+    }
+
+    fn publish_members(&mut self) {
+        let version = self.peer.conf_ver();
+        if self.published != Some(version) {
+            self.published = Some(version);
+            *self.router.status.write() = self.peer.status();
+            self.output.transport.set_members(self.peer.members());
+        }
     }
 
     fn publish_leader(&mut self) {

@@ -30,6 +30,12 @@ pub enum Error {
     /// The disk is nearly full: writes are refused until there is room.
     #[error("no space left on the disk")]
     Full,
+    /// The change of members must not be made.
+    #[error("{reason}")]
+    Refused {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The Peer is stopped, or being destroyed.
     #[error("the Store is stopping")]
     Stopped,

@@ -47,6 +47,7 @@ mod error;
 mod inbox;
 mod lease;
 mod logger;
+mod membership;
 mod peer;
 mod propose;
 mod queue;
@@ -60,6 +61,7 @@ pub use apply::{Applied, ApplyTask, Callback, CommittedEntry, OpenDataset, ReadC
 pub use config::{PeerConfig, SharedLimits};
 pub use error::{Error, Result};
 pub use lease::Lease;
+pub use membership::{Configuration, Member, Members};
 pub use peer::{Peer, Step};
 pub use propose::{Proposal, Work};
 pub use ready::Outbox;

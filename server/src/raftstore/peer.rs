@@ -9,7 +9,6 @@ use raft::{RawNode, StateRole};
 use storage::ids::{LogIndex, PeerId, StoreId, Term};
 use storage::peer_storage::PeerStorage;
 use storage::proto::command::RaftMessage;
-use storage::proto::store as pb;
 use storage::snapshot::ReceivedSnapshot;
 
 use super::apply::Callback;
@@ -18,6 +17,7 @@ use super::config::PeerConfig;
 use super::error::Error;
 use super::lease::{Echoes, Lease};
 use super::logger::raft_logger;
+use super::membership::Members;
 use super::propose::Held;
 use super::read::Reads;
 use super::status::{PeerProgress, Role, Status};
@@ -71,6 +71,8 @@ pub struct Peer {
     /// Set by the driver when the disk is nearly full: writes are refused.
     pub(super) disk_full: bool,
     pub(super) stopped: bool,
+    /// As of the configuration that is in force.
+    pub(super) members: Arc<Members>,
     seen: Seen,
     lease: Arc<Lease>,
     echoes: Echoes,
@@ -110,6 +112,7 @@ impl Peer {
             applied,
             disk_full: false,
             stopped: false,
+            members: Arc::default(),
             seen,
             lease,
             echoes: Echoes::default(),
@@ -120,6 +123,7 @@ impl Peer {
             stale_deadline_ns: None,
             config,
         };
+        peer.note_members();
         peer.draw_election_timeout();
         if peer.is_alone() {
             peer.raw.campaign()?;
@@ -146,15 +150,9 @@ impl Peer {
 
     /// True while no other Peer has a vote: then an entry is committed when this Peer has persisted it.
     pub(super) fn is_alone(&self) -> bool {
-        let me = self.config.peer.get();
-        self.raw
-            .raft
-            .prs()
-            .conf()
-            .voters()
-            .ids()
-            .iter()
-            .all(|id| id == me)
+        let voters = self.raw.raft.prs().conf().voters().ids();
+        let mut voters = voters.iter();
+        voters.next() == Some(self.config.peer.get()) && voters.next().is_none()
     }
 
     /// The current term.
@@ -164,7 +162,9 @@ impl Peer {
 
     /// The Store of the leader that this Peer knows.
     pub fn leader_store(&self) -> Option<StoreId> {
-        self.store_of(self.raw.raft.leader_id)
+        Some(self.raw.raft.leader_id)
+            .filter(|&leader| leader != 0)
+            .map(store_of)
     }
 
     /// Last index handed to and executed by the apply worker.
@@ -208,6 +208,7 @@ impl Peer {
             }
         }
         self.retry_reads();
+        self.promote_learner(now);
         self.publish_lease(now);
     }
 
@@ -229,8 +230,12 @@ impl Peer {
         if raft::raw_node::is_local_msg(kind) {
             return Step::Ignored("of a local kind");
         }
-        if self.store_of(from).is_none() {
+        let conf_ver = message.epoch.map_or(0, |epoch| epoch.conf_ver);
+        if !self.may_hear(PeerId(from), conf_ver) {
             return Step::Ignored("from a Peer that is not a member");
+        }
+        if !self.knows_members() && asks_for_a_vote(kind) {
+            return Step::Ignored("a vote asked of a Peer that does not know the members");
         }
         if !self.may_vote(&inner, now) {
             return Step::Ignored("a vote too soon after a restart");
@@ -256,10 +261,10 @@ impl Peer {
         Step::Stepped
     }
 
-    /// Asks another voter to take over. The lease ends for the rest of this term: the target may be told to campaign at
+    /// Asks a voter to take over; another Store than the leader's passes it on. The lease ends for the rest of this term: the target may be told to campaign at
     /// any later moment, and voters will follow it.
     pub fn transfer_leader(&mut self, to: PeerId, now: Now) {
-        if to == self.config.peer {
+        if self.is_leader() && to == self.config.peer {
             return;
         }
         self.suspend_lease();
@@ -269,28 +274,22 @@ impl Peer {
 
     /// The same by Store; unknown Stores are ignored.
     pub fn transfer_leader_to(&mut self, to: StoreId, now: Now) {
-        if let Some(peer) = self.peer_on(to) {
-            self.transfer_leader(peer, now);
-        }
+        self.transfer_leader(PeerId(to.get()), now);
     }
 
     /// The last message to this Store could not be delivered.
     pub fn report_unreachable(&mut self, store: StoreId) {
-        if let Some(peer) = self.peer_on(store) {
-            self.raw.report_unreachable(peer.get());
-        }
+        self.raw.report_unreachable(store.get());
     }
 
     /// A snapshot to this Store arrived whole, or did not.
     pub fn report_snapshot(&mut self, store: StoreId, ok: bool) {
-        if let Some(peer) = self.peer_on(store) {
-            let status = if ok {
-                raft::SnapshotStatus::Finish
-            } else {
-                raft::SnapshotStatus::Failure
-            };
-            self.raw.report_snapshot(peer.get(), status);
-        }
+        let status = if ok {
+            raft::SnapshotStatus::Finish
+        } else {
+            raft::SnapshotStatus::Failure
+        };
+        self.raw.report_snapshot(store.get(), status);
     }
 
     /// The apply worker has executed everything up to `index`; `now_ms` is the Region's logical time there.
@@ -337,6 +336,7 @@ impl Peer {
             log_bytes: storage.log_bytes(),
             peers: self.progress(),
             voters: self.voters().len(),
+            members: Arc::clone(&self.members),
         }
     }
 
@@ -348,15 +348,13 @@ impl Peer {
         let voters = self.voters();
         let mut peers: Vec<PeerProgress> = tracker
             .iter()
-            .filter_map(|(&id, progress)| {
-                Some(PeerProgress {
-                    peer: PeerId(id),
-                    store: self.store_of(id)?,
-                    matched: LogIndex(progress.matched),
-                    active: id == self.config.peer.get() || progress.recent_active,
-                    voter: voters.contains(&id),
-                    snapshot: progress.state == raft::ProgressState::Snapshot,
-                })
+            .map(|(&id, progress)| PeerProgress {
+                peer: PeerId(id),
+                store: store_of(id),
+                matched: LogIndex(progress.matched),
+                active: id == self.config.peer.get() || progress.recent_active,
+                voter: voters.contains(&id),
+                snapshot: progress.state == raft::ProgressState::Snapshot,
             })
             .collect();
         peers.sort_unstable_by_key(|progress| progress.peer);
@@ -399,8 +397,7 @@ impl Peer {
     /// A voter that has restarted may have promised loyalty to a leader that it no longer knows: it votes for nobody until
     /// such a promise must have ended, unless the leader itself ended it by a transfer.
     fn may_vote(&self, message: &raft::eraftpb::Message, now: Now) -> bool {
-        let votes = [MessageType::MsgRequestVote, MessageType::MsgRequestPreVote];
-        !votes.contains(&message.get_msg_type())
+        !asks_for_a_vote(message.get_msg_type())
             || now.monotonic_ns >= self.votes_refused_until_ns
             || &message.context[..] == CAMPAIGN_TRANSFER
     }
@@ -496,24 +493,15 @@ impl Peer {
     pub(super) fn voters(&self) -> Vec<u64> {
         self.raw.raft.prs().conf().to_conf_state().voters
     }
+}
 
-    fn peers(&self) -> &[pb::Peer] {
-        &self.raw.store().region().peers
-    }
+/// A Peer has the id of its Store.
+pub(super) fn store_of(peer: u64) -> StoreId {
+    StoreId(peer)
+}
 
-    pub(super) fn store_of(&self, peer: u64) -> Option<StoreId> {
-        self.peers()
-            .iter()
-            .find(|candidate| candidate.id == peer)
-            .map(|peer| StoreId(peer.store_id))
-    }
-
-    fn peer_on(&self, store: StoreId) -> Option<PeerId> {
-        self.peers()
-            .iter()
-            .find(|candidate| candidate.store_id == store.get())
-            .map(|peer| PeerId(peer.id))
-    }
+fn asks_for_a_vote(kind: MessageType) -> bool {
+    [MessageType::MsgRequestVote, MessageType::MsgRequestPreVote].contains(&kind)
 }
 
 /// The finaliser of splitmix64: spreads every bit of its input over the whole output.

@@ -100,6 +100,12 @@ impl Peer {
                 callback(Err(error));
                 continue;
             }
+            if let Some(change) = &request.membership {
+                // An entry of its own; those before it go first.
+                self.propose_entry(std::mem::take(&mut coalesced), None, now);
+                self.propose_membership(change, callback, now);
+                continue;
+            }
             let bytes = request.commands.len();
             if !coalesced.requests.is_empty() && coalesced.bytes + bytes > MAX_ENTRY_BYTES {
                 self.propose_entry(std::mem::take(&mut coalesced), None, now);
@@ -108,9 +114,7 @@ impl Peer {
             coalesced.requests.push(request);
             coalesced.callbacks.push(callback);
         }
-        if !coalesced.requests.is_empty() {
-            self.propose_entry(coalesced, None, now);
-        }
+        self.propose_entry(coalesced, None, now);
     }
 
     /// Proposes the Region's own work. Dropped silently when this Peer does not lead: whoever leads finds the same work.
@@ -159,6 +163,9 @@ impl Peer {
         delete_expired: Option<DeleteExpired>,
         now: Now,
     ) {
+        if coalesced.requests.is_empty() && delete_expired.is_none() {
+            return;
+        }
         let index = LogIndex(self.raw.raft.raft_log.last_index()).next();
         let data = RaftCmdRequest {
             header: Some(self.stamp(index, now)),
@@ -195,7 +202,7 @@ impl Peer {
     }
 
     /// The header of an entry: everything that its execution may know of the moment and of chance.
-    fn stamp(&mut self, index: LogIndex, now: Now) -> RequestHeader {
+    pub(super) fn stamp(&mut self, index: LogIndex, now: Now) -> RequestHeader {
         self.last_now_ms = self.last_now_ms.max(now.wall_ms);
         RequestHeader {
             region_id: self.config.region.get(),

@@ -1,6 +1,6 @@
 //! What Raft has decided: to be persisted, sent and applied, in an order that matters.
 
-use raft::eraftpb::{Entry, Message};
+use raft::eraftpb::{Entry, EntryType, Message};
 use raft::prelude::MessageType;
 use storage::ids::{LogIndex, Term};
 use storage::proto::command::RaftMessage;
@@ -9,7 +9,7 @@ use storage::snapshot::SnapshotSource;
 
 use super::apply::{ApplyTask, CommittedEntry};
 use super::clock::Now;
-use super::peer::Peer;
+use super::peer::{Peer, store_of};
 
 /// Where a Peer's output goes. The store thread and the simulated world are its two implementations.
 pub trait Outbox {
@@ -43,7 +43,7 @@ impl Peer {
         }
         self.on_read_states(ready.take_read_states());
         // These were persisted by an earlier Ready and committed since: they need not wait for this one's fsync.
-        self.hand_over(ready.take_committed_entries(), out);
+        self.hand_over(ready.take_committed_entries(), now, out)?;
         let installs = !ready.snapshot().is_empty();
         if installs {
             out.quiesce();
@@ -62,7 +62,7 @@ impl Peer {
         for message in light.take_messages() {
             self.send(message, now, out);
         }
-        self.hand_over(light.take_committed_entries(), out);
+        self.hand_over(light.take_committed_entries(), now, out)?;
         if installs {
             self.installed(snapshot_index, now);
         }
@@ -78,17 +78,19 @@ impl Peer {
     fn installed(&mut self, index: LogIndex, now: Now) {
         self.applied = index.max(self.applied);
         self.raw.advance_apply_to(index.get());
+        self.note_members();
         self.reads.on_applied(self.applied);
         self.publish_lease(now);
     }
 
     fn send(&mut self, message: Message, now: Now, out: &mut dyn Outbox) {
-        let Some(to_store) = self.store_of(message.to) else {
-            return;
-        };
+        let to_store = store_of(message.to);
         let (probe_ns, probe_echo_ns) = self.stamps(&message, now);
         let snapshot = (message.get_msg_type() == MessageType::MsgSnapshot)
             .then(|| LogIndex(message.get_snapshot().get_metadata().index));
+        let from_address = (message.get_msg_type() == MessageType::MsgHeartbeat)
+            .then(|| self.own_address().cloned())
+            .flatten();
         let envelope = RaftMessage {
             region_id: self.config.region.get(),
             from_peer: Some(pb::Peer {
@@ -103,6 +105,7 @@ impl Peer {
             message: Some(message.into()),
             probe_ns,
             probe_echo_ns,
+            from_address,
         };
         let Some(index) = snapshot else {
             out.send(envelope);
@@ -115,17 +118,29 @@ impl Peer {
         }
     }
 
-    fn hand_over(&mut self, entries: Vec<Entry>, out: &mut dyn Outbox) {
+    fn hand_over(
+        &mut self,
+        entries: Vec<Entry>,
+        now: Now,
+        out: &mut dyn Outbox,
+    ) -> storage::Result<()> {
         if entries.is_empty() {
-            return;
+            return Ok(());
         }
-        let entries = entries
-            .into_iter()
-            .map(|entry| {
-                let callbacks = self.take_callbacks(LogIndex(entry.index), Term(entry.term));
-                CommittedEntry { entry, callbacks }
-            })
-            .collect();
-        out.apply(ApplyTask { entries });
+        let mut committed = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let callbacks = self.take_callbacks(LogIndex(entry.index), Term(entry.term));
+            let configuration = match entry.get_entry_type() {
+                EntryType::EntryNormal => None,
+                _ => Some(self.configure(&entry, now)?),
+            };
+            committed.push(CommittedEntry {
+                entry,
+                callbacks,
+                configuration,
+            });
+        }
+        out.apply(ApplyTask { entries: committed });
+        Ok(())
     }
 }

@@ -1,6 +1,10 @@
 //! What INFO, ROLE and WAIT are told of the Raft core: a copy, published by the store thread.
 
+use std::sync::Arc;
+
 use storage::ids::{LogIndex, PeerId, StoreId, Term};
+
+use super::membership::Members;
 
 /// The role of this Store's Peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,4 +74,6 @@ pub struct Status {
     pub peers: Vec<PeerProgress>,
     /// Number of voters of the Region.
     pub voters: usize,
+    /// Everybody who belongs to the Region; made anew only when they change.
+    pub members: Arc<Members>,
 }

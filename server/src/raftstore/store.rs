@@ -22,6 +22,7 @@ use super::config::PeerConfig;
 use super::driver::{self, Driver, Output};
 use super::inbox::{Inbox, StoreMessage};
 use super::lease::Lease;
+use super::membership::Members;
 use super::peer::Peer;
 use super::queue::Queue;
 use super::router::RaftRouter;
@@ -46,6 +47,8 @@ pub struct StoreOptions {
 pub trait StoreTransport: Send + Sync + 'static {
     /// Sends, or drops.
     fn send(&self, to: StoreId, message: RaftMessage);
+    /// The members have changed: from now on these are the other Stores.
+    fn set_members(&self, members: &Members);
     /// Streams a snapshot; its end is reported by [`RaftRouter::report_snapshot`].
     fn send_snapshot(&self, to: StoreId, message: RaftMessage, source: SnapshotSource);
 }
@@ -128,6 +131,7 @@ impl Store {
             leader_tx,
             machine: machine.clone(),
             engines,
+            published: None,
             output: Output {
                 store: config.store,
                 transport,

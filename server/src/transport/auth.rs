@@ -201,7 +201,9 @@ impl Refusal {
             Self::ClusterId => {
                 "another cluster id: check that cluster-peers names this cluster's nodes, and that the data directory is not another cluster's"
             }
-            Self::UnknownStore => "unknown node id: check node-id there and cluster-peers here",
+            Self::UnknownStore => {
+                "this node id is no member: it was removed, or never added. To add the node, empty its dir and start it with --join"
+            }
             Self::OwnId => {
                 "the caller has this node's own id: check that every node has its own node-id"
             }

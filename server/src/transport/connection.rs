@@ -28,6 +28,8 @@ pub(super) enum LinkError {
     Silent(Duration),
     #[error("replaced by a newer connection of the same peer")]
     Replaced,
+    #[error("the node is no member any more")]
+    Removed,
     #[error("this Store is shutting down")]
     Shutdown,
     #[error("{0}")]

@@ -192,6 +192,7 @@ mod tests {
             header: Some(header.clone()),
             replies: vec![b'r'; length].into(),
             db: 3,
+            store_id: 9,
         };
         let refused = |reason: &str| ForwardError::Refused {
             reason: reason.to_owned(),

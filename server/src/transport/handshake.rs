@@ -37,8 +37,13 @@ pub(super) enum HandshakeError {
     #[error("{0}")]
     Frame(#[from] FrameError),
     /// The other side turned this Store away.
-    #[error("refused: {0}")]
-    RefusedByPeer(String),
+    #[error("refused: {reason}")]
+    RefusedByPeer {
+        /// Of its [`Refusal`].
+        code: u8,
+        /// Its advice.
+        reason: String,
+    },
     /// This side turned the other one away.
     #[error("{}", .0.advice())]
     Refused(Refusal),
@@ -57,7 +62,12 @@ pub(super) enum HandshakeError {
 impl HandshakeError {
     /// Trying again soon cannot help: someone must change a configuration first.
     pub(super) fn is_lasting(&self) -> bool {
-        matches!(self, Self::RefusedByPeer(_) | Self::FalseAcceptor)
+        matches!(self, Self::RefusedByPeer { .. } | Self::FalseAcceptor)
+    }
+
+    /// The other side knows that this Store is no member.
+    pub(super) fn is_expulsion(&self) -> bool {
+        matches!(self, Self::RefusedByPeer { code, .. } if *code == Refusal::UnknownStore.code())
     }
 }
 
@@ -89,7 +99,8 @@ async fn read_frame<const N: usize>(
         stream.read_exact(text).await?;
         head.verify(text)?;
         let reason = String::from_utf8_lossy(text.get(1..).unwrap_or_default()).into_owned();
-        return Err(HandshakeError::RefusedByPeer(reason));
+        let code = text.first().copied().unwrap_or_default();
+        return Err(HandshakeError::RefusedByPeer { code, reason });
     }
     if head.length != N {
         return Err(FrameError::Payload(kind).into());

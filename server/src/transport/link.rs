@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 use super::auth::{Purpose, Role};
 use super::connection::{Connection, LinkError, Liveness};
 use super::counters;
+use super::directory::Directory;
 use super::handshake::{self, HandshakeError, Identity};
 use super::snapshot_send::Pace;
 use super::{Handler, TransportOptions};
@@ -38,6 +39,8 @@ pub(super) struct Context {
     pub(super) tasks: Tasks,
     /// Shared by all snapshots that leave this Store.
     pub(super) pace: Pace,
+    /// The other Stores.
+    pub(super) directory: Directory,
 }
 
 impl Context {
@@ -109,7 +112,9 @@ impl Tasks {
 pub(super) struct Remote {
     pub(super) store: StoreId,
     /// `host:port`; resolved anew at every attempt.
-    pub(super) address: String,
+    address: Mutex<String>,
+    /// Becomes true once, when the Store is no member any more.
+    gone: watch::Sender<bool>,
     /// Whether the raft link to it stands.
     pub(super) connected: AtomicBool,
     /// The Store has just dialed us, so dialing it is worth trying at once.
@@ -122,11 +127,42 @@ impl Remote {
     pub(super) fn new(store: StoreId, address: String) -> Self {
         Self {
             store,
-            address,
+            address: Mutex::new(address),
+            gone: watch::Sender::new(false),
             connected: AtomicBool::new(false),
             appeared: Notify::new(),
             receives_snapshot: AtomicBool::new(false),
         }
+    }
+
+    /// `host:port` of its peer link.
+    pub(super) fn address(&self) -> String {
+        self.address.lock().clone()
+    }
+
+    /// From the next attempt on; a connection that stands is with the right Store and goes on.
+    pub(super) fn set_address(&self, address: &str) {
+        let mut current = self.address.lock();
+        if *current != address {
+            address.clone_into(&mut current);
+            drop(current);
+            self.appeared.notify_waiters();
+        }
+    }
+
+    /// Ends all connections with it.
+    pub(super) fn remove(&self) {
+        self.gone.send_replace(true);
+    }
+
+    /// Ends when the Store is no member any more.
+    pub(super) async fn removed(&self) {
+        // An error would mean that the sender is gone, but it lives in self.
+        let _ = self.gone.subscribe().wait_for(|gone| *gone).await;
+    }
+
+    fn is_removed(&self) -> bool {
+        *self.gone.borrow()
     }
 }
 
@@ -148,7 +184,7 @@ pub(super) async fn dial(
     purpose: Purpose,
 ) -> Result<Connection, DialError> {
     let limit = context.options.connect_timeout;
-    let mut stream = timeout(limit, connect(&remote.address))
+    let mut stream = timeout(limit, connect(&remote.address()))
         .await
         .unwrap_or(Err(DialError::TimedOut(limit)))?;
     stream.set_nodelay(true)?;
@@ -203,16 +239,21 @@ pub(super) trait Driver: Send + Sync {
 pub(super) async fn keep<D: Driver>(context: Arc<Context>, remote: Arc<Remote>, driver: Arc<D>) {
     let mut backoff = Backoff::new(&context.options);
     let mut outage = Outage::default();
-    while !context.is_closing() {
+    while !context.is_closing() && !remote.is_removed() {
         let attempt = tokio::select! {
             attempt = dial(&context, &remote, D::PURPOSE) => attempt,
             () = context.closing() => break,
+            () = remote.removed() => break,
         };
         match attempt {
             Ok(mut connection) => {
+                context.directory.note_expulsion(false);
                 outage.end::<D>(&remote);
                 let since = Instant::now();
-                let error = driver.drive(&context, &mut connection).await;
+                let error = tokio::select! {
+                    error = driver.drive(&context, &mut connection) => error,
+                    () = remote.removed() => break,
+                };
                 if context.is_closing() {
                     break;
                 }
@@ -221,8 +262,13 @@ pub(super) async fn keep<D: Driver>(context: Arc<Context>, remote: Arc<Remote>, 
             }
             Err(error) => {
                 outage.begin::<D>(&remote, &error.to_string());
-                if matches!(&error, DialError::Handshake(error) if error.is_lasting()) {
-                    backoff.lengthen();
+                if let DialError::Handshake(error) = &error {
+                    if error.is_lasting() {
+                        backoff.lengthen();
+                    }
+                    if error.is_expulsion() {
+                        context.directory.note_expulsion(true);
+                    }
                 }
             }
         }
@@ -231,8 +277,10 @@ pub(super) async fn keep<D: Driver>(context: Arc<Context>, remote: Arc<Remote>, 
             () = sleep(backoff.next()) => {}
             () = remote.appeared.notified() => {}
             () = context.closing() => break,
+            () = remote.removed() => break,
         }
     }
+    remote.connected.store(false, Ordering::Relaxed);
     driver.closed();
 }
 
@@ -289,7 +337,7 @@ struct Outage {
 
 impl Outage {
     fn begin<D: Driver>(&mut self, remote: &Remote, cause: &str) {
-        let Remote { store, address, .. } = remote;
+        let (store, address) = (remote.store, remote.address());
         if D::PURPOSE != Purpose::Raft {
             debug!(
                 "no {} link to node {store} at {address}: {cause}",
@@ -311,7 +359,7 @@ impl Outage {
     fn end<D: Driver>(&mut self, remote: &Remote) {
         if D::PURPOSE == Purpose::Raft {
             remote.connected.store(true, Ordering::Relaxed);
-            info!("connected to node {} at {}", remote.store, remote.address);
+            info!("connected to node {} at {}", remote.store, remote.address());
             self.logged = None;
         }
     }

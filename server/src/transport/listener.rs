@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 use super::auth::{Purpose, Role};
 use super::connection::{Connection, LinkError};
 use super::handshake::{self, HandshakeError};
-use super::link::{Context, Remote};
+use super::link::Context;
 use super::throttle::LogThrottle;
 use super::{counters, forward_serve, raft_link, snapshot_receive};
 
@@ -26,7 +26,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The listener's shared state.
 struct Gate {
     context: Arc<Context>,
-    remotes: Arc<[Arc<Remote>]>,
     /// Connections that have not proved anything yet, oldest first.
     strangers: Mutex<Strangers>,
     /// The connection that counts, for each peer and purpose.
@@ -42,10 +41,9 @@ struct Strangers {
 }
 
 /// Accepts until shutdown.
-pub(super) async fn run(context: Arc<Context>, listener: TcpListener, remotes: Arc<[Arc<Remote>]>) {
+pub(super) async fn run(context: Arc<Context>, listener: TcpListener) {
     let gate = Arc::new(Gate {
         context: Arc::clone(&context),
-        remotes,
         strangers: Mutex::default(),
         standing: Mutex::default(),
         refusals: LogThrottle::default(),
@@ -107,7 +105,7 @@ impl Gate {
 
     async fn serve(self: Arc<Self>, number: u64, mut stream: TcpStream, address: SocketAddr) {
         let context = &self.context;
-        let is_peer = |store| self.remotes.iter().any(|remote| remote.store == store);
+        let is_peer = |store| context.directory.admits(store);
         let limit = context.options.handshake_timeout;
         let accepted = handshake::accept(&mut stream, &context.identity, is_peer, limit).await;
         if !self.is_known(number) {
@@ -146,14 +144,22 @@ impl Gate {
         {
             older.notify_one();
         }
+        let remote = self.context.directory.get(peer).map(|links| links.remote);
         if purpose == Purpose::Raft
-            && let Some(remote) = self.remotes.iter().find(|remote| remote.store == peer)
+            && let Some(remote) = &remote
         {
             remote.appeared.notify_waiters();
         }
+        let removed = async {
+            match &remote {
+                Some(remote) => remote.removed().await,
+                None => std::future::pending().await,
+            }
+        };
         let end = tokio::select! {
             end = self.serve_purpose(purpose, connection) => end,
             () = replaced.notified() => LinkError::Replaced,
+            () = removed => LinkError::Removed,
         };
         let mut standing = self.standing.lock();
         if standing

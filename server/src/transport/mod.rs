@@ -68,6 +68,7 @@
 mod auth;
 mod connection;
 mod counters;
+mod directory;
 mod forward;
 mod forward_serve;
 mod forward_wire;
@@ -97,10 +98,9 @@ use tracing::{info, warn};
 pub use forward::{ForwardError, ForwardResult};
 pub use options::{StartError, TransportConfig, TransportOptions};
 
-use forward::ForwardLink;
+use directory::{Directory, PeerLinks};
 use handshake::Identity;
-use link::{Context, Driver, Remote, Tasks};
-use raft_link::RaftLink;
+use link::{Context, Driver, Tasks};
 use snapshot_send::Pace;
 
 /// Answers a forwarded request, from any thread. Dropped without being called, it answers [`ForwardError::Unknown`].
@@ -135,14 +135,6 @@ pub struct LinkStatus {
 pub struct Transport {
     context: Arc<Context>,
     local_address: Option<SocketAddr>,
-    /// Ascending by store id, few: found by looking.
-    links: Vec<PeerLinks>,
-}
-
-struct PeerLinks {
-    remote: Arc<Remote>,
-    raft: Arc<RaftLink>,
-    forward: Arc<ForwardLink>,
 }
 
 impl Transport {
@@ -151,7 +143,7 @@ impl Transport {
         config: TransportConfig,
         handler: Arc<dyn Handler>,
     ) -> Result<Arc<Self>, StartError> {
-        let listener = if config.has_peers() {
+        let listener = if config.listens() {
             let bound = TcpListener::bind(config.listen).await;
             Some(bound.map_err(|source| StartError::Listen {
                 address: config.listen,
@@ -190,41 +182,46 @@ impl Transport {
             shutdown: watch::Sender::new(false),
             tasks: Tasks::new(),
             pace: Pace::new(options.snapshot_bytes_per_second),
+            directory: Directory::default(),
             options,
         });
-        let mut remotes: Vec<Arc<Remote>> = config
-            .peers
-            .into_iter()
-            .filter(|(store, _)| *store != config.store_id)
-            .map(|(store, address)| Arc::new(Remote::new(store, address)))
-            .collect();
-        remotes.sort_by_key(|remote| remote.store);
-        let links = remotes
-            .iter()
-            .map(|remote| PeerLinks::start(&context, remote))
-            .collect();
+        Directory::set(&context, &config.peers, config.next_store);
         let mut local_address = None;
-        if let Some(listener) = listener.filter(|_| !remotes.is_empty()) {
+        if let Some(listener) = listener {
             local_address = listener.local_addr().ok();
             info!(
-                "listening for {} peers on {}",
-                remotes.len(),
-                listener.local_addr().unwrap_or(config.listen)
+                "listening for other nodes on {}",
+                local_address.unwrap_or(config.listen)
             );
-            context.tasks.spawn(listener::run(
-                Arc::clone(&context),
-                listener,
-                remotes.into(),
-            ));
+            context
+                .tasks
+                .spawn(listener::run(Arc::clone(&context), listener));
         }
         Ok(Arc::new(Self {
             context,
             local_address,
-            links,
         }))
     }
 
-    /// Where peers are accepted; `None` without peers.
+    /// From now on these are the Stores of the cluster, each with the `host:port` of its peer link; this Store itself may be
+    /// among them. Links to new ones begin, those to others end. Ids from `next_store` on are not known yet: a Store with one
+    /// of them may connect, because this Store may be behind. From any thread.
+    pub fn set_peers(&self, peers: &[(StoreId, String)], next_store: StoreId) {
+        Directory::set(&self.context, peers, next_store);
+    }
+
+    /// A Store says where it is. Believed of one that this Store has not heard of yet, until [`Transport::set_peers`] is
+    /// called the next time.
+    pub fn introduce(&self, store: StoreId, address: &str) {
+        Directory::introduce(&self.context, store, address);
+    }
+
+    /// This Store.
+    pub fn store(&self) -> StoreId {
+        self.context.identity.store_id
+    }
+
+    /// Where peers are accepted; `None` without a secret.
     pub fn local_address(&self) -> Option<SocketAddr> {
         self.local_address
     }
@@ -233,7 +230,7 @@ impl Transport {
     pub fn send(&self, to: StoreId, message: RaftMessage) {
         match self.links_to(to) {
             Some(links) => links.raft.push(message),
-            None => warn!("a raft message to node {to} is dropped: it is not in cluster-peers"),
+            None => warn!("a raft message to node {to} is dropped: it is not a member"),
         }
     }
 
@@ -249,7 +246,7 @@ impl Transport {
                     .spawn(snapshot_send::send(context, remote, message, source));
             }
             None => {
-                warn!("a snapshot to node {to} is not sent: it is not in cluster-peers");
+                warn!("a snapshot to node {to} is not sent: it is not a member");
                 self.context
                     .tasks
                     .spawn(async move { context.handler.snapshot_sent(to, false) });
@@ -267,14 +264,25 @@ impl Transport {
         }
     }
 
+    /// The members refuse this Store, because it is none: it was removed.
+    pub fn is_expelled(&self) -> bool {
+        self.context.directory.is_expelled()
+    }
+
+    /// This Store was removed, and says goodbye to all.
+    pub fn leave(&self) {
+        Directory::set(&self.context, &[], StoreId(0));
+        self.context.directory.note_expulsion(true);
+    }
+
     /// The links' state, ascending by store id.
     pub fn links(&self) -> Vec<LinkStatus> {
         let status = |links: &PeerLinks| LinkStatus {
             store: links.remote.store,
-            address: links.remote.address.clone(),
+            address: links.remote.address(),
             connected: links.remote.connected.load(Ordering::Relaxed),
         };
-        self.links.iter().map(status).collect()
+        self.context.directory.all().iter().map(status).collect()
     }
 
     /// Sends what is queued, within a bound, and ends every task. Requests that were not sent yet are answered `NotSent`,
@@ -283,14 +291,14 @@ impl Transport {
         self.context.shutdown.send_replace(true);
         self.context.tasks.end(link::FINISH_LIMIT * 5).await;
         // In case a task had to be ended before it could say so: nobody waits in a queue that nobody serves.
-        for links in &self.links {
+        for links in self.context.directory.all().iter() {
             links.raft.closed();
             links.forward.closed();
         }
     }
 
-    fn links_to(&self, store: StoreId) -> Option<&PeerLinks> {
-        self.links.iter().find(|links| links.remote.store == store)
+    fn links_to(&self, store: StoreId) -> Option<PeerLinks> {
+        self.context.directory.get(store)
     }
 }
 
@@ -298,32 +306,5 @@ impl Drop for Transport {
     fn drop(&mut self) {
         self.context.shutdown.send_replace(true);
         self.context.tasks.abort();
-    }
-}
-
-impl PeerLinks {
-    fn start(context: &Arc<Context>, remote: &Arc<Remote>) -> Self {
-        let options = &context.options;
-        let raft = Arc::new(RaftLink::new(
-            remote.store,
-            options.raft_queue_messages,
-            options.raft_queue_bytes,
-        ));
-        let forward = Arc::new(ForwardLink::new(remote.store, options.forward_limits()));
-        context.tasks.spawn(link::keep(
-            Arc::clone(context),
-            Arc::clone(remote),
-            Arc::clone(&raft),
-        ));
-        context.tasks.spawn(link::keep(
-            Arc::clone(context),
-            Arc::clone(remote),
-            Arc::clone(&forward),
-        ));
-        Self {
-            remote: Arc::clone(remote),
-            raft,
-            forward,
-        }
     }
 }

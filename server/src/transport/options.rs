@@ -28,6 +28,8 @@ pub struct TransportConfig {
     pub listen: SocketAddr,
     /// Every Store of the cluster with the `host:port` of its peer link. This Store itself may be among them.
     pub peers: Vec<(StoreId, String)>,
+    /// Ids from here on were never given: a Store with one of them may be a new member that this Store does not know yet.
+    pub next_store: StoreId,
     /// Where received snapshots are written.
     pub snapshot_dir: PathBuf,
     /// Time-outs and bounds.
@@ -136,6 +138,11 @@ pub enum StartError {
 }
 
 impl TransportConfig {
+    /// Whether other Stores may connect: whoever has a secret may be joined.
+    pub(super) fn listens(&self) -> bool {
+        !self.secret.is_empty()
+    }
+
     /// Whether any Store but this one is listed.
     pub(super) fn has_peers(&self) -> bool {
         self.peers.iter().any(|(store, _)| *store != self.store_id)

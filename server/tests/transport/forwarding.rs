@@ -92,6 +92,7 @@ async fn what_the_other_store_says_is_carried_back() {
             header,
             replies: Bytes::from_static(b"+OK\r\n"),
             db: 4,
+            store_id: 0,
         }),
         Err(ForwardError::NotLeader {
             leader: Some(StoreId(3)),
@@ -421,9 +422,9 @@ async fn answers_that_nobody_fetches_are_bounded() {
         counter.fetch_add(1, Ordering::SeqCst);
         let replies = Bytes::from(vec![0; answer_bytes]);
         reply(Ok(RaftCmdResponse {
-            header: None,
             replies,
             db: request.db,
+            ..RaftCmdResponse::default()
         }));
     }));
     let hello = Hello {

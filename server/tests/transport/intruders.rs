@@ -79,7 +79,7 @@ async fn wrong_hellos_are_refused_with_what_to_check() {
             3,
             "cluster id",
         ),
-        (Hello { from: 3, ..truth() }, 4, "unknown node id"),
+        (Hello { from: 3, ..truth() }, 4, "no member"),
         (Hello { from: 2, ..truth() }, 5, "own node-id"),
         (Hello { to: 3, ..truth() }, 6, "another node id"),
     ];

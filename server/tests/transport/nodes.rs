@@ -93,9 +93,9 @@ impl Handler for Recorder {
 /// Answers with the request's own bytes.
 pub(crate) fn echo(request: Request, reply: ForwardReply) {
     reply(Ok(RaftCmdResponse {
-        header: None,
         replies: request.commands,
         db: request.db,
+        ..RaftCmdResponse::default()
     }));
 }
 
@@ -204,6 +204,7 @@ impl Ports {
                 .enumerate()
                 .map(|(p, a)| (id(p), a))
                 .collect(),
+            next_store: StoreId(100),
             snapshot_dir: snapshots.path().to_owned(),
             options: options(),
         }

@@ -12,6 +12,7 @@ use super::system;
 use super::write_set::{FrozenSet, Pending, WriteSet};
 use crate::engine::Engine;
 use crate::ids::{DB_COUNT, LogIndex};
+use crate::proto::store::{PeerState, RegionLocalState};
 use crate::{Result, keys};
 
 /// What changed up to an entry, immutable. Lookups ask it until the checkpoint is durable.
@@ -101,13 +102,24 @@ impl Dataset {
     /// which costs the sharing of a pointer.
     pub fn freeze(&mut self) -> Option<Checkpoint> {
         let index = LogIndex(self.applied.applied_index);
-        if self.frozen.is_some() || (index <= self.checkpoint_index && !self.conf_changed) {
+        if self.frozen.is_some() || index <= self.checkpoint_index {
             return None;
         }
         let mut system = vec![(
             keys::apply_state(self.region),
             Some(Bytes::from(self.applied.encode_to_vec())),
         )];
+        if let Some(region) = self.configured.take() {
+            let state = RegionLocalState {
+                state: PeerState::Normal.into(),
+                region: Some(region),
+                snapshot: None,
+            };
+            system.push((
+                keys::region_state(self.region),
+                Some(Bytes::from(state.encode_to_vec())),
+            ));
+        }
         system.extend(system::records(self));
         system.sort_unstable();
         let hasher = &self.hasher;
@@ -128,7 +140,6 @@ impl Dataset {
             flushed_at,
         });
         self.frozen = Some(Arc::clone(&frozen));
-        self.conf_changed = false;
         Some(Checkpoint { frozen })
     }
 

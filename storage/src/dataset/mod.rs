@@ -80,7 +80,8 @@ use crate::engine::{Engine, Reader};
 use crate::ids::{DB_COUNT, DbIndex, LogIndex, RegionId, Term};
 use crate::proto::command::ExpiredKey;
 use crate::proto::raft::ConfState;
-use crate::proto::store::RaftApplyState;
+use crate::proto::store::{RaftApplyState, Region};
+
 use crate::types::KeyHasher;
 use crate::{Error, Result, keys};
 
@@ -112,7 +113,8 @@ pub struct Dataset {
     /// As of the last entry executed.
     applied: RaftApplyState,
     checkpoint_index: LogIndex,
-    conf_changed: bool,
+    /// The Region, if it was changed since the last freeze.
+    configured: Option<Region>,
     frozen: Option<Arc<checkpoint::Frozen>>,
     obsolete: Obsolete,
     /// Keys that readers found on disk.
@@ -173,7 +175,7 @@ impl Dataset {
             databases: Default::default(),
             checkpoint_index: LogIndex(applied.applied_index),
             applied,
-            conf_changed: false,
+            configured: None,
             frozen: None,
             obsolete: Obsolete::default(),
             wanted: Mutex::default(),
@@ -199,10 +201,24 @@ impl Dataset {
         &self.applied
     }
 
-    /// The configuration that travels with the next checkpoint.
-    pub fn set_conf_state(&mut self, conf_state: ConfState) {
+    /// Executes the entry that changes the configuration. Both parts of it, Raft's and the Region's, are written by the next
+    /// checkpoint, together with the records as of this index.
+    pub fn configure(
+        &mut self,
+        index: LogIndex,
+        term: Term,
+        conf_state: ConfState,
+        region: Region,
+    ) {
+        let now_ms = self.applied.now_ms;
+        self.begin(index, term, now_ms, 0);
         self.applied.conf_state = Some(conf_state);
-        self.conf_changed = true;
+        self.configured = Some(region);
+    }
+
+    /// Whether an entry changed the configuration and no checkpoint was begun since: a new member waits for one.
+    pub fn has_new_configuration(&self) -> bool {
+        self.configured.is_some()
     }
 
     /// The greatest logical time applied, in milliseconds of Unix time.

@@ -2,6 +2,8 @@
 
 use prost::Message;
 
+use raft::eraftpb::HardState;
+
 use super::{PeerStorage, encode_local_state};
 use crate::engine::{Durability, Engine, Engines, WriteBatch};
 use crate::ids::{LogIndex, RegionId, Term};
@@ -12,9 +14,19 @@ use crate::{Error, Result, keys};
 /// The newest format of a Store's directories that this version reads, and the one that it writes.
 pub const STORE_FORMAT: u32 = 1;
 
+/// The index at which a new cluster's log begins, without an entry: it stands for the founding configuration.
+pub const FIRST_INDEX: LogIndex = LogIndex(1);
+
+/// The term of [`FIRST_INDEX`].
+pub const FIRST_TERM: Term = Term(1);
+
 impl PeerStorage {
-    /// Writes the first records of a Store that has one Region: every peer of the Region a voter, log and data empty, all
-    /// indexes 0. Every Store of the cluster must be given the same Region. Safe to repeat after a crash; on a Store that
+    /// Writes the first records of a Store that has one Region, log and data empty.
+    ///
+    /// A Store of a new cluster is given the Region with its peers, the same on all Stores: each becomes a voter, and the log
+    /// begins after [`FIRST_INDEX`]. A Store that joins later is given the Region without peers: all its indexes are 0, and
+    /// because no log has the entry of index 1, it gets a snapshot first, which tells it the configuration.
+    /// Safe to repeat after a crash; on a Store that
     /// is already bootstrapped with the same `ident` it does nothing, with another it is [`Error::Foreign`].
     pub fn bootstrap(engines: &Engines, ident: &StoreIdent, region: &Region) -> Result<()> {
         let ident = StoreIdent {
@@ -28,12 +40,21 @@ impl PeerStorage {
             same_ident(&started, &ident)?;
         }
         let id = RegionId(region.id);
-        let zero = (LogIndex(0), Term(0));
+        let (index, term) = if region.peers.is_empty() {
+            (LogIndex(0), Term(0))
+        } else {
+            (FIRST_INDEX, FIRST_TERM)
+        };
+        let hard_state = HardState {
+            term: term.get(),
+            commit: index.get(),
+            ..Default::default()
+        };
         let mut raft = WriteBatch::new();
         raft.put(keys::store_ident(), ident.encode_to_vec());
         raft.put(
             keys::raft_state(id),
-            encode_local_state(&Default::default(), zero, zero),
+            encode_local_state(&hard_state, (index, term), (index, term)),
         );
         engines.raft.write(raft, Durability::Synced)?;
 
@@ -42,6 +63,8 @@ impl PeerStorage {
             ..Default::default()
         };
         let apply_state = RaftApplyState {
+            applied_index: index.get(),
+            applied_term: term.get(),
             conf_state: Some(conf_state),
             ..Default::default()
         };

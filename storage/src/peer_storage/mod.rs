@@ -75,6 +75,8 @@ pub struct PeerStorage {
     region_id: RegionId,
     region: Region,
     conf_state: ConfState,
+    /// The entry that changed the configuration last, if it was handed over since the start.
+    configured_index: LogIndex,
     hard_state: HardState,
     truncated_index: LogIndex,
     truncated_term: Term,
@@ -96,7 +98,7 @@ impl PeerStorage {
         &self.engines
     }
 
-    /// The Region as last persisted.
+    /// The Region, with the committed changes of its configuration.
     pub fn region(&self) -> &Region {
         &self.region
     }
@@ -106,9 +108,18 @@ impl PeerStorage {
         self.region_id
     }
 
-    /// The ConfState at the checkpoint that was durable when this was opened, or of the snapshot installed since.
+    /// The ConfState at the checkpoint that was durable when this was opened, or as it was changed since.
     pub fn conf_state(&self) -> &ConfState {
         &self.conf_state
+    }
+
+    /// The committed entry at `index` has changed the configuration. It becomes durable with the checkpoint that holds this
+    /// index; until then the log has it. Snapshots from before it are not handed out any more: a new member would not find
+    /// itself in them.
+    pub fn set_configuration(&mut self, index: LogIndex, conf_state: ConfState, region: Region) {
+        self.configured_index = index;
+        self.conf_state = conf_state;
+        self.region = region;
     }
 
     /// Term, vote and commit index as last saved.

@@ -42,6 +42,7 @@ impl PeerStorage {
         hard_state.commit = hard_state.commit.max(apply_state.applied_index);
         let mut storage = Self {
             conf_state: ConfState::from(apply_state.conf_state.unwrap_or_default()),
+            configured_index: LogIndex(0),
             engines,
             options,
             region_id,

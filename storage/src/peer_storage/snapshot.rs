@@ -105,7 +105,10 @@ impl PeerStorage {
     /// What raft may send now, or a note that it wants one.
     pub(super) fn serve_snapshot(&self, request_index: LogIndex) -> Option<SnapshotMetadata> {
         // Raft refuses a snapshot at index 0, and one below the truncated index could not be followed by entries.
-        let least = request_index.max(self.truncated_index).max(LogIndex(1));
+        let least = request_index
+            .max(self.truncated_index)
+            .max(self.configured_index)
+            .max(LogIndex(1));
         let mut slot = self.snapshots.lock();
         let served = slot
             .source

@@ -60,7 +60,18 @@ mirror_enum!(
     ]
 );
 
-use proto::{EntryType, MessageType};
+mirror_enum!(
+    eraftpb::ConfChangeType,
+    ConfChangeType,
+    [AddNode, RemoveNode, AddLearnerNode]
+);
+mirror_enum!(
+    eraftpb::ConfChangeTransition,
+    ConfChangeTransition,
+    [Auto, Implicit, Explicit]
+);
+
+use proto::{ConfChangeTransition, ConfChangeType, EntryType, MessageType};
 
 /// The `raft` crate's entry type for the number on the wire or on disk.
 pub fn entry_type(value: i32) -> Result<eraftpb::EntryType> {
@@ -139,6 +150,37 @@ impl From<proto::ConfState> for eraftpb::ConfState {
             auto_leave: state.auto_leave,
             ..Default::default()
         }
+    }
+}
+
+impl TryFrom<proto::ConfChangeSingle> for eraftpb::ConfChangeSingle {
+    type Error = Error;
+
+    fn try_from(change: proto::ConfChangeSingle) -> Result<Self> {
+        let kind = ConfChangeType::try_from(change.change_type)
+            .map_err(|_| Error::corrupt("ConfChange", format!("type {}", change.change_type)))?;
+        Ok(Self {
+            change_type: kind.into(),
+            node_id: change.node_id,
+            ..Default::default()
+        })
+    }
+}
+
+impl TryFrom<proto::ConfChangeV2> for eraftpb::ConfChangeV2 {
+    type Error = Error;
+
+    fn try_from(change: proto::ConfChangeV2) -> Result<Self> {
+        let transition = ConfChangeTransition::try_from(change.transition).map_err(|_| {
+            Error::corrupt("ConfChange", format!("transition {}", change.transition))
+        })?;
+        let changes: Result<Vec<_>> = change.changes.into_iter().map(TryInto::try_into).collect();
+        Ok(Self {
+            transition: transition.into(),
+            changes: changes?.into(),
+            context: change.context,
+            ..Default::default()
+        })
     }
 }
 

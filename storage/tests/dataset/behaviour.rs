@@ -1,8 +1,11 @@
 //! Single facts about views, transactions and checkpoints.
 
+use prost::Message;
 use storage::dataset::{Event, Expiry};
-use storage::ids::{DbIndex, LogIndex, Term};
+use storage::ids::{DbIndex, FIRST_REGION, LogIndex, Term};
+use storage::keys;
 use storage::proto::raft::ConfState;
+use storage::proto::store::{Region, RegionLocalState};
 use storage::types::{Encoding, Kind};
 
 use crate::support::Bench;
@@ -169,10 +172,18 @@ fn only_a_use_restarts_the_idle_time() {
 fn a_checkpoint_carries_state_configuration_and_databases() {
     let mut bench = Bench::memory();
     assert!(bench.dataset.freeze().is_none(), "nothing happened");
-    bench.dataset.set_conf_state(ConfState {
+    let region = Region {
+        id: FIRST_REGION.get(),
+        next_store_id: 4,
+        ..Region::default()
+    };
+    let conf_state = ConfState {
         voters: vec![1, 2, 3],
         ..ConfState::default()
-    });
+    };
+    bench
+        .dataset
+        .configure(LogIndex(1), Term(1), conf_state, region.clone());
     assert!(bench.checkpoint(), "a configuration is something");
     bench
         .entry(1, |txn| txn.set_string(b"k", b"one", Expiry::Clear))
@@ -181,17 +192,20 @@ fn a_checkpoint_carries_state_configuration_and_databases() {
     let checkpoint = bench.dataset.freeze().unwrap();
     assert_eq!(
         (checkpoint.index(), bench.dataset.checkpoint_index()),
-        (LogIndex(2), LogIndex(0))
+        (LogIndex(3), LogIndex(1))
     );
     assert!(bench.dataset.freeze().is_none(), "one is under way");
     let done = checkpoint.run(&*bench.engine).unwrap();
     bench.dataset.checkpoint_done(done);
-    assert_eq!(bench.dataset.checkpoint_index(), LogIndex(2));
+    assert_eq!(bench.dataset.checkpoint_index(), LogIndex(3));
     assert!(bench.dataset.freeze().is_none(), "nothing happened since");
     bench.reopen();
-    assert_eq!(bench.dataset.checkpoint_index(), LogIndex(2));
+    assert_eq!(bench.dataset.checkpoint_index(), LogIndex(3));
     let state = bench.dataset.apply_state();
     assert_eq!(state.conf_state.as_ref().unwrap().voters, [1, 2, 3]);
+    let written = bench.engine.get(&keys::region_state(FIRST_REGION)).unwrap();
+    let written = RegionLocalState::decode(written.unwrap()).unwrap();
+    assert_eq!(written.region, Some(region));
     assert_eq!(
         (bench.get(0, b"k").as_deref(), bench.get(1, b"k")),
         (Some(&b"one"[..]), None)

@@ -84,7 +84,8 @@ fn the_log_is_the_same_after_reopening() {
         assert!(node.store().cache_bytes() <= 500);
         log(node.store())
     };
-    assert_eq!(before.len(), 41 - 15);
+    // The log begins behind index 1, which no entry has.
+    assert_eq!(before.len(), 42 - 15);
     let engines = engines(dir.path());
     let node = start(&engines, dir.path());
     let after = log(node.store());

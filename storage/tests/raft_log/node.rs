@@ -9,11 +9,11 @@ use raft::eraftpb::{Entry, EntryType, Message};
 use raft::{Config, RawNode, Ready};
 use storage::Result;
 use storage::engine::memory::MemoryEngine;
-use storage::engine::{Durability, Engine, Engines, Reader};
+use storage::engine::{Durability, Engine, Engines, Reader, WriteBatch};
 use storage::ids::{FIRST_REGION, LogIndex, SLOT_COUNT};
 use storage::keys;
 use storage::peer_storage::{PeerStorage, PeerStorageOptions};
-use storage::proto::store::{Peer, RaftApplyState, Region, StoreIdent};
+use storage::proto::store::{Peer, RaftApplyState, Region, RegionLocalState, StoreIdent};
 use tempfile::TempDir;
 
 pub(crate) type Model = BTreeMap<Bytes, Bytes>;
@@ -58,9 +58,19 @@ impl Disk {
         }
     }
 
+    /// With `peers` voters, and a log that begins with index 1, so that indexes count entries: bootstrapped as a Store that
+    /// joins, and told the configuration.
     pub(crate) fn bootstrapped(id: u64, peers: u64) -> Self {
         let disk = Self::empty(id);
-        PeerStorage::bootstrap(&disk.engines(), &ident(id), &region(peers)).unwrap();
+        PeerStorage::bootstrap(&disk.engines(), &ident(id), &region(0)).unwrap();
+        write_checkpoint(disk.kv.as_ref(), &Model::new(), 0, 0, (1..=peers).collect());
+        let state = RegionLocalState {
+            region: Some(region(peers)),
+            ..RegionLocalState::default()
+        };
+        let mut batch = WriteBatch::new();
+        batch.put(keys::region_state(FIRST_REGION), state.encode_to_vec());
+        disk.kv.write(batch, Durability::Synced).unwrap();
         disk
     }
 

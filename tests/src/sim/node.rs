@@ -195,6 +195,8 @@ impl Node {
 fn bootstrap_region(peers: &[(StoreId, PeerId)]) -> storage::proto::store::Region {
     use storage::proto::store::{Peer, Region, RegionEpoch};
     Region {
+        stores: Vec::new(),
+        next_store_id: 0,
         id: FIRST_REGION.get(),
         start_slot: 0,
         end_slot: storage::ids::SLOT_COUNT.into(),

@@ -49,7 +49,7 @@ pub fn facts(shared: &Shared) -> Facts {
         },
         counters: counters(shared, &data),
         cpu: process::cpu_times(),
-        replicas: Replicas::of(&raft, &settings),
+        replicas: Replicas::of(&raft),
         store_id: shared.store,
         commands: commands(shared),
         errors: shared.stats.errors().into_iter().collect(),

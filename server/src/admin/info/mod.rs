@@ -11,7 +11,7 @@ use super::answer::now;
 use crate::commands::args::Args;
 use crate::commands::error::CommandResult;
 use crate::commands::spec::{Flags, Group};
-use crate::dispatch::{AdminCall, AdminCommand};
+use crate::dispatch::{AdminCall, AdminCommand, Shared};
 use facts::Facts;
 use sections::{SECTIONS, Section};
 use text::Text;
@@ -31,11 +31,13 @@ fn info(call: &AdminCall, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandR
         .map(|name| String::from_utf8_lossy(name))
         .collect::<Vec<_>>();
     let wanted = wanted.iter().map(AsRef::as_ref).collect::<Vec<&str>>();
-    out.verbatim(
-        "txt",
-        render(&gather::facts(&call.shared), &wanted).as_bytes(),
-    );
+    out.verbatim("txt", of(&call.shared, &wanted).as_bytes());
     Ok(())
+}
+
+/// The text of INFO with these arguments, as of now.
+pub fn of(shared: &Shared, wanted: &[&str]) -> String {
+    render(&gather::facts(shared), wanted)
 }
 
 /// The text of INFO with these arguments; none means the default sections. Names that no section has are passed over.

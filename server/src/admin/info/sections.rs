@@ -5,6 +5,7 @@ use super::facts::{CommandCounters, Facts};
 use super::text::Text;
 use crate::admin::process;
 use crate::config::kind::Choice;
+use crate::config::peers;
 use crate::version::{REDIS_VERSION, TINYKV_VERSION};
 
 /// One section.
@@ -305,6 +306,18 @@ fn raft(facts: &Facts, text: &mut Text) {
         raft.leader.map_or(0, |leader| leader.get()),
     );
     text.field("raft_voters", raft.voters);
+    text.field("raft_members", raft.members.list.len());
+    text.field("raft_conf_ver", raft.members.conf_ver);
+    text.field("raft_joint", u8::from(raft.members.is_joint));
+    for (number, member) in raft.members.list.iter().enumerate() {
+        let value = format!(
+            "node={},address={},voter={}",
+            member.store,
+            peers::host_port(&member.host, member.port),
+            u8::from(member.voter)
+        );
+        text.field(&format!("raft_member{number}"), value);
+    }
     text.field("raft_first_index", raft.first_index);
     text.field("raft_last_index", raft.last_index);
     text.field("raft_commit_index", raft.commit_index);
@@ -313,9 +326,10 @@ fn raft(facts: &Facts, text: &mut Text) {
     text.field("raft_log_bytes", raft.log_bytes);
     for (number, peer) in raft.peers.iter().enumerate() {
         let value = format!(
-            "node={},match={},active={},voter={},snapshot={}",
+            "node={},match={},lag={},active={},voter={},snapshot={}",
             peer.store,
             peer.matched,
+            raft.last_index.get().saturating_sub(peer.matched.get()),
             u8::from(peer.active),
             u8::from(peer.voter),
             u8::from(peer.snapshot)

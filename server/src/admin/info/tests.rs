@@ -13,7 +13,7 @@ use crate::dispatch::saves::SavesFacts;
 use crate::raftstore::Status;
 
 fn facts() -> Facts {
-    let (settings, status) = three();
+    let status = three();
     let raft = Status {
         term: Term(4),
         commit_index: LogIndex(9),
@@ -21,8 +21,8 @@ fn facts() -> Facts {
         ..status
     };
     Facts {
-        replicas: Replicas::of(&raft, &settings),
-        settings: Arc::new(settings),
+        replicas: Replicas::of(&raft),
+        settings: Arc::default(),
         config_file: String::new(),
         run_id: "0".repeat(40),
         unix_time_us: 1,
@@ -124,7 +124,7 @@ fn the_default_sections() {
     assert_eq!(field("Raft", "raft_commit_index"), "9");
     assert_eq!(
         field("Raft", "raft_peer1"),
-        "node=2,match=7,active=1,voter=1,snapshot=0"
+        "node=2,match=7,lag=3,active=1,voter=1,snapshot=0"
     );
 }
 

@@ -14,6 +14,7 @@ mod hash;
 mod hyperloglog;
 mod keyspace;
 mod list;
+mod raft;
 mod reply;
 mod server;
 mod set;
@@ -195,6 +196,7 @@ static TABLES: &[&[Doc]] = &[
     sort::DOCS,
     connection::DOCS,
     server::DOCS,
+    raft::DOCS,
 ];
 
 /// Every documentation.

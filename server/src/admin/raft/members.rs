@@ -1,0 +1,193 @@
+//! RAFT.NODE and RAFT.CLUSTER.
+
+use storage::ids::StoreId;
+use storage::proto::command::{MemberAction, MemberStep, MembershipChange};
+use storage::proto::store::StoreAddress;
+
+use super::super::answer::encode;
+use super::node_id;
+use crate::commands::args::Args;
+use crate::commands::error::{CommandError, CommandResult};
+use crate::config::peers::{self, BUS_PORT_OFFSET, PeerAddress};
+use crate::dispatch::outcome::{Failure, Refusal, text};
+use crate::dispatch::{AdminCall, AdminFuture, routing};
+use crate::raftstore::Members;
+
+/// RAFT.NODE ADD id host:port[@bus-port] | REMOVE id
+///
+/// ADD answers the node's id (0 lets the cluster choose one), the cluster's id, and the members: what a joining node needs.
+pub(super) fn node(call: AdminCall) -> AdminFuture {
+    Box::pin(async move {
+        let slices = call.slices();
+        let mut args = Args::new(&slices);
+        if args.flag("ADD") {
+            let (id, address) = (args.int()?, args.bytes()?);
+            args.finish()?;
+            let address = new_member(id, address)?;
+            add(&call, address).await
+        } else if args.flag("REMOVE") {
+            let store = node_id(args.int()?)?;
+            args.finish()?;
+            remove(&call, store).await
+        } else {
+            Err(CommandError::reply(
+                "ERR RAFT.NODE supports ADD / REMOVE only",
+            ))
+        }
+    })
+}
+
+fn new_member(id: i64, address: &[u8]) -> CommandResult<StoreAddress> {
+    let wrong = || CommandError::reply("ERR the address must be host:port or host:port@bus-port");
+    let id = u64::try_from(id).map_err(|_| CommandError::reply("ERR a node id is a number"))?;
+    let text = std::str::from_utf8(address).map_err(|_| wrong())?;
+    let (client, bus) = text.rsplit_once('@').unwrap_or((text, ""));
+    let (host, port) = peers::split_host_port(client).ok_or_else(wrong)?;
+    let bus_port = if bus.is_empty() {
+        port.checked_add(BUS_PORT_OFFSET).ok_or_else(wrong)?
+    } else {
+        bus.parse().ok().filter(|bus| *bus != 0).ok_or_else(wrong)?
+    };
+    Ok(StoreAddress {
+        store_id: id,
+        host: host.to_owned(),
+        port: port.into(),
+        bus_port: bus_port.into(),
+    })
+}
+
+async fn add(call: &AdminCall, address: StoreAddress) -> CommandResult<bytes::BytesMut> {
+    if call.shared.transport().is_none() {
+        return Err(CommandError::reply(
+            "ERR this node has no cluster-secret, without which no other node can join: set one, and restart",
+        ));
+    }
+    introduce_this_node(call).await?;
+    let store = change(call, MemberAction::AddLearner, address).await?;
+    let members = call.shared.router.status().members;
+    let cluster_id = call
+        .shared
+        .cluster_id
+        .iter()
+        .map(|byte| format!("{byte:02x}"));
+    let cluster_id = cluster_id.collect::<String>();
+    let members = listed(&members);
+    encode(call, |out| {
+        out.array(3);
+        out.integer(store.get() as i64);
+        out.bulk(cluster_id.as_bytes());
+        out.array(members.len());
+        for member in &members {
+            out.bulk(member.to_string().as_bytes());
+        }
+        Ok(())
+    })
+}
+
+/// The first node that is joined may listen everywhere and not know where it is. Whoever asks knows: the address that this
+/// connection was made to.
+async fn introduce_this_node(call: &AdminCall) -> CommandResult {
+    let own = call.shared.store;
+    let members = call.shared.router.status().members;
+    if members
+        .get(own)
+        .is_none_or(|member| !member.host.is_empty())
+    {
+        return Ok(());
+    }
+    let settings = call.shared.config.load();
+    let told = settings.advertised(own).or_else(|| {
+        let client = call.shared.clients.get(call.client_id)?;
+        let (host, _) = peers::split_host_port(&client.address.local)?;
+        Some(StoreAddress {
+            store_id: own.get(),
+            host: host.to_owned(),
+            port: settings.port.into(),
+            bus_port: settings.bus_port()?.into(),
+        })
+    });
+    drop(settings);
+    let address = told.ok_or_else(|| {
+        CommandError::reply("ERR this node does not know its own address: set cluster-announce-ip")
+    })?;
+    change(call, MemberAction::SetAddress, address).await?;
+    Ok(())
+}
+
+/// The members whose address is known, as `cluster-peers` writes them.
+fn listed(members: &Members) -> Vec<PeerAddress> {
+    let known = members.list.iter().filter(|member| !member.host.is_empty());
+    known
+        .map(|member| PeerAddress {
+            store_id: member.store,
+            host: member.host.clone(),
+            port: member.port,
+            given_bus_port: Some(member.bus_port),
+        })
+        .collect()
+}
+
+async fn remove(call: &AdminCall, store: StoreId) -> CommandResult<bytes::BytesMut> {
+    let address = StoreAddress {
+        store_id: store.get(),
+        ..StoreAddress::default()
+    };
+    change(call, MemberAction::Remove, address).await?;
+    encode(call, |out| {
+        out.ok();
+        Ok(())
+    })
+}
+
+async fn change(
+    call: &AdminCall,
+    action: MemberAction,
+    address: StoreAddress,
+) -> CommandResult<StoreId> {
+    let step = MemberStep {
+        action: action.into(),
+        store: Some(address),
+    };
+    let change = MembershipChange { steps: vec![step] };
+    let changed = routing::change_members(&call.shared, change).await;
+    changed.map_err(|failure| {
+        CommandError::reply(match &failure {
+            Failure::Refused(Refusal::Remote(reason)) => format!("ERR {reason}"),
+            failure => text(failure),
+        })
+    })
+}
+
+/// RAFT.CLUSTER INIT [id] | JOIN host:port [host:port ...]
+///
+/// A node that is alone is a cluster from its first start, so INIT has nothing to do there. Joining another one takes an empty
+/// directory, which a running node does not have.
+pub(super) fn cluster(call: AdminCall) -> AdminFuture {
+    Box::pin(async move {
+        let slices = call.slices();
+        let mut args = Args::new(&slices);
+        if args.flag("INIT") {
+            if call.shared.router.status().members.list.len() > 1 {
+                return Err(CommandError::reply("ERR Already cluster member"));
+            }
+            let id = call
+                .shared
+                .cluster_id
+                .iter()
+                .map(|byte| format!("{byte:02x}"));
+            let id = id.collect::<String>();
+            encode(&call, |out| {
+                out.simple(&format!("OK {id}"));
+                Ok(())
+            })
+        } else if args.flag("JOIN") {
+            Err(CommandError::reply(
+                "ERR a node joins when it starts: stop this one, give it an empty dir, and start it with --join host:port",
+            ))
+        } else {
+            Err(CommandError::reply(
+                "ERR RAFT.CLUSTER supports INIT / JOIN only",
+            ))
+        }
+    })
+}

@@ -1,0 +1,127 @@
+//! RAFT.*: the members of the cluster and its leadership. Names and forms are RedisRaft's where it has them.
+//!
+//! Any node takes them. A change of members travels to the leader as a write does, and is answered when it is in force.
+
+mod members;
+
+use std::time::Duration;
+
+use resp::Writer;
+use storage::ids::StoreId;
+use tokio::time::timeout;
+
+use super::answer::{encode, now};
+use super::{info, settle};
+use crate::commands::args::Args;
+use crate::commands::error::{CommandError, CommandResult};
+use crate::commands::spec::{Flags, Group};
+use crate::dispatch::{AdminCall, AdminCommand, AdminFuture};
+use crate::raftstore::Status;
+
+/// How long RAFT.TRANSFER_LEADER waits for the new leader: longer than Raft itself goes on trying.
+const TRANSFER_LIMIT: Duration = Duration::from_secs(5);
+
+const OPERATOR: Flags = Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI);
+
+/// The family.
+pub static COMMANDS: &[AdminCommand] = &[
+    AdminCommand::new("raft.cluster", -2, Group::Cluster, members::cluster).flags(OPERATOR),
+    AdminCommand::new("raft.node", -3, Group::Cluster, members::node).flags(OPERATOR),
+    AdminCommand::new("raft.info", 1, Group::Cluster, |call| now(call, raft_info))
+        .flags(Flags::LOADING.with(Flags::STALE)),
+    AdminCommand::new("raft.transfer_leader", -1, Group::Cluster, transfer_leader).flags(OPERATOR),
+    AdminCommand::new("raft.snapshot", 1, Group::Cluster, snapshot).flags(OPERATOR),
+    AdminCommand::new("raft.digest", 1, Group::Cluster, digest).flags(OPERATOR),
+];
+
+/// RAFT.INFO: INFO's section of this name.
+fn raft_info(call: &AdminCall, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
+    out.verbatim("txt", info::of(&call.shared, &["raft"]).as_bytes());
+    Ok(())
+}
+
+/// RAFT.TRANSFER_LEADER [node-id]: answers when that node leads; without an id any voter that is not behind.
+fn transfer_leader(call: AdminCall) -> AdminFuture {
+    Box::pin(async move {
+        let slices = call.slices();
+        let mut args = Args::new(&slices);
+        let wanted = if args.is_empty() {
+            None
+        } else {
+            Some(node_id(args.int()?)?)
+        };
+        args.finish()?;
+        let status = call.shared.router.status();
+        let to = successor(&status, call.shared.store, wanted)?;
+        let mut leaders = call.shared.router.subscribe_leader();
+        call.shared.router.transfer_leader(to);
+        let arrived = leaders.wait_for(|leader| *leader == Some(to));
+        match timeout(TRANSFER_LIMIT, arrived).await {
+            Ok(Ok(_)) => encode(&call, |out| {
+                out.ok();
+                Ok(())
+            }),
+            _ => Err(CommandError::reply(format!(
+                "ERR node {to} has not become the leader in {} s: is it reachable, and its log whole? See RAFT.INFO",
+                TRANSFER_LIMIT.as_secs()
+            ))),
+        }
+    })
+}
+
+/// The node that takes over.
+fn successor(status: &Status, own: StoreId, wanted: Option<StoreId>) -> CommandResult<StoreId> {
+    let is_voter = |store: StoreId| status.members.get(store).is_some_and(|member| member.voter);
+    match wanted {
+        Some(store) if !is_voter(store) => Err(CommandError::reply(format!(
+            "ERR node {store} is no voter of this cluster"
+        ))),
+        Some(store) => Ok(store),
+        // Another node knows only itself to be near.
+        None if status.leader != Some(own) && is_voter(own) => Ok(own),
+        None => status
+            .peers
+            .iter()
+            .filter(|peer| peer.voter && peer.active && peer.store != own)
+            .max_by_key(|peer| peer.matched)
+            .map(|peer| peer.store)
+            .ok_or_else(|| {
+                CommandError::reply("ERR no other voter answers: nobody could take over")
+            }),
+    }
+}
+
+fn node_id(number: i64) -> CommandResult<StoreId> {
+    match u64::try_from(number) {
+        Ok(id) if id > 0 => Ok(StoreId(id)),
+        _ => Err(CommandError::reply("ERR a node id is a number from 1")),
+    }
+}
+
+/// RAFT.SNAPSHOT: a checkpoint on this node, behind which its log is compacted.
+fn snapshot(call: AdminCall) -> AdminFuture {
+    Box::pin(async move {
+        settle::checkpoint(&call.shared).await?;
+        encode(&call, |out| {
+            out.ok();
+            Ok(())
+        })
+    })
+}
+
+/// RAFT.DIGEST: a log index, and the digest of this node's data there; nodes agree at equal indexes.
+fn digest(call: AdminCall) -> AdminFuture {
+    Box::pin(async move {
+        settle::barrier(&call.shared).await?;
+        let (index, digest) = {
+            let dataset = call.shared.machine.dataset().read();
+            (dataset.apply_state().applied_index, dataset.digest()?)
+        };
+        encode(&call, |out| {
+            out.array(2);
+            out.integer(index as i64);
+            out.bulk(format!("{digest:040x}").as_bytes());
+            Ok(())
+        })
+    })
+}

@@ -1,0 +1,57 @@
+//! RAFT.*, which Redis does not have.
+
+use super::{Argument, Doc};
+
+/// In order of name.
+pub(super) static DOCS: &[Doc] = &[
+    Doc::new(
+        "raft.cluster",
+        "7.2.0",
+        "Tells the id of a cluster of one node, and how to join another.",
+    )
+    .complexity("O(1)")
+    .arguments(&[Argument::oneof(
+        "action",
+        &[
+            Argument::token("init", "INIT"),
+            Argument::token("join", "JOIN"),
+        ],
+    )]),
+    Doc::new(
+        "raft.digest",
+        "7.2.0",
+        "Returns a log index and the digest of this node's data there.",
+    )
+    .complexity("O(N) where N is the number of keys in all databases"),
+    Doc::new("raft.info", "7.2.0", "Returns the state of the Raft group.").complexity("O(1)"),
+    Doc::new(
+        "raft.node",
+        "7.2.0",
+        "Adds or removes a node of the cluster.",
+    )
+    .complexity("O(1)")
+    .arguments(&[
+        Argument::oneof(
+            "action",
+            &[
+                Argument::token("add", "ADD"),
+                Argument::token("remove", "REMOVE"),
+            ],
+        ),
+        Argument::integer("id"),
+        Argument::string("address").optional(),
+    ]),
+    Doc::new(
+        "raft.snapshot",
+        "7.2.0",
+        "Makes a checkpoint on this node, and compacts its log.",
+    )
+    .complexity("O(N) where N is the number of keys changed since the last checkpoint"),
+    Doc::new(
+        "raft.transfer_leader",
+        "7.2.0",
+        "Lets another node take over leadership.",
+    )
+    .complexity("O(1)")
+    .arguments(&[Argument::integer("id").optional()]),
+];

@@ -1,0 +1,182 @@
+//! Nodes join, vote, hand over and leave as processes, under load, and nothing that was acknowledged is lost.
+
+use std::path::Path;
+
+use tests::process::{Client, Load, Server, until};
+
+const SECRET: [&str; 2] = ["--cluster-secret", "secret of the tests"];
+
+/// The first node of a cluster that others will join.
+fn founder(dir: &Path) -> Server {
+    Server::start(&dir.join("founder"), &SECRET)
+}
+
+/// A node that joins through `member`.
+fn join(dir: &Path, name: &str, member: &Server) -> Server {
+    let through = format!("127.0.0.1:{}", member.port());
+    Server::start(&dir.join(name), &[SECRET[0], SECRET[1], "--join", &through])
+}
+
+fn id(node: &Server) -> String {
+    node.client().info("raft", "raft_node_id")
+}
+
+fn wait_for_voters(node: &Server, voters: &str) {
+    until("the number of voters", || {
+        (node.client().info("raft", "raft_voters") == voters).then_some(())
+    });
+}
+
+fn wait_for_leader(nodes: &[&Server]) -> usize {
+    until("a leader", || {
+        nodes.iter().position(|node| {
+            Client::connect(node.port()).is_ok_and(|mut client| {
+                client.call(&["PING"]).is_ok() && client.info("raft", "raft_role") == "leader"
+            })
+        })
+    })
+}
+
+fn error(client: &mut Client, args: &[&str]) -> String {
+    let reply = client.call(args).expect("a reply");
+    assert!(reply.is_error(), "{args:?}: {reply:?}");
+    reply.as_str().expect("text").to_owned()
+}
+
+#[test]
+fn a_single_node_becomes_a_cluster_under_load_and_survives_its_founder() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut first = founder(dir.path());
+    let load = Load::start(3, &[first.port()], 1);
+    load.wait_for(300);
+    let second = join(dir.path(), "second", &first);
+    let third = join(dir.path(), "third", &second);
+    wait_for_voters(&first, "3");
+    load.wait_for(300);
+    let verdict = load.stop(1);
+    for node in [&first, &second, &third] {
+        verdict.check(&mut node.client());
+    }
+    first.kill();
+    let others = [&second, &third];
+    wait_for_leader(&others);
+    let mut client = second.client();
+    assert_eq!(client.text(&["SET", "after", "the founder"]), "OK");
+    verdict.check(&mut third.client());
+    first.start_again();
+    first.wait_until_it_answers();
+    until("the founder catches up", || {
+        (first.client().text(&["GET", "after"]) == "the founder").then_some(())
+    });
+    wait_for_voters(&first, "3");
+}
+
+#[test]
+fn a_node_is_removed_and_told_so_and_another_takes_its_place() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let first = founder(dir.path());
+    let second = join(dir.path(), "second", &first);
+    let third = join(dir.path(), "third", &first);
+    wait_for_voters(&first, "3");
+    let (second_id, third_id) = (id(&second), id(&third));
+    assert_eq!((second_id.as_str(), third_id.as_str()), ("2", "3"));
+    let load = Load::start(2, &[first.port(), second.port()], 2);
+    load.wait_for(200);
+    let mut client = second.client();
+    assert_eq!(client.text(&["RAFT.NODE", "REMOVE", &third_id]), "OK");
+    wait_for_voters(&first, "2");
+    load.wait_for(200);
+    // The removed node still runs: it disturbs nobody, and says what it is.
+    let term = first.client().info("raft", "raft_term");
+    let mut removed = third.client();
+    let told = error(&mut removed, &["SET", "k", "v"]);
+    assert!(told.contains("no member"), "{told}");
+    load.wait_for(200);
+    assert_eq!(first.client().info("raft", "raft_term"), term);
+    let fourth = join(dir.path(), "fourth", &first);
+    assert_eq!(id(&fourth), "4", "ids are not given twice");
+    wait_for_voters(&first, "3");
+    load.wait_for(200);
+    let verdict = load.stop(2);
+    for node in [&first, &second, &fourth] {
+        verdict.check(&mut node.client());
+    }
+}
+
+#[test]
+fn leadership_is_handed_over_under_load() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let first = founder(dir.path());
+    let second = join(dir.path(), "second", &first);
+    let third = join(dir.path(), "third", &first);
+    wait_for_voters(&first, "3");
+    let nodes = [&first, &second, &third];
+    let load = Load::start(3, &[first.port(), second.port(), third.port()], 3);
+    for round in 0..6 {
+        load.wait_for(200);
+        let leader = wait_for_leader(&nodes);
+        let to = nodes[(leader + 1) % 3];
+        let asked = nodes[(leader + round) % 3];
+        let reply = asked.client().text(&["RAFT.TRANSFER_LEADER", &id(to)]);
+        assert_eq!(
+            reply,
+            "OK",
+            "from node {} to node {}",
+            id(nodes[leader]),
+            id(to)
+        );
+        until("its INFO says so", || {
+            (to.client().info("raft", "raft_role") == "leader").then_some(())
+        });
+    }
+    let verdict = load.stop(3);
+    println!(
+        "longest time without an acknowledgement {:?}",
+        verdict.longest_gap()
+    );
+    for node in nodes {
+        verdict.check(&mut node.client());
+    }
+}
+
+#[test]
+fn what_would_stop_writes_or_make_no_sense_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let alone = Server::start(&dir.path().join("alone"), &[]);
+    let text = error(
+        &mut alone.client(),
+        &["RAFT.NODE", "ADD", "0", "127.0.0.1:1"],
+    );
+    assert!(text.contains("cluster-secret"), "{text}");
+    let first = founder(dir.path());
+    let mut second = join(dir.path(), "second", &first);
+    wait_for_voters(&first, "2");
+    let mut client = first.client();
+    for (args, part) in [
+        (["REMOVE", "1", ""], "RAFT.TRANSFER_LEADER"),
+        (["REMOVE", "7", ""], "not a member"),
+        (["ADD", "2", "127.0.0.1:1"], "given before"),
+        (["ADD", "0", "nonsense"], "host:port"),
+    ] {
+        let mut all = vec!["RAFT.NODE"];
+        all.extend(args.into_iter().filter(|word| !word.is_empty()));
+        let text = error(&mut client, &all);
+        assert!(text.contains(part), "{all:?}: {text}");
+    }
+    let same = format!("127.0.0.1:{}", second.port());
+    let text = error(&mut client, &["RAFT.NODE", "ADD", "0", &same]);
+    assert!(text.contains("remove it first"), "{text}");
+    let third = join(dir.path(), "third", &first);
+    wait_for_voters(&first, "3");
+    second.kill();
+    until("the leader misses the second node", || {
+        let peer = client.info("raft", "raft_peer1");
+        peer.contains("active=0").then_some(())
+    });
+    let third_id = id(&third);
+    let text = error(&mut client, &["RAFT.NODE", "REMOVE", &third_id]);
+    assert!(text.contains("only 1 of them answer"), "{text}");
+    // The one that is gone may go.
+    assert_eq!(client.text(&["RAFT.NODE", "REMOVE", "2"]), "OK");
+    wait_for_voters(&first, "2");
+}
