@@ -112,6 +112,18 @@ impl Field {
         self.0.get_mut(start..).unwrap_or_default()
     }
 
+    /// Gives the field another value and expiry, in place where they fit. Answers by how much its bytes changed.
+    fn replace(&mut self, field: &[u8], value: &[u8], expire_at_ms: Option<u64>) -> isize {
+        let (_, old_value, old) = self.parts();
+        if old_value.len() == value.len() && old == expire_at_ms {
+            self.value_mut().copy_from_slice(value);
+            return 0;
+        }
+        let before = self.memory_bytes();
+        *self = Self::new(field, value, expire_at_ms);
+        self.memory_bytes() as isize - before as isize
+    }
+
     fn memory_bytes(&self) -> usize {
         self.0.len()
     }
@@ -167,11 +179,17 @@ impl HashTable {
         edit: &mut Edit<'_>,
     ) -> bool {
         let hash = edit.hash(field);
-        let found = self.fields.find(hash, field);
-        let old = found.and_then(|found| found.parts().2);
-        let is_new = found.is_none() || is_over(old, edit.now_ms());
+        let Some(found) = self.fields.find_mut(hash, field) else {
+            self.put(hash, field, value, None, edit);
+            return true;
+        };
+        let old = found.parts().2;
+        let is_new = is_over(old, edit.now_ms());
         let expire_at_ms = old.filter(|_| keeps && !is_new);
-        self.put(hash, field, value, expire_at_ms, edit);
+        edit.put(hash, field, &[RecordHead::new(expire_at_ms).bytes(), value]);
+        let change = found.replace(field, value, expire_at_ms);
+        self.bytes = self.bytes.wrapping_add_signed(change);
+        self.expiries.replace(hash, old, expire_at_ms);
         is_new
     }
 
@@ -198,14 +216,9 @@ impl HashTable {
             self.expiries.replace(hash, None, expire_at_ms);
             return;
         };
-        let (_, old_value, old) = found.parts();
-        if old_value.len() == value.len() && old == expire_at_ms {
-            found.value_mut().copy_from_slice(value);
-        } else {
-            let before = found.memory_bytes();
-            *found = Field::new(field, value, expire_at_ms);
-            self.bytes = self.bytes + found.memory_bytes() - before;
-        }
+        let old = found.parts().2;
+        let change = found.replace(field, value, expire_at_ms);
+        self.bytes = self.bytes.wrapping_add_signed(change);
         self.expiries.replace(hash, old, expire_at_ms);
     }
 

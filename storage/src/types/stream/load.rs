@@ -12,10 +12,11 @@ use crate::types::kind::Encoding;
 use crate::types::{Elements, Large, digest, split_key};
 use crate::{Error, Result};
 
-/// The first four bytes of the keys of groups, consumers, pending entries; nodes' begin with a zero byte.
+/// The first four bytes of the keys of groups, consumers, pending entries, deleted entries; nodes' begin with a zero byte.
 const GROUP: u32 = 1 << 24;
 const CONSUMER: u32 = 2 << 24;
 const PENDING: u32 = 3 << 24;
+const DELETED: u32 = 4 << 24;
 
 /// In place of a number that is not known.
 const UNKNOWN: u64 = u64::MAX;
@@ -78,6 +79,15 @@ pub(super) fn delete_pending(group: u64, id: StreamId, edit: &mut Edit<'_>) {
     edit.delete(PENDING, &in_group(group, &id.to_bytes()));
 }
 
+/// Notes that an entry is not there any more which the record of its node has.
+pub(super) fn put_deleted(id: StreamId, edit: &mut Edit<'_>) {
+    edit.put(DELETED, &id.to_bytes(), &[]);
+}
+
+pub(super) fn delete_deleted(id: StreamId, edit: &mut Edit<'_>) {
+    edit.delete(DELETED, &id.to_bytes());
+}
+
 fn number(input: &mut &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(*input.split_off(..8)?.first_chunk()?))
 }
@@ -108,7 +118,7 @@ impl StreamLog {
         input.is_empty().then_some((log, len))
     }
 
-    /// Takes in a record; those of a group come before those of consumers, and these before pending entries.
+    /// Takes in a record; those of nodes come before those of groups, these before consumers, pending entries and deleted ones.
     fn load_record(
         &mut self,
         numbers: &mut Numbers,
@@ -151,6 +161,15 @@ impl StreamLog {
                 };
                 group.pending.insert(id, pending);
                 self.bytes += PENDING_BYTES;
+            }
+            DELETED => {
+                let mut rest = rest;
+                let id = id(&mut rest)?;
+                let (&first, node) = self.nodes.range_mut(..=id).next_back()?;
+                let mark = node.mark_of(id)?;
+                node.delete_marked(&[mark]);
+                self.len -= 1;
+                self.note_deleted(first, id);
             }
             _ => {
                 let [zero, a, b, c] = kind.to_be_bytes();

@@ -1,7 +1,8 @@
 //! Streams: entries by ascending id, and groups of consumers that read them.
 //!
 //! Records: one for each node of entries, each group, each consumer, each pending entry. The first four bytes of a record's key
-//! tell which: of a node 0 and the beginning of its first id, of the others 1, 2, 3 in the first byte.
+//! tell which: of a node 0 and the beginning of its first id, of the others 1, 2, 3 in the first byte. An entry that is deleted
+//! alone has a record (4), so that its node need not be written again, until many of a node are.
 
 mod group;
 mod id;
@@ -20,12 +21,19 @@ pub use node::Entry;
 use super::edit::Edit;
 use super::kind::{Encoding, Kind};
 use super::{Collection, Parts};
-use node::Node;
+use node::{Mark, Node};
 
 /// Bytes that a pending entry takes: in its group and in its consumer, in nodes of trees that are two thirds full.
 const PENDING_BYTES: usize = 120;
 /// Bytes that a consumer or a group takes besides its name.
 const NAMED_BYTES: usize = 160;
+
+/// A node is written again when more of its entries than these have been deleted since it was. Few in tests, so that it happens.
+const DELETED_MAX: usize = if cfg!(test) { 2 } else { 16 };
+/// A smaller node is written again at once.
+const NODE_SMALL_BYTES: usize = if cfg!(test) { 32 } else { 512 };
+/// Bytes that it takes to remember an entry that was deleted.
+const DELETED_BYTES: usize = 32;
 
 /// A stream.
 #[derive(Default)]
@@ -50,6 +58,8 @@ pub struct StreamLog {
     /// The first id of the node that was changed last, whose record is still to be put: entries are often added, or deleted, one
     /// after the other.
     unwritten: Option<StreamId>,
+    /// By the first ids of their nodes, the entries that have records of their deletion.
+    deleted: BTreeMap<StreamId, Vec<StreamId>>,
 }
 
 /// The id that XADD is asked for.
@@ -192,8 +202,10 @@ impl Stream {
         };
         if node.live() == 1 {
             log.remove_node(first, edit);
-        } else {
+        } else if log.is_to_be_written(first, node) {
             log.change_node(first, edit, |node| node.delete_marked(&[mark]));
+        } else {
+            log.delete_alone(first, id, mark, edit);
         }
         log.len -= 1;
         log.max_deleted_id = log.max_deleted_id.max(id);
@@ -396,9 +408,51 @@ impl StreamLog {
     }
 
     fn write_unwritten_node(&mut self, edit: &mut Edit<'_>) {
-        let first = self.unwritten.take();
-        if let Some(node) = first.and_then(|first| self.nodes.get(&first)) {
+        let Some(first) = self.unwritten.take() else {
+            return;
+        };
+        if let Some(node) = self.nodes.get(&first) {
             load::put_node(node, edit);
+        }
+        self.forget_deleted(first, edit);
+    }
+
+    /// Whether a node of which an entry is deleted is written again.
+    fn is_to_be_written(&self, first: StreamId, node: &Node) -> bool {
+        let deleted = self.deleted.get(&first).map_or(0, Vec::len);
+        self.unwritten == Some(first)
+            || deleted >= DELETED_MAX
+            || node.listpack().bytes().len() < NODE_SMALL_BYTES
+    }
+
+    /// Deletes an entry, and puts a record of that instead of the node's.
+    fn delete_alone(&mut self, first: StreamId, id: StreamId, mark: Mark, edit: &mut Edit<'_>) {
+        if let Some(node) = self.nodes.get_mut(&first) {
+            let before = node.capacity();
+            node.delete_marked(&[mark]);
+            self.bytes = self.bytes + node.capacity() - before;
+            self.note_deleted(first, id);
+            load::put_deleted(id, edit);
+        }
+    }
+
+    fn note_deleted(&mut self, first: StreamId, id: StreamId) {
+        self.deleted.entry(first).or_default().push(id);
+        self.bytes += DELETED_BYTES;
+    }
+
+    /// All nodes are written, of a new incarnation.
+    fn forget_all_deleted(&mut self) {
+        let deleted: usize = self.deleted.values().map(Vec::len).sum();
+        self.bytes -= deleted * DELETED_BYTES;
+        self.deleted.clear();
+    }
+
+    /// The node was written, or is gone: what was deleted of it needs no records any more.
+    fn forget_deleted(&mut self, first: StreamId, edit: &mut Edit<'_>) {
+        for id in self.deleted.remove(&first).unwrap_or_default() {
+            self.bytes -= DELETED_BYTES;
+            load::delete_deleted(id, edit);
         }
     }
 
@@ -410,6 +464,7 @@ impl StreamLog {
                 load::put_node(&node, edit);
             }
             load::delete_node(first, edit);
+            self.forget_deleted(first, edit);
         }
     }
 }

@@ -70,6 +70,7 @@ impl Stream {
     /// Becomes a whole stream; it was new.
     pub(crate) fn set_whole(&mut self, log: &StreamLog, edit: &mut Edit<'_>) {
         *self.0 = log.clone();
+        self.0.forget_all_deleted();
         self.0.write_all(edit);
         edit.changed();
     }
