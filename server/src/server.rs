@@ -29,7 +29,7 @@ use crate::import;
 use crate::machine::Machine;
 use crate::net::{IoThreads, Listeners};
 use crate::raftstore::{
-    Member, Members, OpenDataset, PeerConfig, RaftRouter, SharedLimits, Store, StoreOptions,
+    Member, Members, OpenDataset, PeerConfig, RaftRouter, Role, SharedLimits, Store, StoreOptions,
     StoreTransport,
 };
 use crate::session;
@@ -40,6 +40,9 @@ const TICK_MS: u64 = 10;
 
 /// How long a stopping Store waits for its last checkpoint; the log has everything anyway.
 const LAST_CHECKPOINT: Duration = Duration::from_secs(10);
+
+/// How long a stopping leader waits for another one.
+const HAND_OVER: Duration = Duration::from_secs(1);
 
 /// Entries kept in memory for followers that are a little behind.
 const LOG_CACHE_BYTES: usize = 4 << 20;
@@ -259,11 +262,27 @@ async fn serve(
         }
         changed = stop.wait_for(|stop| *stop != Stop::No) => changed.map_or(Stop::Now, |stop| *stop),
     };
+    hand_over(shared).await;
     if how == Stop::Checkpoint {
         last_checkpoint(shared).await;
     }
     shared.stop.send_replace(Stop::Now);
     Ok(())
+}
+
+/// A leader lets another voter take over before it stops, so that nobody has to wait for an election.
+async fn hand_over(shared: &Shared) {
+    let status = shared.router.status();
+    let Some(to) = status.successor().filter(|_| status.role == Role::Leader) else {
+        return;
+    };
+    let mut leaders = shared.router.subscribe_leader();
+    shared.router.transfer_leader(to);
+    let other = leaders.wait_for(|leader| leader.is_some_and(|leader| leader != shared.store));
+    match tokio::time::timeout(HAND_OVER, other).await {
+        Ok(Ok(_)) => tracing::info!("node {to} leads from now on"),
+        _ => tracing::warn!("no other node has taken over: there will be an election"),
+    }
 }
 
 /// Makes the next start short. Whatever it misses is in the log.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustix::process::Signal;
 use tests::process::{Client, Load, Server, until};
 
 const SECRET: [&str; 2] = ["--cluster-secret", "secret of the tests"];
@@ -135,6 +136,48 @@ fn leadership_is_handed_over_under_load() {
         verdict.longest_gap()
     );
     for node in nodes {
+        verdict.check(&mut node.client());
+    }
+}
+
+/// Clients of a node that stops must connect to another one; all others notice nothing.
+#[test]
+fn all_nodes_are_restarted_by_turns_and_nobody_waits_for_an_election() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let first = founder(dir.path());
+    let second = join(dir.path(), "second", &first);
+    let third = join(dir.path(), "third", &first);
+    wait_for_voters(&first, "3");
+    let mut nodes = vec![first, second, third];
+    let load = Load::start(3, &nodes.iter().map(Server::port).collect::<Vec<_>>(), 4);
+    let elections = |nodes: &[Server]| -> u64 {
+        let term = nodes[0].client().info("raft", "raft_term");
+        term.parse().expect("a number")
+    };
+    for at in 0..3 {
+        load.wait_for(200);
+        let leads = nodes[at].client().info("raft", "raft_role") == "leader";
+        let before = elections(&nodes);
+        nodes[at].signal(Signal::TERM);
+        assert!(nodes[at].wait().success());
+        nodes[at].start_again();
+        nodes[at].wait_until_it_answers();
+        let node = &nodes[at];
+        until("it follows again", || {
+            (node.client().info("raft", "raft_leader_id") != "0").then_some(())
+        });
+        assert_eq!(
+            elections(&nodes),
+            before + u64::from(leads),
+            "one change of leadership if it led, none else"
+        );
+    }
+    let verdict = load.stop(4);
+    println!(
+        "longest time without an acknowledgement {:?}",
+        verdict.longest_gap()
+    );
+    for node in &nodes {
         verdict.check(&mut node.client());
     }
 }

@@ -61,6 +61,11 @@ fn shutdown(call: AdminCall) -> AdminFuture {
         tracing::info!("SHUTDOWN by client {}", call.client_id);
         call.shared.stop.send_replace(how);
         // There is no reply: the connection closes with the server.
+        let mut stop = call.shared.stop.subscribe();
+        let stopping = stop.wait_for(|stop| *stop == Stop::Now).await.is_ok();
+        if let Some(client) = call.shared.clients.get(call.client_id).filter(|_| stopping) {
+            call.shared.clients.kill(&client);
+        }
         std::future::pending().await
     })
 }

@@ -40,7 +40,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + AsFd + Unpin>(client: Regi
     let ended = connection.run().await;
     drop(client);
     match ended {
-        Ok(End::ByClient) => {}
+        Ok(End::ByClient | End::Idle) => {}
         Ok(End::ByServer) => connection.linger().await,
         Err(error) => tracing::debug!(client = id, "connection closed: {error}"),
     }
@@ -49,6 +49,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + AsFd + Unpin>(client: Regi
 /// Who ended a connection.
 enum End {
     ByClient,
+    /// This side, with nothing to say and nothing to hear.
+    Idle,
     ByServer,
 }
 
@@ -81,7 +83,9 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
             let received = tokio::select! {
                 biased;
                 received = idle_limit(&self.shared, self.stream.read_buf(self.pipeline.space())) => received?,
-                () = client.until_killed() => return Err(killed()),
+                gently = client.until_done() => {
+                    return if gently { Ok(End::Idle) } else { Err(killed()) };
+                }
             };
             if received == 0 {
                 return Ok(End::ByClient);

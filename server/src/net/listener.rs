@@ -13,8 +13,9 @@ use anyhow::Context;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{mpsc, watch};
-use tokio::task::LocalSet;
+use tokio::sync::mpsc;
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::timeout;
 
 use super::connection;
 use super::registered::Registered;
@@ -25,6 +26,9 @@ use crate::session::Address;
 
 /// Connections that may wait for one I/O thread to begin with them.
 const MAX_HANDOVERS: usize = 1024;
+
+/// How long connections may go on with what they were sent when the Store stops.
+const FINISH_LIMIT: Duration = Duration::from_secs(1);
 
 /// The sockets that clients connect to, bound before anything is promised.
 pub struct Listeners {
@@ -152,11 +156,11 @@ impl IoThreads {
                 .on_thread_park(gather::hand_over)
                 .build()?;
             let (sender, receiver) = mpsc::channel(MAX_HANDOVERS);
-            let stop = shared.stop.subscribe();
+            let shared = Arc::clone(shared);
             let thread = std::thread::Builder::new()
                 .name(format!("io-{number}"))
                 .spawn(move || {
-                    LocalSet::new().block_on(&runtime, serve_all(stop, receiver));
+                    LocalSet::new().block_on(&runtime, serve_all(shared, receiver));
                 })?;
             io_threads.senders.push(sender);
             io_threads.threads.push(thread);
@@ -194,21 +198,32 @@ impl IoThreads {
     }
 }
 
-/// One I/O thread: serves what it is given until no more can come, then drops what is left.
-async fn serve_all(mut stop: watch::Receiver<Stop>, mut accepted: mpsc::Receiver<Accepted>) {
+/// One I/O thread: serves what it is given until the Store stops. Then connections end when they have answered what they were
+/// sent, and what is left after a while is dropped.
+async fn serve_all(shared: Arc<Shared>, mut accepted: mpsc::Receiver<Accepted>) {
+    let mut stop = shared.stop.subscribe();
+    let mut connections = JoinSet::new();
     loop {
         let next = tokio::select! {
             next = accepted.recv() => next,
-            _ = stop.changed() => None,
+            _ = stop.wait_for(|stop| *stop == Stop::Now) => None,
         };
-        let Some(next) = next else { return };
-        if let Err(error) = begin(next) {
+        let Some(next) = next else { break };
+        if let Err(error) = begin(next, &mut connections) {
             tracing::debug!("a connection could not be set up: {error}");
         }
+        while connections.try_join_next().is_some() {}
+    }
+    for client in shared.clients.all() {
+        client.finish();
+    }
+    let all = async { while connections.join_next().await.is_some() {} };
+    if timeout(FINISH_LIMIT, all).await.is_err() {
+        tracing::info!("some connections had not finished and are closed");
     }
 }
 
-fn begin(accepted: Accepted) -> io::Result<()> {
+fn begin(accepted: Accepted, connections: &mut JoinSet<()>) -> io::Result<()> {
     let client = accepted.client;
     match accepted.stream {
         Stream::Tcp(stream) => {
@@ -219,11 +234,11 @@ fn begin(accepted: Accepted) -> io::Result<()> {
                 let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(seconds));
                 SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
             }
-            tokio::task::spawn_local(connection::serve(client, stream));
+            connections.spawn_local(connection::serve(client, stream));
         }
         Stream::Unix(stream) => {
             let stream = UnixStream::from_std(stream)?;
-            tokio::task::spawn_local(connection::serve(client, stream));
+            connections.spawn_local(connection::serve(client, stream));
         }
     }
     Ok(())

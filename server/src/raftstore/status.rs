@@ -77,3 +77,15 @@ pub struct Status {
     /// Everybody who belongs to the Region; made anew only when they change.
     pub members: Arc<Members>,
 }
+
+impl Status {
+    /// The voter that would best take over from this leader: of those that answer the one whose log is longest.
+    pub fn successor(&self) -> Option<StoreId> {
+        let others = self.peers.iter().filter(|peer| {
+            peer.voter && peer.active && !peer.snapshot && Some(peer.store) != self.leader
+        });
+        others
+            .max_by_key(|peer| peer.matched)
+            .map(|peer| peer.store)
+    }
+}

@@ -51,6 +51,7 @@ pub struct Client {
     output_bytes: AtomicUsize,
     output_peak_bytes: AtomicUsize,
     killed: AtomicBool,
+    finishing: AtomicBool,
     kill: Notify,
 }
 
@@ -99,6 +100,7 @@ impl Client {
             output_bytes: AtomicUsize::new(0),
             output_peak_bytes: AtomicUsize::new(0),
             killed: AtomicBool::new(false),
+            finishing: AtomicBool::new(false),
             kill: Notify::new(),
         }
     }
@@ -210,6 +212,25 @@ impl Client {
     fn kill(&self) {
         self.killed.store(true, Ordering::Release);
         self.kill.notify_one();
+    }
+
+    /// Closes the connection when it has answered what it was sent.
+    pub fn finish(&self) {
+        self.finishing.store(true, Ordering::Release);
+        self.kill.notify_one();
+    }
+
+    /// Ready when the connection was killed, or is to end while it waits for a request. True in the second case.
+    pub async fn until_done(&self) -> bool {
+        loop {
+            if self.is_killed() {
+                return false;
+            }
+            if self.finishing.load(Ordering::Acquire) {
+                return true;
+            }
+            self.kill.notified().await;
+        }
     }
 
     /// True after `kill`.

@@ -79,15 +79,9 @@ fn successor(status: &Status, own: StoreId, wanted: Option<StoreId>) -> CommandR
         Some(store) => Ok(store),
         // Another node knows only itself to be near.
         None if status.leader != Some(own) && is_voter(own) => Ok(own),
-        None => status
-            .peers
-            .iter()
-            .filter(|peer| peer.voter && peer.active && peer.store != own)
-            .max_by_key(|peer| peer.matched)
-            .map(|peer| peer.store)
-            .ok_or_else(|| {
-                CommandError::reply("ERR no other voter answers: nobody could take over")
-            }),
+        None => status.successor().ok_or_else(|| {
+            CommandError::reply("ERR no other voter answers: nobody could take over")
+        }),
     }
 }
 
