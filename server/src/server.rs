@@ -47,6 +47,11 @@ const HAND_OVER: Duration = Duration::from_secs(1);
 /// Entries kept in memory for followers that are a little behind.
 const LOG_CACHE_BYTES: usize = 4 << 20;
 
+/// With `maxmemory`, a cache takes one part in so many of it at most.
+const CACHE_PARTS: u64 = 32;
+/// But not less.
+const MIN_CACHE_BYTES: u64 = 1 << 20;
+
 /// Serves until a signal or SHUTDOWN.
 pub fn run(config: Config) -> anyhow::Result<()> {
     let config = Arc::new(config);
@@ -107,6 +112,14 @@ fn io_threads(settings: &Settings) -> usize {
     }
 }
 
+/// What a cache of so many bytes may take when memory is small: see [`CACHE_PARTS`].
+fn part_of_memory(settings: &Settings, bytes: u64) -> u64 {
+    match settings.maxmemory_bytes / CACHE_PARTS {
+        0 => bytes,
+        part => bytes.min(part.max(MIN_CACHE_BYTES)),
+    }
+}
+
 fn open_engines(settings: &Settings, obsolete: &Obsolete) -> anyhow::Result<Engines> {
     let dir = &settings.dir;
     let open = |name: &str, options: LsmOptions| -> anyhow::Result<Arc<LsmEngine>> {
@@ -120,7 +133,7 @@ fn open_engines(settings: &Settings, obsolete: &Obsolete) -> anyhow::Result<Engi
     };
     let obsolete = obsolete.clone();
     let kv = LsmOptions {
-        cache_bytes: settings.block_cache_size_bytes,
+        cache_bytes: part_of_memory(settings, settings.block_cache_size_bytes),
         obsolete: Some(Arc::new(move |key, value| obsolete.is_obsolete(key, value))),
         ..LsmOptions::kv()
     };
@@ -174,7 +187,7 @@ fn start_store(
         } else {
             Durability::Buffered
         },
-        log_cache_bytes: LOG_CACHE_BYTES,
+        log_cache_bytes: part_of_memory(settings, LOG_CACHE_BYTES as u64) as usize,
         snapshot_dir: snapshot_dir(&settings.dir),
     };
     let storage = PeerStorage::open(engines.clone(), FIRST_REGION, options)?;

@@ -1,5 +1,6 @@
 //! The apply worker: executes committed entries on the Region's memory, answers, and keeps the memory in shape.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use super::error::Result;
 use super::inbox::{Inbox, StoreMessage};
 use super::membership::{self, Configuration};
 use super::queue::Queue;
+use super::room::Room;
 use super::store::{StoreOptions, fatal};
 use crate::machine::Machine;
 
@@ -25,8 +27,11 @@ pub type Callback = Box<dyn FnOnce(Result<RaftCmdResponse>) + Send>;
 /// Told that a read may run, exactly once, on the store thread: it must not block.
 pub type ReadCallback = Box<dyn FnOnce(Result<()>) + Send>;
 
-/// Records that are loaded or promoted, and objects that are dropped, between two looks at the inbox.
+/// Records that are loaded or promoted between two looks at the inbox.
 const UPKEEP_BUDGET: usize = 256;
+
+/// Objects that are dropped between two looks at the inbox: more than can come in, or memory would grow.
+const DROP_BUDGET: usize = 1024;
 
 /// How often an idle worker looks at the age of the write set.
 const IDLE: Duration = Duration::from_millis(100);
@@ -37,6 +42,9 @@ const UPKEEP_INTERVAL: Duration = Duration::from_millis(5);
 /// A checkpoint starts when the entries applied since the last one take this many times `checkpoint_bytes`, however few
 /// records they left: they are what a restart replays.
 const LOG_PER_CHECKPOINT: usize = 2;
+
+/// While a checkpoint is under way, entries are executed until so many times the size of one has changed.
+const BEHIND_CHECKPOINTS: usize = 2;
 
 /// A committed entry and who waits for it on this Store.
 pub struct CommittedEntry {
@@ -164,6 +172,9 @@ pub(super) struct ApplyWorker {
     pub(super) waiting: Waiting,
     /// False when the memory holds every record of the kv engine.
     pub(super) loading: bool,
+    pub(super) room: Room,
+    /// What waits until the checkpoint under way is durable, because too much would wait for the next one.
+    pub(super) held: VecDeque<ApplyMessage>,
 }
 
 /// Who waits for the checkpoint under way, or for a next one.
@@ -186,8 +197,9 @@ impl ApplyWorker {
                 if matches!(message, ApplyMessage::Stop) {
                     return;
                 }
-                self.handle(message);
+                self.receive(message);
             }
+            self.release();
             self.maybe_checkpoint();
             // Upkeep goes on while nothing else is to be done, a slice at a time, and otherwise gets one now and then.
             let busy = (waited || self.upkeep_is_due()) && self.upkeep();
@@ -206,6 +218,39 @@ impl ApplyWorker {
 
     fn dataset(&self) -> &RwLock<Dataset> {
         self.machine.dataset()
+    }
+
+    /// Handles a message, or holds it back behind those that are.
+    fn receive(&mut self, message: ApplyMessage) {
+        let frees = matches!(
+            message,
+            ApplyMessage::CheckpointDone(_) | ApplyMessage::CleanupDone(_)
+        );
+        if frees || (self.held.is_empty() && !self.is_behind()) {
+            self.handle(message);
+        } else {
+            self.held.push_back(message);
+        }
+    }
+
+    /// Handles what was held back, as far as there is room again.
+    fn release(&mut self) {
+        while !self.held.is_empty() && !self.is_behind() {
+            if let Some(message) = self.held.pop_front() {
+                self.handle(message);
+            }
+        }
+    }
+
+    /// True when a checkpoint is under way and what changed since takes more than the next one should: what is not on disk
+    /// cannot be dropped from memory. Those who wait for their writes then wait for the disk.
+    fn is_behind(&self) -> bool {
+        if !self.checkpointing {
+            return false;
+        }
+        let dataset = self.dataset().read();
+        let limit = dataset.checkpoint_bytes(self.options.checkpoint_bytes);
+        dataset.write_set_bytes() > limit.saturating_mul(BEHIND_CHECKPOINTS)
     }
 
     fn handle(&mut self, message: ApplyMessage) {
@@ -248,6 +293,11 @@ impl ApplyWorker {
     /// One slice of background work; false when there is none to do.
     fn upkeep(&mut self) -> bool {
         let mut busy = false;
+        let (maxmemory, counted) = {
+            let dataset = self.dataset().read();
+            (dataset.maxmemory(), dataset.memory_used())
+        };
+        let room = self.room.look(maxmemory, counted);
         let mut dataset = self.dataset().write();
         match dataset.promote(UPKEEP_BUDGET) {
             Ok(promoted) => busy |= promoted > 0,
@@ -259,7 +309,10 @@ impl ApplyWorker {
                 Err(error) => fatal("cannot read the kv engine", &error),
             }
         }
-        busy |= dataset.drop_cold(UPKEEP_BUDGET) > 0;
+        if let Some(bytes) = room {
+            dataset.set_room(bytes);
+        }
+        busy |= dataset.drop_cold(DROP_BUDGET) > 0;
         let garbage = dataset.take_garbage();
         // Not while somebody waits for the engine to be left alone.
         let cleanup = if self.waiting.quiesce.is_empty() {
@@ -307,7 +360,7 @@ impl ApplyWorker {
         let aged =
             records > 0 && self.last_checkpoint.elapsed() >= self.options.checkpoint_interval;
         let applied_bytes = self.applied_bytes.load(Ordering::Relaxed);
-        let long = applied_bytes >= LOG_PER_CHECKPOINT * self.options.checkpoint_bytes;
+        let long = applied_bytes >= LOG_PER_CHECKPOINT * limit;
         if bytes >= limit || aged || configured || (long && records > 0) {
             self.start_checkpoint();
         }

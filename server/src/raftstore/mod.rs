@@ -53,6 +53,7 @@ mod propose;
 mod queue;
 mod read;
 mod ready;
+mod room;
 mod router;
 mod status;
 mod store;

@@ -1,5 +1,6 @@
 //! The running Raft core: starts the store thread, the apply worker and the checkpoint thread, and stops them.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -25,6 +26,7 @@ use super::lease::Lease;
 use super::membership::Members;
 use super::peer::Peer;
 use super::queue::Queue;
+use super::room::Room;
 use super::router::RaftRouter;
 use crate::machine::Machine;
 
@@ -113,6 +115,8 @@ impl Store {
             applied_bytes: Arc::clone(&applied_bytes),
             waiting: Waiting::default(),
             loading: true,
+            room: Room::default(),
+            held: VecDeque::new(),
         };
         let kv = engines.kv.clone();
         let to_apply = apply.clone();

@@ -199,7 +199,7 @@ impl Dataset {
     /// when there is nothing left to load, or no room.
     pub fn load_next(&mut self, budget: usize) -> Result<bool> {
         if self.warm_up.done
-            || (self.maxmemory_bytes > 0 && self.bytes_to_weigh() >= self.maxmemory_bytes)
+            || (self.maxmemory_bytes > 0 && self.bytes_to_weigh() >= self.drop_above_bytes())
         {
             return Ok(false);
         }
@@ -281,6 +281,11 @@ impl Dataset {
         })
     }
 
+    /// The limit of memory, in bytes; 0: none.
+    pub fn maxmemory(&self) -> u64 {
+        self.maxmemory_bytes
+    }
+
     /// Sets the limit of memory, in bytes; 0: none.
     pub fn set_maxmemory(&mut self, bytes: u64) {
         let grown = bytes == 0 || (self.maxmemory_bytes > 0 && bytes > self.maxmemory_bytes);
@@ -290,6 +295,13 @@ impl Dataset {
         }
     }
 
+    /// What the data may take when less than the limit of memory is left for it, because the process needs the rest: caches of
+    /// the engines, the log, buffers, what the allocator holds. Objects are dropped above it; keys are evicted only
+    /// above the limit itself.
+    pub fn set_room(&mut self, bytes: u64) {
+        self.room_bytes = bytes;
+    }
+
     /// The memory above which objects are dropped.
     fn drop_above_bytes(&self) -> u64 {
         let slack = if self.eviction.evicts() {
@@ -297,7 +309,9 @@ impl Dataset {
         } else {
             0
         };
-        self.maxmemory_bytes.saturating_add(slack)
+        self.maxmemory_bytes
+            .saturating_add(slack)
+            .min(self.room_bytes)
     }
 
     /// Drops up to `budget` objects from memory that are on disk as they are and were not used for long, while memory

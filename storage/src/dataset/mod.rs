@@ -105,6 +105,8 @@ pub struct Dataset {
     source: Option<Arc<dyn Engine>>,
     hasher: KeyHasher,
     maxmemory_bytes: u64,
+    /// What the data may take of it: see [`Self::set_room`].
+    room_bytes: u64,
     eviction: evict::EvictionPolicy,
     /// The physical database of each logical one.
     mapping: [record::PhysicalDb; DB_COUNT as usize],
@@ -170,6 +172,7 @@ impl Dataset {
             source: None,
             hasher,
             maxmemory_bytes: 0,
+            room_bytes: u64::MAX,
             eviction: evict::EvictionPolicy::NoEviction,
             mapping: std::array::from_fn(|number| record::PhysicalDb(number as u8)),
             databases: Default::default(),

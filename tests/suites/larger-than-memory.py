@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""Loads a data set of all types many times larger than `maxmemory`, reads it by a zipfian load, and watches the server.
+
+usage: larger-than-memory.py PORT PID DATA_MB MAXMEMORY_MB SECONDS
+
+It fails when the resident memory of the server was above 1.25 times `maxmemory` (plus ALLOWED_MB for the program itself:
+code, stacks, the files of the engines) at any of the moments looked at, when a probe waited longer than MAX_STALL_MS at
+any time, or when a reply is wrong. Latencies are as a client sees them, who shares the machine.
+"""
+
+import bisect
+import random
+import socket
+import sys
+import threading
+import time
+
+RSS_TIMES_MAXMEMORY = 1.25
+# The program itself: its code, and what an empty server takes.
+ALLOWED_MB = 16
+# Looked at only where the machine is not shared with other work.
+MAX_STALL_MS = 200
+MAX_P99_MS = 10
+VALUE_BYTES = 700
+BATCH_BYTES = 1 << 18
+# Elements of the large collections' share.
+ELEMENT_BYTES = 100
+
+
+class Client:
+    """A connection with whole replies only."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=120)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.file = self.socket.makefile("rb", buffering=1 << 16)
+
+    def reply(self):
+        line = self.file.readline()
+        if not line:
+            raise EOFError("the server closed the connection")
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"-":
+            raise RuntimeError(rest.decode())
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            length = int(rest)
+            return None if length < 0 else self.file.read(length + 2)[:-2]
+        if kind == b"*":
+            return [self.reply() for _ in range(int(rest))]
+        return rest
+
+    def send(self, commands):
+        self.socket.sendall(b"".join(encode(command) for command in commands))
+        return [self.reply() for _ in commands]
+
+    def run(self, *command):
+        return self.send([command])[0]
+
+
+def encode(command):
+    parts = [b"*%d\r\n" % len(command)]
+    for part in command:
+        part = part if isinstance(part, bytes) else str(part).encode()
+        parts.append(b"$%d\r\n%s\r\n" % (len(part), part))
+    return b"".join(parts)
+
+
+def value(number, length=VALUE_BYTES):
+    """Bytes that follow from the number, and that no compression makes small."""
+    state = random.Random(number)
+    return b"%d:" % number + state.randbytes(length - 10)
+
+
+class Watch(threading.Thread):
+    """Resident memory, and how long a probe waits, until it is stopped."""
+
+    def __init__(self, port, pid):
+        super().__init__(daemon=True)
+        self.client = Client(port)
+        self.status = f"/proc/{pid}/status"
+        self.stopped = threading.Event()
+        self.resident_mb, self.slowest_ms, self.total_mb = [], 0.0, 0.0
+
+    def run(self):
+        number = 0
+        while not self.stopped.wait(0.01):
+            started = time.perf_counter()
+            self.client.run("GET", "probe")
+            self.slowest_ms = max(self.slowest_ms, (time.perf_counter() - started) * 1000)
+            number += 1
+            if number % 10 == 0:
+                with open(self.status) as file:
+                    fields = dict(line.split(":", 1) for line in file)
+                self.resident_mb.append(int(fields["VmRSS"].split()[0]) / 1024)
+
+    def finish(self):
+        self.stopped.set()
+        self.join()
+        return max(self.resident_mb), self.slowest_ms
+
+
+def commands_of(data_mb):
+    """The load: half of it strings, then small and large collections of every type; and how many strings there are."""
+    total = data_mb << 20
+    strings = total // 2 // VALUE_BYTES
+    small = total // 4 // (4 * 10 * ELEMENT_BYTES)
+    large = total // 4 // (5 * ELEMENT_BYTES)
+    element = lambda number: value(number, ELEMENT_BYTES)
+
+    def small_ones():
+        for number in range(small):
+            members = [element(number * 10 + member) for member in range(10)]
+            yield ("HSET", f"hash:{number}", *[part for at, one in enumerate(members) for part in (f"field:{at}", one)])
+            yield ("SADD", f"set:{number}", *members)
+            yield ("ZADD", f"zset:{number}", *[part for at, one in enumerate(members) for part in (at, one)])
+            yield ("RPUSH", f"list:{number}", *members)
+
+    def large_ones():
+        for number in range(large):
+            one = element(number)
+            yield ("HSET", "large:hash", f"field:{number}", one)
+            yield ("SADD", "large:set", one)
+            yield ("ZADD", "large:zset", number, one)
+            yield ("RPUSH", "large:list", one)
+            yield ("XADD", "large:stream", f"{number + 1}-1", "field", one)
+
+    def string_ones():
+        for number in range(strings):
+            yield ("SET", f"string:{number}", value(number))
+
+    return strings, small, large, [string_ones, small_ones, large_ones]
+
+
+def load(client, commands):
+    batch, size, sent = [], 0, 0
+    for command in commands:
+        batch.append(command)
+        size += sum(len(part) for part in command if isinstance(part, bytes)) + 60
+        if size >= BATCH_BYTES:
+            client.send(batch)
+            sent, batch, size = sent + size, [], 0
+    client.send(batch)
+    return sent + size
+
+
+def zipfian(count, state):
+    """Numbers below `count`: the nth most frequent one with a weight of 1/n, spread over the keys."""
+    sums, total = [], 0.0
+    for rank in range(1, count + 1):
+        total += 1.0 / rank
+        sums.append(total)
+    step = 2654435761
+    while step % count == 0:
+        step += 2
+    while True:
+        yield bisect.bisect(sums, state.random() * total) * step % count
+
+
+def read(client, strings, seconds):
+    """GETs, one at a time: latencies in milliseconds."""
+    numbers = zipfian(strings, random.Random(1))
+    latencies, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        number = next(numbers)
+        started = time.perf_counter()
+        got = client.run("GET", f"string:{number}")
+        latencies.append((time.perf_counter() - started) * 1000)
+        if not got.startswith(b"%d:" % number):
+            raise AssertionError(f"string:{number} holds {got[:20]}")
+    latencies.sort()
+    return latencies
+
+
+def check_collections(client, small, large):
+    """Point reads and writes on what is cold."""
+    state = random.Random(2)
+    wrong = []
+    for _ in range(300):
+        number, one = state.randrange(small), state.randrange(10)
+        member = value(number * 10 + one, ELEMENT_BYTES)
+        asked = [
+            (("HGET", f"hash:{number}", f"field:{one}"), member),
+            (("SISMEMBER", f"set:{number}", member), 1),
+            (("ZSCORE", f"zset:{number}", member), b"%d" % one),
+            (("LINDEX", f"list:{number}", one), member),
+        ]
+        number = state.randrange(large)
+        member = value(number, ELEMENT_BYTES)
+        asked += [
+            (("HGET", "large:hash", f"field:{number}"), member),
+            (("HLEN", "large:hash"), large),
+            (("SISMEMBER", "large:set", member), 1),
+            (("SCARD", "large:set"), large),
+            (("ZSCORE", "large:zset", member), b"%d" % number),
+            (("ZCARD", "large:zset"), large),
+            (("LLEN", "large:list"), large),
+            (("XLEN", "large:stream"), large),
+        ]
+        for command, wanted in asked:
+            got = client.run(*command)
+            if got != wanted:
+                wrong.append(f"{command[0]} {command[1]}: {got!r} instead of {wanted!r}")
+    return wrong
+
+
+def main():
+    port, pid, data_mb, maxmemory_mb, seconds = (int(number) for number in sys.argv[1:6])
+    client = Client(port)
+    client.run("SET", "probe", "1")
+    strings, small, large, kinds = commands_of(data_mb)
+    bound_mb = maxmemory_mb * RSS_TIMES_MAXMEMORY + ALLOWED_MB
+    failures = []
+
+    def phase(name, action):
+        watch = Watch(port, pid)
+        watch.start()
+        started = time.monotonic()
+        result = action()
+        elapsed = time.monotonic() - started
+        resident_mb, slowest_ms = watch.finish()
+        print(f"{name:28} {elapsed:7.1f} s   RSS at most {resident_mb:6.1f} MB   slowest probe {slowest_ms:7.1f} ms", flush=True)
+        if resident_mb > bound_mb:
+            failures.append(f"{name}: {resident_mb:.1f} MB resident, allowed are {bound_mb:.1f}")
+        if slowest_ms > MAX_STALL_MS:
+            failures.append(f"{name}: a probe waited for {slowest_ms:.1f} ms")
+        return result
+
+    names = ["strings", "small collections", "large collections"]
+    for name, commands in zip(names, kinds):
+        phase(f"loading {name}", lambda: load(client, commands()))
+    failures += phase("collections, point by point", lambda: check_collections(client, small, large))
+    latencies = phase("GET, zipfian", lambda: read(client, strings, seconds))
+    at = lambda part: latencies[min(len(latencies) - 1, int(len(latencies) * part))]
+    print(f"{len(latencies)} GETs: p50 {at(0.5):.3f} ms, p99 {at(0.99):.3f} ms, at most {latencies[-1]:.1f} ms")
+    if at(0.99) > MAX_P99_MS:
+        failures.append(f"the p99 of GET is {at(0.99):.1f} ms")
+    for failure in failures:
+        print(f"FAILED: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
