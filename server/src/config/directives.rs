@@ -445,7 +445,8 @@ const MEMORY: &[Directive] = &[
         "0",
         memory_of!(maxmemory_bytes, 0, LONG_MAX),
         "How much memory the data may take; 0: no limit. Beyond it, what was not used for long stays on disk only, and is \
-         read again when asked for: the data may be larger than memory.",
+         read again when asked for: the data may be larger than memory. From 64mb on, the data makes room for what else the \
+         process needs, so that its resident memory stays within 1.25 times.",
     )
     .run_time(),
     Directive::new(
@@ -463,7 +464,7 @@ const MEMORY: &[Directive] = &[
         "block-cache-size",
         "16mb",
         memory_of!(block_cache_size_bytes, MB, LONG_MAX),
-        "Memory for blocks read from the LSM, besides maxmemory.",
+        "Memory for blocks read from the LSM; with maxmemory at the start, at most a 32nd of that.",
     )
     .own(),
 ];

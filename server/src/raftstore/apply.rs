@@ -43,8 +43,8 @@ const UPKEEP_INTERVAL: Duration = Duration::from_millis(5);
 /// records they left: they are what a restart replays.
 const LOG_PER_CHECKPOINT: usize = 2;
 
-/// While a checkpoint is under way, entries are executed until so many times the size of one has changed.
-const BEHIND_CHECKPOINTS: usize = 2;
+/// While a checkpoint is under way, entries are executed until so many times the size of the next one has changed.
+const BEHIND_CHECKPOINTS: usize = 1;
 
 /// A committed entry and who waits for it on this Store.
 pub struct CommittedEntry {
