@@ -58,10 +58,11 @@ fn debug(call: AdminCall) -> AdminFuture {
             }),
             (name, _) => match of_data(name, args.len()) {
                 Some(command) => read(&call, command).await,
-                None => Err(CommandError::reply(format!(
-                    "ERR unknown subcommand or wrong number of arguments for '{}'. Try DEBUG HELP.",
-                    String::from_utf8_lossy(args[1])
-                ))),
+                None => Err(CommandError::quoting([
+                    b"ERR unknown subcommand or wrong number of arguments for '",
+                    args[1],
+                    b"'. Try DEBUG HELP.",
+                ])),
             },
         }
     })

@@ -27,7 +27,7 @@ use crate::version::REDIS_VERSION;
 const BUFFER_BYTES: usize = 256 << 10;
 
 const UNDER_WAY: CommandError = CommandError::Reply(std::borrow::Cow::Borrowed(
-    "ERR Background save already in progress",
+    b"ERR Background save already in progress",
 ));
 
 const SAVING: Flags = Flags::ADMIN

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// A deterministic error reply: the whole text with its code.
-    #[error("{0}")]
-    Reply(Cow<'static, str>),
+    /// A deterministic error reply: the whole text with its code. Bytes, because it may repeat what a client sent.
+    #[error("{}", String::from_utf8_lossy(.0))]
+    Reply(Cow<'static, [u8]>),
     /// The engine failed: never a reply, the process stops.
     #[error(transparent)]
     Storage(#[from] storage::Error),
@@ -19,7 +19,17 @@ pub type CommandResult<T = ()> = Result<T, CommandError>;
 impl CommandError {
     /// An error reply with a text made for the occasion.
     pub fn reply(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::Reply(text.into())
+        Self::Reply(match text.into() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        })
+    }
+
+    /// An error reply that repeats a client's own words, which may be any bytes, as far as Redis shows them: to the first
+    /// zero byte.
+    pub fn quoting<const N: usize>(parts: [&[u8]; N]) -> Self {
+        let shown = parts.map(|part| part.split(|byte| *byte == 0).next().unwrap_or_default());
+        Self::Reply(Cow::Owned(shown.concat()))
     }
 
     /// The arity of `name` (lower case, `container|subcommand` for subcommands) was violated.
@@ -38,7 +48,7 @@ impl CommandError {
 macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
         impl CommandError {
-            $($(#[$doc])* pub const $name: Self = Self::Reply(Cow::Borrowed($text));)*
+            $($(#[$doc])* pub const $name: Self = Self::Reply(Cow::Borrowed($text.as_bytes()));)*
         }
     };
 }

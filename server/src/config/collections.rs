@@ -22,7 +22,7 @@ macro_rules! count_of {
 pub const ROWS: &[Directive] = &[
     Directive::new(
         "hash-max-listpack-entries",
-        "128",
+        "512",
         count_of!(hash_max_listpack_entries),
         "A hash of at most so many fields is kept in one piece. In a cluster, the leader's value of this and of the following \
          counts for all nodes.",

@@ -60,29 +60,38 @@ fn memory(entry: &Entry, shared: &Shared) -> CommandResult {
     }
 }
 
-fn quote(text: &[u8], limit: usize) -> String {
-    String::from_utf8_lossy(&text[..text.len().min(limit)]).into_owned()
+/// As much as an error repeats; Redis's own strings end at a zero byte.
+fn quote(text: &[u8], limit: usize) -> &[u8] {
+    let text = &text[..text.len().min(limit)];
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 fn unknown_command(args: &[&[u8]]) -> CommandError {
-    let mut beginning = String::new();
+    let mut beginning = Vec::new();
     for arg in args.iter().skip(1) {
         if beginning.len() >= MAX_QUOTED {
             break;
         }
         let room = MAX_QUOTED - beginning.len();
-        beginning.push_str(&format!("'{}' ", quote(arg, room)));
+        beginning.extend_from_slice(&[b"'", quote(arg, room), b"' "].concat());
     }
     let name = quote(args.first().copied().unwrap_or_default(), MAX_QUOTED);
-    CommandError::reply(format!(
-        "ERR unknown command '{name}', with args beginning with: {beginning}"
-    ))
+    CommandError::quoting([
+        b"ERR unknown command '",
+        name,
+        b"', with args beginning with: ",
+        &beginning,
+    ])
 }
 
 /// The refusal of a subcommand that `container` (lower case) does not have.
 pub fn unknown_subcommand(container: &str, name: &[u8]) -> CommandError {
     let (name, container) = (quote(name, MAX_QUOTED), container.to_ascii_uppercase());
-    CommandError::reply(format!(
-        "ERR unknown subcommand '{name}'. Try {container} HELP."
-    ))
+    CommandError::quoting([
+        b"ERR unknown subcommand '",
+        name,
+        b"'. Try ",
+        container.as_bytes(),
+        b" HELP.",
+    ])
 }

@@ -229,7 +229,7 @@ pub fn run_read(
 fn write_error(error: CommandError, out: &mut Writer<'_>) -> storage::Result<()> {
     match error {
         CommandError::Reply(text) => {
-            out.error(&text);
+            out.error_bytes(&text);
             Ok(())
         }
         CommandError::Storage(error) => Err(error),

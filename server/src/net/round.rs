@@ -315,7 +315,7 @@ impl<'c> Round<'c> {
     fn write_error(&mut self, error: &CommandError) {
         let mut out = Writer::new(self.out, self.session.protocol);
         match error {
-            CommandError::Reply(text) => out.error(text),
+            CommandError::Reply(text) => out.error_bytes(text),
             CommandError::Storage(error) => self.shared.fatal(error),
         }
     }

@@ -1,11 +1,11 @@
 //! PING ECHO HELLO AUTH SELECT QUIT RESET.
 
 use resp::{Protocol, Writer};
-use storage::ids::{DB_COUNT, DbIndex};
 
 use super::{Session, client};
 use crate::commands::args::Args;
 use crate::commands::error::{CommandError, CommandResult};
+use crate::commands::key::db_index;
 use crate::commands::number::parse_i64;
 use crate::commands::spec::{Flags, Group};
 use crate::dispatch::{SessionCommand, Shared};
@@ -180,14 +180,7 @@ fn select(
     args: &mut Args<'_>,
     out: &mut Writer<'_>,
 ) -> CommandResult {
-    let index = args
-        .int()
-        .map_err(|_| CommandError::reply("ERR value is not an integer or out of range"))?;
-    let db = u8::try_from(index)
-        .ok()
-        .filter(|db| *db < DB_COUNT)
-        .ok_or(CommandError::DB_OUT_OF_RANGE)?;
-    session.select(DbIndex(db));
+    session.select(db_index(args)?);
     out.ok();
     Ok(())
 }

@@ -50,12 +50,12 @@ impl fmt::Display for PayloadError {
 
 impl std::error::Error for PayloadError {}
 
-/// The payload of DUMP; none of a type that cannot be written yet.
-pub fn dump(object: &Object<'_>) -> Option<Vec<u8>> {
+/// The payload of DUMP.
+pub fn dump(object: &Object<'_>) -> Vec<u8> {
     let mut out = Vec::new();
-    let version = object::write(&mut out, object)?;
+    let version = object::write(&mut out, object);
     finish(&mut out, version);
-    Some(out)
+    out
 }
 
 /// The payload of a string.

@@ -52,9 +52,8 @@ pub(super) const WITH_EXPIRING_FIELDS: u16 = 12;
 const PLAIN: usize = 1;
 const PACKED: usize = 2;
 
-/// Appends type and value of an object; answers the version that a reader must know. None of a type that cannot be written
-/// yet.
-pub(super) fn write(out: &mut Vec<u8>, object: &Object<'_>) -> Option<u16> {
+/// Appends type and value of an object; answers the version that a reader must know.
+pub(super) fn write(out: &mut Vec<u8>, object: &Object<'_>) -> u16 {
     if let Some(value) = object.string() {
         out.push(STRING);
         string::write(out, &value);
@@ -65,13 +64,13 @@ pub(super) fn write(out: &mut Vec<u8>, object: &Object<'_>) -> Option<u16> {
     } else if let Some(zset) = object.zset() {
         write_zset(out, zset);
     } else if let Some(hash) = object.hash() {
-        return Some(write_hash(out, hash));
+        return write_hash(out, hash);
     } else if let Some(value) = object.stream() {
         stream::write(out, value);
     } else {
-        return None;
+        unreachable!("an object is of one of these types");
     }
-    Some(COMMON)
+    COMMON
 }
 
 fn write_item(out: &mut Vec<u8>, item: Item<'_>) {

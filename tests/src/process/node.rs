@@ -13,10 +13,13 @@ use super::{Client, until};
 /// What a node adds to its client port for the other nodes.
 const BUS_OFFSET: u16 = 10_000;
 
-/// The program, built by Cargo if it is not there or not new, in the profile of this test.
+/// The program: what `TINYKV_BIN` names, or else built by Cargo if it is not there or not new, in the profile of this test.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
+        if let Some(named) = std::env::var_os("TINYKV_BIN") {
+            return PathBuf::from(named);
+        }
         let test = std::env::current_exe().expect("a path");
         let profile = test.ancestors().nth(2).expect("target/profile/deps/test");
         let target = profile.parent().expect("a target folder");

@@ -7,6 +7,7 @@ use resp::Writer;
 use super::super::args::Args;
 use super::super::context::ReadContext;
 use super::super::error::{CommandError, CommandResult};
+use super::super::number::parse_i64;
 use super::{bit_at, bytes, unit};
 
 /// A range as given: both ends included, negative ones counted from the end of the string.
@@ -68,7 +69,13 @@ pub(super) fn bitcount(
     args: &mut Args<'_>,
     out: &mut Writer<'_>,
 ) -> CommandResult {
-    let key = args.bytes()?;
+    let object = ctx.view.lookup(args.bytes()?)?;
+    let bytes = bytes(object.as_ref())?;
+    if object.is_none() {
+        // Whatever the range says.
+        out.integer(0);
+        return Ok(());
+    }
     let span = if args.is_empty() {
         Span::ALL
     } else {
@@ -76,6 +83,11 @@ pub(super) fn bitcount(
             return Err(CommandError::SYNTAX);
         }
         let (start, end) = (args.int()?, args.int()?);
+        // Of two negative ends Redis's BITCOUNT compares what is given, before it looks at the unit; its BITPOS what they mean.
+        if start < 0 && end < 0 && start > end {
+            out.integer(0);
+            return Ok(());
+        }
         let in_bits = unit(args)?;
         Span {
             start,
@@ -83,11 +95,7 @@ pub(super) fn bitcount(
             in_bits,
         }
     };
-    let object = ctx.view.lookup(key)?;
-    let bytes = bytes(object.as_ref())?;
-    // Of two negative ends Redis's BITCOUNT compares what is given, its BITPOS what they mean.
-    let crossed = span.start < 0 && span.end < 0 && span.start > span.end;
-    let bits = if crossed { 0..0 } else { span.of(bytes.len()) };
+    let bits = span.of(bytes.len());
     out.integer(count_ones(&bytes, &bits) as i64);
     Ok(())
 }
@@ -122,24 +130,32 @@ pub(super) fn bitpos(
         1 => true,
         _ => return Err(CommandError::reply("ERR The bit argument must be 1 or 0.")),
     };
+    let object = ctx.view.lookup(key)?;
+    let bytes = bytes(object.as_ref())?;
+    if object.is_none() {
+        // Nothing but zeros, whatever the range says.
+        out.integer(if wanted { -1 } else { 0 });
+        return Ok(());
+    }
+    if args.remaining() > 3 {
+        return Err(CommandError::SYNTAX);
+    }
     let mut span = Span::ALL;
     if !args.is_empty() {
         span.start = args.int()?;
     }
     let end_given = !args.is_empty();
     if end_given {
-        span.end = args.int()?;
+        let end = args.bytes()?;
+        // Redis looks at the unit first.
         span.in_bits = unit(args)?;
+        span.end = parse_i64(end).ok_or(CommandError::NOT_INTEGER)?;
     }
-    args.finish()?;
-    let object = ctx.view.lookup(key)?;
-    let bytes = bytes(object.as_ref())?;
     let bits = span.of(bytes.len());
     let found = find(&bytes, &bits, wanted);
-    // Without an end the string counts as followed by zeros; of a missing key there is nothing but zeros.
-    let beyond = match (object.is_some(), wanted, end_given || bits.is_empty()) {
-        (false, false, _) => 0,
-        (true, false, false) => bits.end as i64,
+    // Without an end the string counts as followed by zeros.
+    let beyond = match (wanted, end_given || bits.is_empty()) {
+        (false, false) => bits.end as i64,
         _ => -1,
     };
     out.integer(found.map_or(beyond, |at| at as i64));

@@ -136,10 +136,13 @@ impl<'a> Options<'a> {
         options.check_store(command)?;
         let one_of = |words: &str| {
             let name = args.all().first().copied().unwrap_or_default();
-            let name = String::from_utf8_lossy(name).into_owned();
-            CommandError::reply(format!(
-                "ERR exactly one of {words} can be specified for {name}"
-            ))
+            let parts = [
+                b"ERR exactly one of ",
+                words.as_bytes(),
+                b" can be specified for ",
+                name,
+            ];
+            CommandError::quoting(parts)
         };
         if options.centre.is_none() {
             return Err(one_of("FROMMEMBER or FROMLONLAT"));

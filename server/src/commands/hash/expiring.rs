@@ -158,10 +158,7 @@ impl<'a> SetOptions<'a> {
                 let Ok(argument) = args.bytes() else {
                     return Err(CommandError::arity("hsetex"));
                 };
-                let argument = String::from_utf8_lossy(argument);
-                return Err(CommandError::reply(format!(
-                    "ERR unknown argument: {argument}"
-                )));
+                return Err(CommandError::quoting([b"ERR unknown argument: ", argument]));
             }
             if expiry != Expiry::Default {
                 return Err(CommandError::reply(

@@ -37,7 +37,7 @@ fn object(ctx: &ReadContext<'_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> C
         .peek(args.bytes()?)?
         .ok_or(CommandError::NO_SUCH_KEY)?;
     let encoding = object.encoding().name();
-    let payload = rdb::dump(&object).unwrap_or_default();
+    let payload = rdb::dump(&object);
     let serialized = payload.len().saturating_sub(PAYLOAD_FRAME_LEN);
     let idle_seconds = object.idle_ms() / 1000;
     let used_at = (ctx.view.now_ms() / 1000).saturating_sub(idle_seconds) & 0xff_ffff;

@@ -16,9 +16,7 @@ pub(super) fn dump(
 ) -> CommandResult {
     match ctx.view.lookup(args.bytes()?)? {
         Some(object) => {
-            let payload = rdb::dump(&object);
-            let refusal = || CommandError::reply("ERR DUMP of this type does not exist yet");
-            out.bulk(&payload.ok_or_else(refusal)?);
+            out.bulk(&rdb::dump(&object));
         }
         None => out.null(),
     }
@@ -73,14 +71,16 @@ pub(super) fn restore(
         return Err(CommandError::BUSY_KEY);
     }
     let ttl_ms = parse_i64(ttl).ok_or(CommandError::NOT_INTEGER)?;
-    let ttl_ms = u64::try_from(ttl_ms)
-        .map_err(|_| CommandError::reply("ERR Invalid TTL value, must be >= 0"))?;
+    if ttl_ms < 0 {
+        return Err(CommandError::reply("ERR Invalid TTL value, must be >= 0"));
+    }
     let value = rdb::restore(serialized).map_err(|error| CommandError::reply(error.to_string()))?;
     let now_ms = ctx.txn.now_ms();
     let expire_at_ms = match ttl_ms {
         0 => None,
-        at_ms if options.absolute => Some(at_ms),
-        ttl_ms => Some(ttl_ms.saturating_add(now_ms)),
+        at_ms if options.absolute => Some(at_ms as u64),
+        // What overflows is past, as in Redis.
+        ttl_ms => Some(u64::try_from(ttl_ms.wrapping_add(now_ms as i64)).unwrap_or(0)),
     };
     if expire_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
         if ctx.txn.remove(key)? {

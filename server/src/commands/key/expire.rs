@@ -48,10 +48,7 @@ impl Conditions {
             } else if args.flag("LT") {
                 conditions.if_earlier = true;
             } else {
-                let option = String::from_utf8_lossy(option);
-                return Err(CommandError::reply(format!(
-                    "ERR Unsupported option {option}"
-                )));
+                return Err(CommandError::quoting([b"ERR Unsupported option ", option]));
             }
         }
         let Self {

@@ -97,8 +97,8 @@ static MEMORY: &[DataCommand] = &[
 
 const HELP: Flags = Flags::LOADING.with(Flags::STALE);
 
-/// A database by its number, as MOVE and COPY read it.
-fn db_index(args: &mut Args<'_>) -> CommandResult<DbIndex> {
+/// A database by its number, as SELECT, MOVE and COPY read it.
+pub fn db_index(args: &mut Args<'_>) -> CommandResult<DbIndex> {
     let number = args.int()?;
     if i32::try_from(number).is_err() {
         let (least, greatest) = (i32::MIN, i32::MAX);

@@ -290,10 +290,11 @@ fn claim_options<'a>(
         } else if more && args.flag("LASTID") {
             last_id = parse::id(args.bytes()?, 0)?;
         } else {
-            let option = String::from_utf8_lossy(args.bytes()?).into_owned();
-            return Err(CommandError::reply(format!(
-                "ERR Unrecognized XCLAIM option '{option}'"
-            )));
+            return Err(CommandError::quoting([
+                b"ERR Unrecognized XCLAIM option '",
+                args.bytes()?,
+                b"'",
+            ]));
         }
     }
     // A time that makes no sense is now, as in Redis.

@@ -32,11 +32,13 @@ fn options(
             }
             entries_read = u64::try_from(number).ok();
         } else {
-            let given = String::from_utf8_lossy(args.all().get(1).copied().unwrap_or_default());
-            debug_assert!(given.eq_ignore_ascii_case(subcommand));
-            return Err(CommandError::reply(format!(
-                "ERR unknown subcommand or wrong number of arguments for '{given}'. Try XGROUP HELP."
-            )));
+            let given = args.all().get(1).copied().unwrap_or_default();
+            debug_assert!(given.eq_ignore_ascii_case(subcommand.as_bytes()));
+            return Err(CommandError::quoting([
+                b"ERR unknown subcommand or wrong number of arguments for '",
+                given,
+                b"'. Try XGROUP HELP.",
+            ]));
         }
     }
     Ok((make, entries_read))

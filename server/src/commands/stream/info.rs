@@ -51,10 +51,11 @@ pub(super) fn stream(
 fn full(args: &mut Args<'_>) -> CommandResult<Option<usize>> {
     let given = args.all().get(1).copied().unwrap_or_default();
     let refusal = || {
-        let given = String::from_utf8_lossy(given);
-        CommandError::reply(format!(
-            "ERR unknown subcommand or wrong number of arguments for '{given}'. Try XINFO HELP."
-        ))
+        CommandError::quoting([
+            b"ERR unknown subcommand or wrong number of arguments for '",
+            given,
+            b"'. Try XINFO HELP.",
+        ])
     };
     if args.is_empty() {
         return Ok(None);

@@ -125,18 +125,24 @@ fn write_entries<'s>(entries: impl Iterator<Item = Entry<'s>>, out: &mut Writer<
 
 /// The refusal of a key or group that is not there.
 fn no_group(key: &[u8], group: &[u8]) -> CommandError {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
-    CommandError::reply(format!(
-        "NOGROUP No such key '{key}' or consumer group '{group}'"
-    ))
+    CommandError::quoting([
+        b"NOGROUP No such key '",
+        key,
+        b"' or consumer group '",
+        group,
+        b"'",
+    ])
 }
 
 /// The refusal of a group that is not there, of a key that is.
 fn no_group_of_key(key: &[u8], group: &[u8]) -> CommandError {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
-    CommandError::reply(format!(
-        "NOGROUP No such consumer group '{group}' for key name '{key}'"
-    ))
+    CommandError::quoting([
+        b"NOGROUP No such consumer group '",
+        group,
+        b"' for key name '",
+        key,
+        b"'",
+    ])
 }
 
 /// How many milliseconds ago a time was; 0 if it is still to come.

@@ -8,19 +8,36 @@ use super::super::error::{CommandError, CommandResult};
 use super::super::number::parse_i64;
 
 const INVALID_ID: CommandError = CommandError::Reply(std::borrow::Cow::Borrowed(
-    "ERR Invalid stream ID specified as stream command argument",
+    b"ERR Invalid stream ID specified as stream command argument",
 ));
+
+/// Bytes of the longest id, whatever it holds.
+const MAX_ID_LEN: usize = 127;
 
 /// Nodes that an approximate trim looks at unless it is told how many entries.
 const NODES_PER_TRIM: usize = 100;
 const ENTRIES_PER_TRIM: usize = 10_000;
 const MAX_ENTRIES_PER_TRIM: usize = 1_000_000;
 
-fn number(digits: &[u8]) -> Option<u64> {
+/// A number as leniently as Redis reads it, with C's `strtoull`: white space and a sign may stand before it.
+fn number(text: &[u8]) -> Option<u64> {
+    let blank = |byte: &u8| !matches!(byte, b' ' | b'\t'..=b'\r');
+    let from = text.iter().position(blank)?;
+    let (signed, digits) = match &text[from..] {
+        [b'+', digits @ ..] => (false, digits),
+        // Reached behind white space only: elsewhere a sign separates the parts of an id.
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(if signed {
+        number.wrapping_neg()
+    } else {
+        number
+    })
 }
 
 fn parts(arg: &[u8]) -> (&[u8], Option<&[u8]>) {
@@ -32,6 +49,11 @@ fn parts(arg: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// An id, `ms` or `ms-seq`; `seq` is what stands for a missing number.
 pub(super) fn id(arg: &[u8], seq: u64) -> CommandResult<StreamId> {
+    if arg.len() > MAX_ID_LEN {
+        return Err(INVALID_ID);
+    }
+    // Redis's string ends at a zero byte.
+    let arg = arg.split(|byte| *byte == 0).next().unwrap_or_default();
     let parsed = match parts(arg) {
         (ms, None) => number(ms).map(|ms| StreamId { ms, seq }),
         (ms, Some(seq)) => number(ms)

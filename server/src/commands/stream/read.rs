@@ -172,10 +172,13 @@ pub(super) fn xreadgroup(
     for (key, &id) in request.keys.iter().zip(request.ids) {
         let there = look(ctx, key, |stream| stream.group(group).is_some())?;
         if there != Some(true) {
-            let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
-            return Err(CommandError::reply(format!(
-                "NOGROUP No such key '{key}' or consumer group '{group}' in XREADGROUP with GROUP option"
-            )));
+            return Err(CommandError::quoting([
+                b"NOGROUP No such key '",
+                key,
+                b"' or consumer group '",
+                group,
+                b"' in XREADGROUP with GROUP option",
+            ]));
         }
         wanted.push(match id {
             b"$" => {

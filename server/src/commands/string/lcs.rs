@@ -10,8 +10,8 @@ use super::super::args::Args;
 use super::super::context::ReadContext;
 use super::super::error::{CommandError, CommandResult};
 
-/// Bytes that the table of lengths may take: beyond it Redis refuses too, for want of memory.
-const MAX_TABLE_BYTES: usize = 1 << 30;
+/// Bytes that the table of lengths may take: Redis's default for the longest string.
+const MAX_TABLE_BYTES: usize = 512 << 20;
 
 /// A common run: where it is in either string.
 struct Run {
@@ -122,7 +122,7 @@ impl Table {
             .filter(|cells| *cells <= MAX_TABLE_BYTES / size_of::<u32>());
         let cells = cells.ok_or_else(|| {
             CommandError::reply(
-                "ERR Insufficient memory, failed allocating transient memory for LCS",
+                "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
             )
         })?;
         let mut table = Self {

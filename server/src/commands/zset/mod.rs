@@ -149,7 +149,9 @@ pub(super) fn store(
     if !members.is_empty() {
         ctx.txn.edit_zset(key, |set, edit| {
             set.expect(members.len(), edit);
-            for (score, member) in members {
+            // A long member makes the set large before the others come: a flat one would forget the sign of a zero.
+            let longest = members.iter().max_by_key(|(_, member)| member.len());
+            for (score, member) in longest.into_iter().chain(members) {
                 set.insert(member, *score, edit);
             }
         })?;

@@ -72,21 +72,15 @@ fn save_database<W: Write + Seek>(
             saved.expired += 1;
             return ControlFlow::Continue(());
         };
-        failure = match writer.key(key, object) {
-            Ok(true) => {
-                saved.keys += 1;
-                return ControlFlow::Continue(());
-            }
-            Ok(false) => Some(FileError::Unsupported {
-                key: key.to_vec(),
-                what: "a value that cannot be written to an RDB file yet",
-            }),
-            Err(error) => Some(error.into()),
-        };
-        ControlFlow::Break(())
+        if let Err(error) = writer.key(key, object) {
+            failure = Some(error);
+            return ControlFlow::Break(());
+        }
+        saved.keys += 1;
+        ControlFlow::Continue(())
     })?;
     match failure {
-        Some(error) => Err(error),
+        Some(error) => Err(error.into()),
         None if found != view.len() => Err(Error::corrupt(
             "database",
             format!("{found} of {} keys were found", view.len()),

@@ -55,17 +55,14 @@ impl<W: Write + Seek> FileWriter<W> {
         self.put()
     }
 
-    /// A key. False, and nothing is written, of a type that cannot be.
-    pub fn key(&mut self, key: &[u8], object: &Object<'_>) -> io::Result<bool> {
+    /// A key.
+    pub fn key(&mut self, key: &[u8], object: &Object<'_>) -> io::Result<()> {
         if let Some(at_ms) = object.expire_at_ms() {
             self.buffer.push(super::EXPIRY_MS);
             self.buffer.extend_from_slice(&at_ms.to_le_bytes());
         }
         let kind_at = self.buffer.len();
-        let Some(version) = object::write(&mut self.buffer, object) else {
-            self.buffer.clear();
-            return Ok(false);
-        };
+        let version = object::write(&mut self.buffer, object);
         self.version = self.version.max(version);
         // The key stands between the type, which depends on the value, and the value.
         let mut encoded_key = Vec::new();
@@ -73,8 +70,7 @@ impl<W: Write + Seek> FileWriter<W> {
         let value = self.buffer.split_off(kind_at + 1);
         self.put()?;
         self.put_bytes(&encoded_key)?;
-        self.put_bytes(&value)?;
-        Ok(true)
+        self.put_bytes(&value)
     }
 
     /// Ends the file, and gives back what it was written to, flushed.

@@ -167,7 +167,7 @@ fn becomes_large_when_redis_s_would() {
     let mut recorder = Recorder::new();
     let mut hash = Hash::default();
     recorder.edit(&limits, |edit| {
-        for n in 0..128u32 {
+        for n in 0..512u32 {
             hash.set(&n.to_le_bytes(), &[b'v'; 64], edit);
         }
         assert!(matches!(hash, Hash::Listpack(_)));
@@ -177,9 +177,9 @@ fn becomes_large_when_redis_s_would() {
         long.set(&[b'f'; 65], b"", edit);
         assert!(matches!(long, Hash::Table(_)));
         let mut expected = Hash::default();
-        expected.expect(&[[b"f".as_slice(), b"v"]; 128], edit);
+        expected.expect(&[[b"f".as_slice(), b"v"]; 512], edit);
         assert!(matches!(expected, Hash::Listpack(_)));
-        expected.expect(&[[b"f".as_slice(), b"v"]; 129], edit);
+        expected.expect(&[[b"f".as_slice(), b"v"]; 513], edit);
         assert!(matches!(expected, Hash::Table(_)));
     });
 }
