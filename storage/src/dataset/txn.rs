@@ -45,7 +45,7 @@ pub struct Event {
 /// A key that has expired at the entry's time is removed when it is met, which is counted and noted as an event.
 ///
 /// The commands of an entry often change one collection many times. Its own record goes to the write set when another
-/// collection is changed, and at the end: see [`Self::write_back_later`].
+/// collection is changed, and at the end: see `write_back_later`.
 pub struct Txn<'a> {
     dataset: &'a mut Dataset,
     db: DbIndex,
