@@ -10,6 +10,8 @@ const DEFAULT_COUNT: i64 = 10;
 /// The cursor, read as leniently as Redis does: a sign is let through, nothing at all is 0. A number that no step gave ends
 /// the walk.
 pub fn cursor(text: &[u8]) -> CommandResult<u64> {
+    // Redis's string ends at a zero byte.
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
     let (negative, digits) = match text {
         [] => return Ok(0),
         [b'-', digits @ ..] => (true, digits),
@@ -93,6 +95,8 @@ mod tests {
             ("007", 7),
             ("18446744073709551615", u64::MAX),
             ("-1", u64::MAX),
+            ("7\0x", 7),
+            ("\0", 0),
         ] {
             assert_eq!(cursor(text.as_bytes()).expect("a cursor"), value, "{text}");
         }

@@ -39,6 +39,12 @@ const REWORDED: &[(&str, &str)] = &[
     ),
 ];
 
+/// What SORT of numbers answers by chance in Redis: it takes the trace of a number out of range in an earlier command for its own.
+const NOT_SORTABLE: &[u8] = b"ERR One or more scores can't be converted into double";
+
+/// How many nodes Redis's own index of a stream has.
+const OF_REDIS_ONLY: &[u8] = b"radix-tree-nodes";
+
 /// Whether two replies to a command mean the same.
 pub(crate) fn same(command: &Command, ours: &Frame, theirs: &Frame) -> bool {
     if ours == theirs {
@@ -98,11 +104,21 @@ pub(crate) fn same(command: &Command, ours: &Frame, theirs: &Frame) -> bool {
     {
         return true;
     }
+    if matches!(name, "SORT" | "SORT_RO")
+        && theirs.is_error()
+        && theirs.as_bytes() == Some(NOT_SORTABLE)
+    {
+        return ours.as_slice().is_some();
+    }
     if matches!(name, "SORT" | "SORT_RO") && sorts_by_nothing(command) {
         return len(ours).is_some() && len(ours) == len(theirs);
     }
     let scores = name.starts_with('Z') || name.starts_with("GEO");
     let (mut ours, mut theirs) = (ours.clone(), theirs.clone());
+    if name == "XINFO" {
+        forget_nodes(&mut ours);
+        forget_nodes(&mut theirs);
+    }
     if UNORDERED.contains(&name) {
         sort(&mut ours);
         sort(&mut theirs);
@@ -139,6 +155,21 @@ fn same_walk(ours: &Frame, theirs: &Frame) -> bool {
     sort(&mut our_items);
     sort(&mut their_items);
     equal(&our_items, &their_items, true)
+}
+
+fn forget_nodes(frame: &mut Frame) {
+    match frame {
+        Frame::Map(pairs) => pairs.retain(|(name, _)| name.as_bytes() != Some(OF_REDIS_ONLY)),
+        Frame::Array(items) => {
+            if let Some(at) = items
+                .iter()
+                .position(|item| item.as_bytes() == Some(OF_REDIS_ONLY))
+            {
+                items.drain(at..(at + 2).min(items.len()));
+            }
+        }
+        _ => {}
+    }
 }
 
 fn len(frame: &Frame) -> Option<usize> {
