@@ -6,6 +6,7 @@ need redis-cli redis-tools
 need redis-benchmark redis-tools
 need script bsdutils
 need python3 python3
+need redis-check-rdb redis-tools
 
 # expect WHAT WANTED GOT
 expect() {
@@ -34,6 +35,11 @@ use_cli() {
     cli --bigkeys | grep -q "Biggest string found" || fail "--bigkeys"
     cli --memkeys | grep -q "Biggest string found" || fail "--memkeys"
     expect "--csv" '"a","b"' "$(cli --csv command getkeys mset a 1 b 2)"
+    cli --hotkeys | grep -q "Sampled" || fail "--hotkeys"
+    cli set 'rdb key' 'rdb value' >/dev/null
+    cli --rdb "$WORK/remote.rdb" >"$WORK/rdb.log" 2>&1 || fail "--rdb: $(tail -3 "$WORK/rdb.log")"
+    redis-check-rdb "$WORK/remote.rdb" >"$WORK/check.log" 2>&1 || fail "the file of --rdb: $(tail -3 "$WORK/check.log")"
+    grep -aq "rdb value" "$WORK/remote.rdb" || fail "the file of --rdb lacks a key"
     cli info server | grep -q "^redis_version:7" || fail "INFO server"
     script -q -c "timeout 0.5 redis-cli -p $PORT --stat -i 0.01" /dev/null >"$WORK/stat" || true
     grep -q "^keys" "$WORK/stat" || fail "--stat"

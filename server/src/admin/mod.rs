@@ -28,6 +28,7 @@ pub mod replication;
 pub mod save;
 pub mod server;
 mod settle;
+pub mod sync;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -39,13 +40,14 @@ use crate::dispatch::{AdminCommand, Shared};
 use crate::raftstore::SharedLimits;
 
 /// The tables of admin commands.
-pub static FAMILIES: [&[AdminCommand]; 8] = [
+pub static FAMILIES: [&[AdminCommand]; 9] = [
     config::COMMANDS,
     introspect::COMMANDS,
     info::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
     save::COMMANDS,
+    sync::COMMANDS,
     debug::COMMANDS,
     raft::COMMANDS,
 ];

@@ -98,7 +98,7 @@ fn lastsave(call: &AdminCall, _: &mut Args<'_>, out: &mut Writer<'_>) -> Command
     Ok(())
 }
 
-fn spawn(run: impl FnOnce() + Send + 'static) -> CommandResult {
+pub(super) fn spawn(run: impl FnOnce() + Send + 'static) -> CommandResult {
     let thread = std::thread::Builder::new().name("rdb-save".to_owned());
     let spawned = thread.spawn(run);
     spawned
@@ -107,7 +107,7 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> CommandResult {
 }
 
 /// Everything that was acknowledged before, as of one moment.
-async fn prepare(shared: &Arc<Shared>) -> CommandResult<WholeSave> {
+pub(super) async fn prepare(shared: &Arc<Shared>) -> CommandResult<WholeSave> {
     settle::barrier(shared).await?;
     settle::checkpoint(shared).await?;
     let dataset = shared.machine.dataset().read();
@@ -124,7 +124,7 @@ async fn prepare(shared: &Arc<Shared>) -> CommandResult<WholeSave> {
 }
 
 /// A file to be written.
-struct WholeSave {
+pub(super) struct WholeSave {
     dataset: Dataset,
     facts: SaveFacts,
     shared: Arc<Shared>,
@@ -157,7 +157,7 @@ impl WholeSave {
         }
     }
 
-    fn write(&self, part: &Path) -> Result<Saved, FileError> {
+    pub(super) fn write(&self, part: &Path) -> Result<Saved, FileError> {
         let out = BufWriter::with_capacity(BUFFER_BYTES, File::create(part)?);
         let (mut out, saved) = file::save(&self.dataset, &self.facts, out)?;
         out.flush()?;

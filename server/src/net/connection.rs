@@ -1,7 +1,8 @@
 //! One connection, from its first byte to its close.
 
+use std::fs::File;
 use std::future::Future;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,8 +157,31 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
                 client.note_command(command);
             }
             self.flush().await?;
+            let file = client.rdb.lock().file.take();
+            if let Some(file) = file {
+                self.send_file(file).await?;
+                self.session.closing = true;
+            }
         }
         Ok(())
+    }
+
+    /// Sends a file as it is. It has just been written, so reading it does not wait for the disk.
+    async fn send_file(&mut self, mut file: File) -> io::Result<()> {
+        let client = Arc::clone(&self.session.client);
+        let mut buffer = vec![0; KEEP_BYTES];
+        loop {
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                written = self.stream.write_all(&buffer[..read]) => written?,
+                () = client.until_killed() => return Err(killed()),
+            }
+            note_bytes(&self.shared, 0, read);
+        }
     }
 
     fn write_protocol_error(&mut self, error: &resp::ProtocolError) {

@@ -1,6 +1,7 @@
 //! Every connection, as CLIENT LIST shows them and CLIENT KILL finds them.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -40,6 +41,8 @@ pub struct Client {
     pub no_evict: AtomicBool,
     /// CLIENT NO-TOUCH.
     pub no_touch: AtomicBool,
+    /// What SYNC needs to know and answers with.
+    pub rdb: Mutex<RdbLink>,
     db: AtomicU8,
     protocol: AtomicU8,
     last_command: AtomicUsize,
@@ -70,6 +73,15 @@ pub struct Buffers {
     pub output_peak: usize,
 }
 
+/// A connection that asks for an RDB file.
+#[derive(Debug, Default)]
+pub struct RdbLink {
+    /// It said that it is a replica of Redis.
+    pub is_replica: bool,
+    /// The file to be sent behind the reply that announces its length.
+    pub file: Option<File>,
+}
+
 /// Names that a client gave itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
@@ -90,6 +102,7 @@ impl Client {
             names: RwLock::default(),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            rdb: Mutex::default(),
             db: AtomicU8::new(0),
             protocol: AtomicU8::new(2),
             last_command: AtomicUsize::new(usize::MAX),

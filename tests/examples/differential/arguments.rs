@@ -42,8 +42,6 @@ const EDGES: &[&str] = &[
     "-1e18",
     "x",
     "99999999999999999999999999999999",
-    "\0",
-    "1\0",
 ];
 
 /// Words that mean something somewhere.
@@ -129,7 +127,7 @@ const ELEMENTS: &[&str] = &[
     "-9223372036854775808",
     "9223372036854775807",
     "*",
-    "\u{0}\r\n",
+    "\r\n",
 ];
 
 /// Payloads kept for RESTORE.

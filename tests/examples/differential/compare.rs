@@ -120,8 +120,8 @@ pub(crate) fn same(command: &Command, ours: &Frame, theirs: &Frame) -> bool {
         forget_nodes(&mut theirs);
     }
     if UNORDERED.contains(&name) {
-        sort(&mut ours);
-        sort(&mut theirs);
+        sort(&mut ours, scores);
+        sort(&mut theirs, scores);
     }
     equal(&ours, &theirs, scores)
 }
@@ -152,8 +152,8 @@ fn same_walk(ours: &Frame, theirs: &Frame) -> bool {
         return true;
     }
     let (mut our_items, mut their_items) = (our_items.clone(), their_items.clone());
-    sort(&mut our_items);
-    sort(&mut their_items);
+    sort(&mut our_items, true);
+    sort(&mut their_items, true);
     equal(&our_items, &their_items, true)
 }
 
@@ -179,13 +179,30 @@ fn len(frame: &Frame) -> Option<usize> {
     }
 }
 
-fn sort(frame: &mut Frame) {
+/// Brings what has no order into one; scores by what they mean.
+fn sort(frame: &mut Frame, scores: bool) {
+    let key = |item: &Frame| match number(item) {
+        Some(score) if scores => format!("{score}"),
+        _ => format!("{item:?}"),
+    };
     match frame {
         Frame::Array(items) | Frame::Set(items) => {
-            items.sort_by_cached_key(|item| format!("{item:?}"))
+            for item in items.iter_mut().filter(|_| scores) {
+                if let Some(score) = number(item) {
+                    *item = Frame::Bulk(score.to_string().into_bytes().into());
+                }
+            }
+            items.sort_by_cached_key(|item| format!("{item:?}"));
         }
-        Frame::Map(pairs) => pairs.sort_by_cached_key(|pair| format!("{pair:?}")),
+        Frame::Map(pairs) => pairs.sort_by_cached_key(|(name, value)| (key(name), key(value))),
         _ => {}
+    }
+}
+
+fn number(frame: &Frame) -> Option<f64> {
+    match frame {
+        Frame::Bulk(_) => frame.as_str()?.parse().ok(),
+        _ => None,
     }
 }
 

@@ -128,6 +128,12 @@ pub(super) static DOCS: &[Doc] = &[
     Doc::new("lolwut", "5.0.0", "Shows a picture and the version.")
         .arguments(&[Argument::integer("version").after("VERSION").optional()]),
     Doc::new(
+        "replconf",
+        "3.0.0",
+        "Tells what the connection that will send SYNC can do.",
+    )
+    .complexity("O(1)"),
+    Doc::new(
         "role",
         "2.8.12",
         "Tells the role of the node, and who follows it.",
@@ -155,6 +161,7 @@ pub(super) static DOCS: &[Doc] = &[
             Argument::token("force", "FORCE").since("7.0.0").optional(),
             Argument::token("abort", "ABORT").since("7.0.0").optional(),
         ]),
+    Doc::new("sync", "1.0.0", "Sends all data as an RDB file."),
     Doc::new("time", "2.6.0", "Tells the time of the server.")
         .complexity("O(1)")
         .tips(&["nondeterministic_output"]),
