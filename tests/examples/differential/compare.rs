@@ -232,7 +232,7 @@ fn equal(ours: &Frame, theirs: &Frame, scores: bool) -> bool {
 
 /// A reply to read.
 pub(crate) fn show(frame: &Frame) -> String {
-    let text = match frame {
+    match frame {
         Frame::Bulk(text) => format!("\"{}\"", text.escape_ascii()),
         Frame::Simple(text) => format!("+{}", text.escape_ascii()),
         Frame::Error(text) => format!("-{}", text.escape_ascii()),
@@ -245,6 +245,5 @@ pub(crate) fn show(frame: &Frame) -> String {
             items.iter().map(show).collect::<Vec<_>>().join(", ")
         ),
         other => format!("{other:?}"),
-    };
-    text
+    }
 }

@@ -320,6 +320,9 @@ const NUMBERS: &[(&str, &str)] = &[("ZERO", "0"), ("ONE", "1"), ("TWO", "2")];
 /// Most repetitions of what a `+` follows.
 const MAX_REPETITIONS: u32 = 5;
 
+/// A command of more is one of a whole collection.
+const MANY_ARGUMENTS: usize = 50;
+
 /// A template, parsed.
 enum Part {
     Word(&'static str),
@@ -525,6 +528,20 @@ fn tame(command: &mut Command) {
         // A cursor that no step gave leads somewhere else on each.
         b"SCAN" => tame_cursor(&mut command[1..]),
         b"HSCAN" | b"SSCAN" | b"ZSCAN" if command.len() > 2 => tame_cursor(&mut command[2..]),
+        // Of many members at once Redis 7.2 makes a large set at once, which keeps the sign of a zero.
+        b"ZADD" if command.len() > MANY_ARGUMENTS => {
+            for score in command.iter_mut().filter(|score| *score == b"-0") {
+                *score = b"0".to_vec();
+            }
+        }
+        // Redis 7.2 refuses the least integer, of which 7.0 takes the magnitude.
+        b"LREM"
+            if command
+                .get(2)
+                .is_some_and(|count| count == b"-9223372036854775808") =>
+        {
+            command[2] = b"-1".to_vec()
+        }
         b"XADD" => {
             for argument in command.iter_mut().skip(2) {
                 if argument == b"*" {
