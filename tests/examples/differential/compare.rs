@@ -82,6 +82,10 @@ pub(crate) fn same(command: &Command, ours: &Frame, theirs: &Frame) -> bool {
         {
             return true;
         }
+        // SDIFFSTORE in Redis may add all and then remove: what was too long for an intset on the way leaves its trace.
+        "OBJECT" if ours.as_bytes() == Some(b"intset") => {
+            return theirs.as_bytes() == Some(b"hashtable");
+        }
         "OBJECT" => {
             return ours.as_bytes() == Some(b"listpack")
                 && matches!(theirs.as_bytes(), Some(b"hashtable" | b"quicklist"));
