@@ -60,10 +60,13 @@ impl Width {
         }
     }
 
-    /// An argument of SET: for an unsigned field a negative number counts as one too large, as in Redis.
+    /// An argument of SET: for an unsigned field a negative number counts as one too large, as in Redis; for a signed one
+    /// too, if it is so far below that Redis's difference of 64 bits from the greatest overflows.
     pub(super) fn argument(self, value: i64) -> i128 {
         if self.signed {
-            i128::from(value)
+            let (_, most) = self.range();
+            let counts_as_large = self.bits < 64 && (most as i64).wrapping_sub(value) < 0;
+            i128::from(value) + if counts_as_large { 1 << 64 } else { 0 }
         } else {
             i128::from(value as u64)
         }
@@ -116,6 +119,20 @@ mod tests {
             bits: 8,
             signed: false,
         };
+        let signed = Width {
+            bits: 8,
+            signed: true,
+        };
+        for (value, saturated) in [(-129, -128), (128, 127), (-i64::MAX, 127)] {
+            assert_eq!(
+                signed.fit(signed.argument(value), Overflow::Saturate),
+                Some(saturated)
+            );
+        }
+        assert_eq!(
+            signed.fit(signed.argument(-i64::MAX), Overflow::Wrap),
+            Some(1)
+        );
         assert_eq!(
             unsigned.fit(unsigned.argument(-1), Overflow::Saturate),
             Some(255)
