@@ -10,6 +10,7 @@
 //! | [`raft`] | RAFT.CLUSTER, RAFT.NODE, RAFT.INFO, RAFT.TRANSFER_LEADER, RAFT.SNAPSHOT, RAFT.DIGEST |
 //! | [`replicas`] | the other voters, as INFO, ROLE and WAIT tell of them |
 //! | [`replication`] | ROLE, WAIT |
+//! | [`cluster`] | CLUSTER |
 //! | [`save`] | SAVE, BGSAVE, LASTSAVE |
 //! | [`server`] | TIME, SHUTDOWN, LOLWUT |
 //! | [`debug`] | DEBUG |
@@ -17,6 +18,7 @@
 //! | [`process`] | what the operating system says of this process |
 
 pub mod answer;
+pub mod cluster;
 pub mod config;
 pub mod debug;
 pub mod info;
@@ -45,6 +47,7 @@ pub static FAMILIES: [&[AdminCommand]; 9] = [
     introspect::COMMANDS,
     info::COMMANDS,
     replication::COMMANDS,
+    cluster::COMMANDS,
     server::COMMANDS,
     save::COMMANDS,
     sync::COMMANDS,

@@ -12,6 +12,7 @@ use crate::commands::args::Args;
 use crate::commands::error::{CommandError, CommandResult};
 use crate::commands::number::parse_i64;
 use crate::commands::spec::{Flags, Group};
+use crate::dispatch::members::Members;
 use crate::dispatch::{AdminCall, AdminCommand, AdminFuture, Shared};
 
 /// How often WAIT looks at the voters' progress, which is published once a tick.
@@ -25,9 +26,13 @@ pub static COMMANDS: &[AdminCommand] = &[
     AdminCommand::new("wait", 3, Group::Generic, wait).flags(Flags::BLOCKING),
 ];
 
-/// ROLE: this Store serves every client as a master would.
+/// ROLE: this Store serves every client as a master would, unless its clients look for the one master.
 fn role(call: &AdminCall, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
     let status = call.shared.router.status();
+    if call.shared.says_replica() {
+        replica_role(call, out);
+        return Ok(());
+    }
     let replicas = Replicas::of(&status);
     out.array(3);
     out.bulk(b"master");
@@ -40,6 +45,24 @@ fn role(call: &AdminCall, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResu
         out.bulk(replica.matched.to_string().as_bytes());
     }
     Ok(())
+}
+
+/// As a replica answers, for clients that look for the one master.
+fn replica_role(call: &AdminCall, out: &mut Writer<'_>) {
+    let members = Members::of(&call.shared);
+    let (host, port) = members
+        .leader()
+        .map_or(("", 0), |leader| (leader.host.as_str(), leader.port));
+    out.array(5);
+    out.bulk(b"slave");
+    out.bulk(host.as_bytes());
+    out.integer(port.into());
+    out.bulk(if members.leader.is_some() {
+        b"connected"
+    } else {
+        b"connect"
+    });
+    out.integer(members.own().map_or(0, |own| own.offset as i64));
 }
 
 /// WAIT numreplicas timeout: how many voters besides the leader hold this connection's writes durably.

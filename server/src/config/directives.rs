@@ -532,6 +532,29 @@ const CLUSTER: &[Directive] = &[
     )
     .own(),
     Directive::new(
+        "cluster-enabled",
+        "no",
+        bool_of!(cluster_enabled),
+        "yes: clients are served as Redis Cluster serves them. All slots are on the leader, the other nodes are its replicas and \
+         send clients there with MOVED, the keys of a command must be of one slot, and there is only database 0. no: any node \
+         serves any client. The same on every node.",
+    ),
+    Directive::new(
+        "sentinel-port",
+        "0",
+        int_of!(sentinel_port, 0, 65535),
+        "A port that speaks as Redis Sentinel does, for clients that ask Sentinels where the master is; 0: none. As far from port \
+         on every node. With it, and with cluster-enabled, the nodes that do not lead call themselves replicas in ROLE and INFO.",
+    )
+    .own(),
+    Directive::new(
+        "sentinel-master-name",
+        "mymaster",
+        text_of!(sentinel_master_name),
+        "The name under which clients ask for the master at sentinel-port.",
+    )
+    .own(),
+    Directive::new(
         "election-timeout-ms",
         "500",
         int_of!(election_timeout_ms, 50, 600_000),

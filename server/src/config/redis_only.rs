@@ -77,10 +77,6 @@ const REFUSED: &[(&str, &str)] = &[
         "TinyKV has no users besides \"default\" yet; use requirepass",
     ),
     (
-        "cluster-enabled",
-        "TinyKV's nodes form one replicated server; list them in cluster-peers",
-    ),
-    (
         "loadmodule",
         "TinyKV cannot load Redis modules; remove this line",
     ),

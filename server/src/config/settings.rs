@@ -71,6 +71,10 @@ pub struct Settings {
     /// Reported only.
     pub list_compress_depth: u64,
     // cluster
+    pub cluster_enabled: bool,
+    /// 0: none.
+    pub sentinel_port: u16,
+    pub sentinel_master_name: String,
     /// As given; 0: not given. See [`Settings::store_id`].
     pub node_id: u64,
     /// Empty: a single Store.
@@ -266,6 +270,9 @@ impl Settings {
             block_cache_size_bytes: 0,
             limits: Limits::default(),
             list_compress_depth: 0,
+            cluster_enabled: false,
+            sentinel_port: 0,
+            sentinel_master_name: String::new(),
             node_id: 0,
             cluster_peers: Vec::new(),
             cluster_port: 0,
@@ -281,6 +288,11 @@ impl Settings {
     /// This Store's id: `node-id`, or 1 for a single Store that was given none.
     pub fn store_id(&self) -> StoreId {
         StoreId(self.node_id.max(1))
+    }
+
+    /// Whether clients are served in a dialect that knows masters and replicas.
+    pub fn speaks_dialect(&self) -> bool {
+        self.cluster_enabled || self.sentinel_port != 0
     }
 
     /// This Store's own row in `cluster-peers`; `None` when it is a single Store.

@@ -31,7 +31,12 @@ pub fn is_out_of_memory(shared: &Shared) -> bool {
 /// Keeps memory within its limit, for as long as it is polled.
 pub async fn keep_room(shared: &Arc<Shared>) -> Infallible {
     loop {
-        if !shared.router.lease().is_valid() || !make_room(shared).await {
+        let leads = shared.router.lease().is_valid();
+        if !leads {
+            // Another Store decides now, for what is forwarded to it too.
+            shared.out_of_memory.store(false, Ordering::Relaxed);
+        }
+        if !leads || !make_room(shared).await {
             tokio::time::sleep(INTERVAL).await;
         }
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use storage::proto::command::{RaftCmdResponse, Request};
 
+use super::eviction::is_out_of_memory;
 use super::routing::read_here;
-use super::segment::reads_only;
+use super::segment::{needs_memory, reads_only};
 use super::shared::Shared;
 use crate::transport::{ForwardError, ForwardReply};
 
@@ -19,6 +20,9 @@ pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
         reads_only(&request)
     };
     match reads_only {
+        Ok(_) if is_out_of_memory(shared) && needs_memory(&request) => {
+            reply(Err(ForwardError::OutOfMemory));
+        }
         Err(reason) => reply(Err(ForwardError::Refused { reason })),
         Ok(false) => shared.router.propose(
             request,

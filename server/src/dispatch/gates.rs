@@ -2,6 +2,7 @@
 //! does not exist is told so before a password is asked for, and a wrong number of arguments before that.
 
 use super::eviction::is_out_of_memory;
+use super::redirect;
 use super::registry::{Entry, Found, Registry};
 use super::shared::Shared;
 use crate::commands::error::{CommandError, CommandResult};
@@ -20,6 +21,7 @@ pub fn pass<'r>(
     let (entry, first) = exists(&shared.registry, args)?;
     arity(entry, args)?;
     authenticated(entry, session)?;
+    redirect::check(entry, shared, session, args)?;
     memory(entry, shared)?;
     Ok((entry, first))
 }
@@ -66,7 +68,8 @@ fn quote(text: &[u8], limit: usize) -> &[u8] {
     text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-fn unknown_command(args: &[&[u8]]) -> CommandError {
+/// The refusal of a command that does not exist.
+pub fn unknown_command(args: &[&[u8]]) -> CommandError {
     let mut beginning = Vec::new();
     for arg in args.iter().skip(1) {
         if beginning.len() >= MAX_QUOTED {

@@ -4,8 +4,11 @@
 //! |---|---|
 //! | [`registry`] | every command by name |
 //! | [`gates`] | the ordered chain of checks before every command |
+//! | [`redirect`] | who is sent to the leader instead of being forwarded |
+//! | [`members`] | the Stores as clients know them |
 //! | [`segment`] | consecutive data commands of a pipeline, run or sent as one |
 //! | [`routing`] | where a segment runs: here under the lease, through the log, or at the leader; holding in elections |
+//! | [`freshness`] | how old this Store's memory may be |
 //! | [`gather`] | proposals of one I/O thread, handed over together |
 //! | [`mailbox`] | answers of the apply worker on their way to connections |
 //! | [`lazy_expiry`] | removal of expired keys that reads meet |
@@ -22,12 +25,15 @@ pub mod announce;
 pub mod cold_expiry;
 pub mod eviction;
 pub mod forwarded;
+pub mod freshness;
 pub mod gates;
 pub mod gather;
 pub mod handlers;
 pub mod lazy_expiry;
 pub mod mailbox;
+pub mod members;
 pub mod outcome;
+pub mod redirect;
 pub mod registry;
 pub mod routing;
 pub mod saves;

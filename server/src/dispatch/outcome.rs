@@ -8,6 +8,7 @@ use std::time::Duration;
 use resp::Writer;
 use storage::ids::StoreId;
 
+use crate::commands::error::CommandError;
 use crate::raftstore;
 use crate::transport::ForwardError;
 
@@ -34,6 +35,10 @@ pub enum Refusal {
     NoMember,
     /// The disk is nearly full.
     DiskFull,
+    /// Memory is full at the leader, and nothing may be deleted.
+    OutOfMemory,
+    /// This Store's memory is older than the reads accept.
+    TooStale(Duration),
     /// This Store is stopping.
     Stopping,
     /// Too much waits.
@@ -65,6 +70,7 @@ impl From<ForwardError> for Failure {
             ForwardError::NotSent | ForwardError::Busy => Self::TryAgain { leader: None },
             ForwardError::Unknown => Self::Unknown,
             ForwardError::Full => Self::Refused(Refusal::DiskFull),
+            ForwardError::OutOfMemory => Self::Refused(Refusal::OutOfMemory),
             ForwardError::Refused { reason } => Self::Refused(Refusal::Remote(reason)),
         }
     }
@@ -110,6 +116,11 @@ pub fn text(failure: &Failure) -> String {
         Failure::Refused(Refusal::DiskFull) => {
             "MISCONF The disk is nearly full: writes are refused until there is room. Reads go on".to_owned()
         }
+        Failure::Refused(Refusal::OutOfMemory) => CommandError::OUT_OF_MEMORY.to_string(),
+        Failure::Refused(Refusal::TooStale(bound)) => format!(
+            "MASTERDOWN This node could not show within {} ms that its memory is not older than that",
+            bound.as_millis()
+        ),
         Failure::Refused(Refusal::Stopping) => "CLUSTERDOWN This node is shutting down; the command was not executed".to_owned(),
         Failure::Refused(Refusal::Busy) => "TRYAGAIN Too many commands are waiting; this one was not executed".to_owned(),
         Failure::Refused(Refusal::Remote(reason)) => format!("ERR the leader refused: {reason}"),

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use resp::Writer;
 use storage::ids::StoreId;
 use storage::proto::command::{MembershipChange, RaftCmdResponse, Request};
 use tokio::sync::oneshot;
@@ -11,15 +12,79 @@ use tokio::sync::oneshot;
 use super::outcome::{Failure, Refusal};
 use super::segment::{Segment, counts_keys, run_reads};
 use super::shared::Shared;
-use super::{gather, mailbox};
+use super::{freshness, gather, mailbox, outcome, segment};
+use crate::machine::{self, batch};
 use crate::raftstore;
+use crate::session::Reads;
 
 /// Between two tries when the leader is known and still refuses: it has not finished its election, or hands over.
 const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
+/// How often stale reads are tried whose memory has become too old while they ran.
+const STALE_TRIES: usize = 3;
+
 /// Runs a segment, wherever it can: the encoded replies, one for each command, in order.
-pub async fn run(shared: &Shared, segment: &Segment) -> Result<Bytes, Failure> {
-    Ok(respond(shared, segment).await?.replies)
+pub async fn run(shared: &Shared, segment: &Segment, reads: Reads) -> Result<Bytes, Failure> {
+    let reads = if segment.reads_only {
+        reads
+    } else {
+        Reads::Leader
+    };
+    if let Reads::Stale(bound) = reads
+        && !shared.router.lease().is_valid()
+    {
+        return read_stale(shared, &segment.request, bound).await;
+    }
+    match respond(shared, segment, reads).await {
+        // The leader has executed nothing of it: whom it has memory for is decided command by command.
+        Err(Failure::Refused(Refusal::OutOfMemory)) if segment.commands > 1 => {
+            run_each(shared, segment).await
+        }
+        outcome => Ok(outcome?.replies),
+    }
+}
+
+/// Runs the commands of a segment one after the other; each gets its own outcome.
+async fn run_each(shared: &Shared, segment: &Segment) -> Result<Bytes, Failure> {
+    let mut replies = BytesMut::new();
+    for args in batch::iter(&segment.request.commands) {
+        let args = args.unwrap_or_else(|error| shared.fatal(&error));
+        let mut commands = BytesMut::new();
+        batch::push(&mut commands, &args);
+        let request = Request {
+            commands: commands.freeze(),
+            ..segment.request.clone()
+        };
+        let reads_only = segment::reads_only(&request) == Ok(true);
+        let single = Segment {
+            request,
+            commands: 1,
+            reads_only,
+        };
+        match respond(shared, &single, Reads::Leader).await {
+            Ok(response) => replies.extend_from_slice(&response.replies),
+            Err(failure) => {
+                let protocol = machine::protocol(segment.request.protocol);
+                outcome::write(&failure, 1, &mut Writer::new(&mut replies, protocol));
+            }
+        }
+    }
+    Ok(replies.freeze())
+}
+
+/// Reads on this Store's memory, which is `bound` old at most.
+async fn read_stale(shared: &Shared, request: &Request, bound: Duration) -> Result<Bytes, Failure> {
+    // Shown once more when the reads themselves have taken too long: this thread may have been stopped for any time.
+    for _ in 0..STALE_TRIES {
+        if !freshness::within(shared, bound).await {
+            break;
+        }
+        let replies = run_reads(shared, request).unwrap_or_else(|error| shared.fatal(&error));
+        if shared.freshness.is_within(bound) {
+            return Ok(replies);
+        }
+    }
+    Err(Failure::Refused(Refusal::TooStale(bound)))
 }
 
 /// Lets the leader propose a change of members; answers the Store of its first step when it is in force.
@@ -32,10 +97,16 @@ pub async fn change_members(shared: &Shared, change: MembershipChange) -> Result
         commands: 1,
         reads_only: false,
     };
-    Ok(StoreId(respond(shared, &segment).await?.store_id))
+    Ok(StoreId(
+        respond(shared, &segment, Reads::Leader).await?.store_id,
+    ))
 }
 
-async fn respond(shared: &Shared, segment: &Segment) -> Result<RaftCmdResponse, Failure> {
+async fn respond(
+    shared: &Shared,
+    segment: &Segment,
+    reads: Reads,
+) -> Result<RaftCmdResponse, Failure> {
     let hold = Duration::from_millis(shared.config.load().election_hold_ms);
     let deadline = Instant::now() + hold;
     let mut leaders = shared.router.subscribe_leader();
@@ -43,6 +114,10 @@ async fn respond(shared: &Shared, segment: &Segment) -> Result<RaftCmdResponse, 
         let leader = *leaders.borrow_and_update();
         let failure = match leader {
             Some(store) if store == shared.store => match run_here(shared, segment).await {
+                Ok(response) => return Ok(response),
+                Err(error) => Failure::from(error),
+            },
+            Some(_) if reads.are_local() => match run_here(shared, segment).await {
                 Ok(response) => return Ok(response),
                 Err(error) => Failure::from(error),
             },
@@ -98,13 +173,18 @@ pub async fn read_here(shared: &Shared, request: &Request) -> Result<Bytes, raft
             return Ok(replies);
         }
     }
+    barrier(shared).await?;
+    Ok(run_reads(shared, request).unwrap_or_else(|error| shared.fatal(&error)))
+}
+
+/// Ready when this Store's memory reflects everything that was acknowledged anywhere before this call.
+pub async fn barrier(shared: &Shared) -> Result<(), raftstore::Error> {
     let (done, wait) = oneshot::channel();
     shared.router.read_index(Box::new(move |result| {
         // The connection may be gone by now.
         let _ = done.send(result);
     }));
-    wait.await.unwrap_or(Err(raftstore::Error::Stopped))?;
-    Ok(run_reads(shared, request).unwrap_or_else(|error| shared.fatal(&error)))
+    wait.await.unwrap_or(Err(raftstore::Error::Stopped))
 }
 
 /// Sends a request through the log of the Region that this Store leads.

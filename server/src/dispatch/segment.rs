@@ -8,6 +8,7 @@ use storage::proto::command::Request;
 use super::shared::Shared;
 use crate::commands::args::Args;
 use crate::commands::context::ReadContext;
+use crate::commands::spec::Flags;
 use crate::machine::{self, Lookup, batch, data_commands};
 
 /// Bytes of commands beyond which a segment is closed: the next command starts another. One entry, and one exclusive lock,
@@ -97,6 +98,17 @@ pub fn reads_only(request: &Request) -> Result<bool, String> {
         }
     }
     Ok(reads_only)
+}
+
+/// Whether a command of a request may need more memory.
+pub fn needs_memory(request: &Request) -> bool {
+    batch::iter(&request.commands).any(|args| {
+        let Ok(args) = args else { return false };
+        matches!(
+            data_commands().find(&args),
+            Lookup::Found { command, .. } if command.spec.flags.has(Flags::DENYOOM)
+        )
+    })
 }
 
 /// The command whose reply shows keys that have expired and are not removed yet.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use storage::ids::StoreId;
 use tokio::sync::watch;
 
+use super::freshness::Freshness;
 use super::lazy_expiry::LazyExpiry;
 use super::registry::Registry;
 use super::saves::Saves;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub store: StoreId,
     /// The cluster.
     pub cluster_id: [u8; 16],
+    /// Whether clients are served as Redis Cluster serves them (`cluster-enabled`).
+    pub cluster_enabled: bool,
     /// The store thread.
     pub router: RaftRouter,
     /// The Region's memory and what executes on it.
@@ -54,6 +57,8 @@ pub struct Shared {
     pub active_expire: Arc<AtomicBool>,
     /// Removes expired keys that reads meet.
     pub lazy_expiry: Arc<LazyExpiry>,
+    /// How old this Store's memory may be.
+    pub freshness: Arc<Freshness>,
     /// Whether memory is full and nothing may be deleted. See [`super::eviction`].
     pub out_of_memory: AtomicBool,
     /// RDB files that were written.
@@ -91,7 +96,9 @@ impl Shared {
     pub fn new(parts: Parts) -> Self {
         Self {
             stats: Stats::new(parts.registry.entries().len()),
+            cluster_enabled: parts.config.load().cluster_enabled,
             config: parts.config,
+            freshness: Arc::default(),
             store: parts.store,
             cluster_id: parts.cluster_id,
             router: parts.router,
@@ -128,6 +135,16 @@ impl Shared {
         if self.transport.set(transport).is_err() {
             tracing::error!("the transport was started twice");
         }
+    }
+
+    /// Whether this Store calls itself a replica: clients of Redis Cluster and of Sentinel look for one master. Without
+    /// such a dialect every Store forwards and is as good as a master, and says so.
+    pub fn says_replica(&self) -> bool {
+        self.config.load().speaks_dialect()
+            && self
+                .router
+                .leader()
+                .is_some_and(|leader| leader != self.store)
     }
 
     /// A number for reads that choose at random; two calls differ.

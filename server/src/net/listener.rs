@@ -19,10 +19,12 @@ use tokio::time::timeout;
 
 use super::connection;
 use super::registered::Registered;
+use super::sentinel::Sentinel;
 use crate::config::Settings;
 use crate::dispatch::shared::Stop;
 use crate::dispatch::{Shared, gather};
 use crate::session::Address;
+use crate::session::clients::is_loopback;
 
 /// Connections that may wait for one I/O thread to begin with them.
 const MAX_HANDOVERS: usize = 1024;
@@ -33,35 +35,24 @@ const FINISH_LIMIT: Duration = Duration::from_secs(1);
 /// The sockets that clients connect to, bound before anything is promised.
 pub struct Listeners {
     tcp: Vec<std::net::TcpListener>,
+    /// See [`super::sentinel`].
+    sentinel: Vec<std::net::TcpListener>,
     unix: Option<std::os::unix::net::UnixListener>,
 }
 
 impl Listeners {
     /// Binds everything that is configured. An address with `-` before it may be missing on this machine.
     pub fn bind(settings: &Settings) -> anyhow::Result<Self> {
-        let mut tcp = Vec::new();
-        if settings.port != 0 {
-            for host in &settings.bind {
-                let (host, optional) = match host.strip_prefix('-') {
-                    Some(host) => (host, true),
-                    None => (host.as_str(), false),
-                };
-                match bind_tcp(host, settings) {
-                    Ok(listener) => tcp.push(listener),
-                    Err(error) if optional && is_unavailable(&error) => {}
-                    Err(error) => {
-                        return Err(error).with_context(|| {
-                            format!("cannot listen on {host}:{}; is another server using the port? Choose another with \
-                                     --port", settings.port)
-                        });
-                    }
-                }
-            }
-        }
+        let tcp = bind_all(settings.port, "--port", settings)?;
+        let sentinel = bind_all(settings.sentinel_port, "--sentinel-port", settings)?;
         let unix = (!settings.unixsocket.is_empty())
             .then(|| bind_unix(settings))
             .transpose()?;
-        Ok(Self { tcp, unix })
+        Ok(Self {
+            tcp,
+            sentinel,
+            unix,
+        })
     }
 
     /// The TCP addresses.
@@ -73,6 +64,33 @@ impl Listeners {
     }
 }
 
+/// Listens at a port on every address of `bind`; `option` is what to change when that fails. Port 0 is none.
+fn bind_all(
+    port: u16,
+    option: &str,
+    settings: &Settings,
+) -> anyhow::Result<Vec<std::net::TcpListener>> {
+    let mut listeners = Vec::new();
+    for host in settings.bind.iter().filter(|_| port != 0) {
+        let (host, optional) = match host.strip_prefix('-') {
+            Some(host) => (host, true),
+            None => (host.as_str(), false),
+        };
+        match bind_tcp(host, port, settings) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if optional && is_unavailable(&error) => {}
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!(
+                        "cannot listen on {host}:{port}; is another server using the port? Choose another with {option}"
+                    )
+                });
+            }
+        }
+    }
+    Ok(listeners)
+}
+
 fn is_unavailable(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -80,13 +98,13 @@ fn is_unavailable(error: &io::Error) -> bool {
     )
 }
 
-fn bind_tcp(host: &str, settings: &Settings) -> io::Result<std::net::TcpListener> {
+fn bind_tcp(host: &str, port: u16, settings: &Settings) -> io::Result<std::net::TcpListener> {
     let host = match host {
         "*" => "0.0.0.0",
         "::*" => "::",
         host => host,
     };
-    let address = (host, settings.port)
+    let address = (host, port)
         .to_socket_addrs()?
         .next()
         .ok_or(io::ErrorKind::AddrNotAvailable)?;
@@ -176,6 +194,14 @@ impl IoThreads {
             let (shared, senders) = (Arc::clone(shared), self.senders.clone());
             accepting.spawn(accept_tcp(shared, listener, senders));
         }
+        if !listeners.sentinel.is_empty() {
+            let sentinel = Arc::new(Sentinel::new(shared));
+            accepting.spawn(Arc::clone(&sentinel).watch());
+            for listener in listeners.sentinel {
+                let listener = TcpListener::from_std(listener)?;
+                accepting.spawn(Arc::clone(&sentinel).accept(listener));
+            }
+        }
         if let Some(listener) = listeners.unix {
             let listener = UnixListener::from_std(listener)?;
             let (shared, senders) = (Arc::clone(shared), self.senders.clone());
@@ -244,15 +270,6 @@ fn begin(accepted: Accepted, connections: &mut JoinSet<()>) -> io::Result<()> {
     Ok(())
 }
 
-fn is_loopback(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_loopback(),
-        IpAddr::V6(address) => {
-            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback())
-        }
-    }
-}
-
 async fn accept_tcp(
     shared: Arc<Shared>,
     listener: TcpListener,
@@ -279,13 +296,7 @@ fn accepted_tcp(
     stream: TcpStream,
     address: SocketAddr,
 ) -> io::Result<Accepted> {
-    let address = Address {
-        remote: address.to_string(),
-        local: stream.local_addr()?.to_string(),
-        is_local: is_loopback(address.ip()),
-        is_unix: false,
-        file_descriptor: stream.as_raw_fd(),
-    };
+    let address = Address::of_tcp(&stream, address)?;
     Ok(Accepted {
         client: Registered::new(shared, address),
         stream: Stream::Tcp(stream.into_std()?),
@@ -336,7 +347,7 @@ async fn hand_over(senders: &[mpsc::Sender<Accepted>], turn: &mut usize, accepte
 }
 
 /// Lets a connection in, or tells it why not.
-async fn admit<S: tokio::io::AsyncWrite + Unpin>(
+pub(super) async fn admit<S: tokio::io::AsyncWrite + Unpin>(
     shared: &Shared,
     mut stream: S,
     from: Option<IpAddr>,
@@ -373,7 +384,7 @@ fn refusal(clients: u64, settings: &Settings, from: Option<IpAddr>) -> Option<&'
 }
 
 /// accept fails when no file descriptor is left: others must close first.
-async fn out_of_files(error: &io::Error) {
+pub(super) async fn out_of_files(error: &io::Error) {
     tracing::warn!("cannot accept a connection: {error}");
     tokio::time::sleep(Duration::from_millis(50)).await;
 }

@@ -13,5 +13,6 @@ mod pipeline;
 mod registered;
 mod replies;
 mod round;
+mod sentinel;
 
 pub use listener::{IoThreads, Listeners};

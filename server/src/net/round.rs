@@ -212,10 +212,14 @@ impl<'c> Round<'c> {
             ids.push(id);
             at += 1;
         }
+        if ids.is_empty() {
+            // Who leads has changed since this command passed the gates: it goes through them again.
+            return from;
+        }
         let no_touch = self.session.client.no_touch.load(Ordering::Relaxed);
         let segment = builder.finish(self.session.db, self.session.protocol, no_touch);
         let mark = self.out.len();
-        match routing::run(shared, &segment).await {
+        match routing::run(shared, &segment, self.session.reads).await {
             Ok(replies) => self.out.extend_from_slice(&replies),
             Err(failure) => {
                 let mut out = Writer::new(self.out, self.session.protocol);

@@ -1,6 +1,7 @@
 //! PING ECHO HELLO AUTH SELECT QUIT RESET.
 
 use resp::{Protocol, Writer};
+use storage::ids::DbIndex;
 
 use super::{Session, client};
 use crate::commands::args::Args;
@@ -84,7 +85,7 @@ fn hello(
         session.set_protocol(protocol);
         out.set_protocol(protocol);
     }
-    greet(session, out);
+    greet(session, shared, out);
     Ok(())
 }
 
@@ -99,8 +100,8 @@ fn protocol(version: &[u8]) -> CommandResult<Protocol> {
     }
 }
 
-fn greet(session: &Session, out: &mut Writer<'_>) {
-    out.map(7);
+fn greet(session: &Session, shared: &Shared, out: &mut Writer<'_>) {
+    out.map(if session.is_sentinel { 6 } else { 7 });
     out.bulk(b"server");
     out.bulk(b"redis");
     out.bulk(b"version");
@@ -114,9 +115,21 @@ fn greet(session: &Session, out: &mut Writer<'_>) {
     out.bulk(b"id");
     out.integer(session.client.id as i64);
     out.bulk(b"mode");
-    out.bulk(b"standalone");
-    out.bulk(b"role");
-    out.bulk(b"master");
+    out.bulk(if session.is_sentinel {
+        b"sentinel"
+    } else if shared.cluster_enabled {
+        b"cluster"
+    } else {
+        b"standalone"
+    });
+    if !session.is_sentinel {
+        out.bulk(b"role");
+        out.bulk(if shared.says_replica() {
+            b"replica"
+        } else {
+            b"master"
+        });
+    }
     out.bulk(b"modules");
     out.array(0);
 }
@@ -176,11 +189,17 @@ fn same(expected: &[u8], given: &[u8]) -> bool {
 /// SELECT index
 fn select(
     session: &mut Session,
-    _: &Shared,
+    shared: &Shared,
     args: &mut Args<'_>,
     out: &mut Writer<'_>,
 ) -> CommandResult {
-    session.select(db_index(args)?);
+    let db = db_index(args)?;
+    if shared.cluster_enabled && db != DbIndex(0) {
+        return Err(CommandError::reply(
+            "ERR SELECT is not allowed in cluster mode",
+        ));
+    }
+    session.select(db);
     out.ok();
     Ok(())
 }

@@ -11,10 +11,11 @@ mod line;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use resp::Writer;
 
-use super::{Client, ReplyMode, Session};
+use super::{Client, Reads, ReplyMode, Session};
 use crate::commands::args::Args;
 use crate::commands::error::{CommandError, CommandResult};
 use crate::commands::number::parse_i64;
@@ -27,6 +28,7 @@ const OPERATORS: Flags = OWN.with(Flags::ADMIN);
 
 /// The family.
 pub static COMMANDS: &[SessionCommand] = &[row("client", -2, help).subcommands(&[
+    row("client|capa", -3, capa).flags(OWN),
     row("client|getname", 2, getname).flags(OWN),
     row("client|help", 2, help).flags(ANY_TIME),
     row("client|id", 2, id).flags(OWN),
@@ -38,10 +40,46 @@ pub static COMMANDS: &[SessionCommand] = &[row("client", -2, help).subcommands(&
     row("client|reply", 3, reply).flags(OWN),
     row("client|setinfo", 4, setinfo).flags(OWN),
     row("client|setname", 3, setname).flags(OWN),
+    row("client|staleness", 3, staleness).flags(OWN),
 ])];
 
 const fn row(name: &'static str, arity: i32, handler: SessionHandler) -> SessionCommand {
     SessionCommand::new(name, arity, Group::Connection, handler)
+}
+
+/// CLIENT CAPA capability [capability ...], as Valkey has it: capabilities that are not known are passed over.
+fn capa(
+    session: &mut Session,
+    _: &Shared,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
+    for capability in args.rest() {
+        session.redirects |= capability.eq_ignore_ascii_case(b"redirect");
+    }
+    out.ok();
+    Ok(())
+}
+
+/// CLIENT STALENESS milliseconds | OFF: reads come from this Store's own memory, which must have been shown within so
+/// many milliseconds to reflect everything acknowledged by then; else they are refused.
+fn staleness(
+    session: &mut Session,
+    _: &Shared,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
+    session.reads = if args.flag("OFF") {
+        Reads::Leader
+    } else {
+        let bound_ms = u64::try_from(args.int()?).ok().filter(|bound| *bound > 0);
+        let bound_ms = bound_ms.ok_or(CommandError::reply(
+            "ERR the staleness must be a positive number of milliseconds, or OFF",
+        ))?;
+        Reads::Stale(Duration::from_millis(bound_ms))
+    };
+    out.ok();
+    Ok(())
 }
 
 /// CLIENT GETNAME
@@ -251,6 +289,8 @@ fn word(text: &[u8]) -> Option<String> {
 fn help(_: &mut Session, _: &Shared, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
     const LINES: &[&str] = &[
         "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CAPA <capability> [<capability> ...]",
+        "    Tell what this client can do. REDIRECT: it follows redirects to the leader.",
         "GETNAME",
         "    Tell the name of this connection.",
         "ID",
@@ -287,6 +327,8 @@ fn help(_: &mut Session, _: &Shared, _: &mut Args<'_>, out: &mut Writer<'_>) -> 
         "    Note the name or the version of the client library.",
         "SETNAME <name>",
         "    Name this connection.",
+        "STALENESS (<milliseconds>|OFF)",
+        "    Read from this node's own memory, so many milliseconds old at most.",
         "HELP",
         "    Print this help.",
     ];

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -24,6 +27,29 @@ pub struct Address {
     pub is_unix: bool,
     /// The number of the open file.
     pub file_descriptor: i32,
+}
+
+impl Address {
+    /// Of a TCP connection from `remote`.
+    pub fn of_tcp(stream: &tokio::net::TcpStream, remote: SocketAddr) -> io::Result<Self> {
+        Ok(Self {
+            remote: remote.to_string(),
+            local: stream.local_addr()?.to_string(),
+            is_local: is_loopback(remote.ip()),
+            is_unix: false,
+            file_descriptor: stream.as_raw_fd(),
+        })
+    }
+}
+
+/// Whether an address is of this machine.
+pub fn is_loopback(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback(),
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback())
+        }
+    }
 }
 
 /// What others see of a connection. Written by its own thread.

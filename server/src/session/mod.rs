@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`basic`] | PING ECHO HELLO AUTH SELECT QUIT RESET |
 //! | [`client`] | CLIENT |
+//! | [`dialect`] | READONLY READWRITE ASKING |
 //! | [`clients`] | the registry that CLIENT LIST and CLIENT KILL look into |
 
 pub mod basic;
 pub mod client;
 pub mod clients;
+pub mod dialect;
 
 use std::sync::Arc;
 
@@ -18,9 +20,11 @@ use storage::ids::DbIndex;
 use crate::dispatch::SessionCommand;
 
 pub use clients::{Address, Client, ClientRegistry};
+pub use dialect::Reads;
 
 /// The tables of session commands.
-pub static FAMILIES: [&[SessionCommand]; 2] = [basic::COMMANDS, client::COMMANDS];
+pub static FAMILIES: [&[SessionCommand]; 3] =
+    [basic::COMMANDS, client::COMMANDS, dialect::COMMANDS];
 
 /// What happens to replies (CLIENT REPLY).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +67,12 @@ pub struct Session {
     pub authenticated: bool,
     /// What happens to replies.
     pub reply: ReplyMode,
+    /// Where its reads run.
+    pub reads: Reads,
+    /// It wants to be sent to the leader instead of being forwarded (CLIENT CAPA redirect).
+    pub redirects: bool,
+    /// It is on the Sentinel port.
+    pub is_sentinel: bool,
     /// Close after the replies so far are sent.
     pub closing: bool,
 }
@@ -76,6 +86,9 @@ impl Session {
             protocol: Protocol::Resp2,
             authenticated: !needs_password,
             reply: ReplyMode::On,
+            reads: Reads::default(),
+            redirects: false,
+            is_sentinel: false,
             closing: false,
         }
     }

@@ -47,6 +47,9 @@ pub enum ForwardError {
     /// The other Store's disk is full; certainly not appended.
     #[error("the other node's disk is full")]
     Full,
+    /// The other Store's memory is full and nothing may be deleted; certainly not appended.
+    #[error("the other node's memory is full")]
+    OutOfMemory,
     /// Refused for another reason, which is for the log; certainly not appended.
     #[error("refused: {reason}")]
     Refused {

@@ -27,6 +27,7 @@ const BUSY: u8 = 2;
 const FULL: u8 = 3;
 const REFUSED: u8 = 4;
 const UNKNOWN: u8 = 5;
+const OUT_OF_MEMORY: u8 = 6;
 
 /// At least the payload's size.
 pub(super) fn request_bytes(request: &Request) -> usize {
@@ -103,6 +104,7 @@ fn push_error(out: &mut Outbox, id: u64, error: &ForwardError) {
             }
             ForwardError::Busy => head.put_u8(BUSY),
             ForwardError::Full => head.put_u8(FULL),
+            ForwardError::OutOfMemory => head.put_u8(OUT_OF_MEMORY),
             ForwardError::Refused { reason } => {
                 head.put_u8(REFUSED);
                 head.put_slice(&reason.as_bytes()[..reason.len().min(REASON_MAX_BYTES)]);
@@ -128,6 +130,7 @@ pub(super) fn take_response(mut payload: Bytes) -> Result<(u64, ForwardResult), 
         }
         BUSY => Err(ForwardError::Busy),
         FULL => Err(ForwardError::Full),
+        OUT_OF_MEMORY => Err(ForwardError::OutOfMemory),
         REFUSED => Err(ForwardError::Refused {
             reason: String::from_utf8_lossy(&payload).into_owned(),
         }),
@@ -197,11 +200,15 @@ mod tests {
         let refused = |reason: &str| ForwardError::Refused {
             reason: reason.to_owned(),
         };
-        let cases: [(ForwardResult, ForwardResult); 10] = [
+        let cases: [(ForwardResult, ForwardResult); 11] = [
             (Ok(response(0)), Ok(response(0))),
             (Ok(response(100_000)), Ok(response(100_000))),
             (Err(ForwardError::Busy), Err(ForwardError::Busy)),
             (Err(ForwardError::Full), Err(ForwardError::Full)),
+            (
+                Err(ForwardError::OutOfMemory),
+                Err(ForwardError::OutOfMemory),
+            ),
             (Err(ForwardError::Unknown), Err(ForwardError::Unknown)),
             (Err(ForwardError::NotSent), Err(refused(""))),
             (Err(refused("why")), Err(refused("why"))),

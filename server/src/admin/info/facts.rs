@@ -42,6 +42,8 @@ pub struct Facts {
     pub raft: Status,
     /// The other voters.
     pub replicas: Replicas,
+    /// The leader's host and port when this Store calls itself a replica of it.
+    pub master: Option<(String, u16)>,
     /// This Store.
     pub store_id: StoreId,
     /// Commands that were called or refused since the last CONFIG RESETSTAT.

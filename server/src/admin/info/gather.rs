@@ -9,6 +9,7 @@ use super::facts::{Clients, CommandCounters, Counters, Database, Facts, Persiste
 use crate::admin::process;
 use crate::admin::replicas::Replicas;
 use crate::dispatch::Shared;
+use crate::dispatch::members::Members;
 use crate::raftstore::Status;
 
 /// The facts of this moment.
@@ -50,6 +51,7 @@ pub fn facts(shared: &Shared) -> Facts {
         counters: counters(shared, &data),
         cpu: process::cpu_times(),
         replicas: Replicas::of(&raft),
+        master: shared.says_replica().then(|| master(shared)),
         store_id: shared.store,
         commands: commands(shared),
         errors: shared.stats.errors().into_iter().collect(),
@@ -57,6 +59,14 @@ pub fn facts(shared: &Shared) -> Facts {
         raft,
         settings,
     }
+}
+
+/// Where the leader is; nowhere if it has just been lost.
+fn master(shared: &Shared) -> (String, u16) {
+    let members = Members::of(shared);
+    members.leader().map_or_else(Default::default, |leader| {
+        (leader.host.clone(), leader.port)
+    })
 }
 
 /// Without a leader nothing can be answered: at a start until the first election, and while no majority is reachable.

@@ -106,7 +106,11 @@ pub const SECTIONS: &[Section] = &[
 fn server(facts: &Facts, text: &mut Text) {
     text.field("redis_version", REDIS_VERSION);
     text.field("tinykv_version", TINYKV_VERSION);
-    text.field("redis_mode", "standalone");
+    let is_cluster = facts.settings.cluster_enabled;
+    text.field(
+        "redis_mode",
+        if is_cluster { "cluster" } else { "standalone" },
+    );
     text.field("os", process::operating_system());
     text.field("arch_bits", usize::BITS);
     text.field("process_id", std::process::id());
@@ -226,8 +230,22 @@ fn stats(facts: &Facts, text: &mut Text) {
 
 /// Offsets are log indexes.
 fn replication(facts: &Facts, text: &mut Text) {
-    text.field("role", "master");
-    text.field("connected_slaves", facts.replicas.connected);
+    if let Some((host, port)) = &facts.master {
+        text.field("role", "slave");
+        text.field("master_host", host);
+        text.field("master_port", port);
+        let link = if host.is_empty() { "down" } else { "up" };
+        text.field("master_link_status", link);
+        text.field("master_sync_in_progress", 0);
+        text.field("slave_repl_offset", facts.raft.applied_index);
+        text.field("slave_priority", 100);
+        text.field("slave_read_only", 1);
+        text.field("replica_announced", 1);
+        text.field("connected_slaves", 0);
+    } else {
+        text.field("role", "master");
+        text.field("connected_slaves", facts.replicas.connected);
+    }
     for (number, replica) in facts.replicas.online.iter().enumerate() {
         let state = if replica.snapshot {
             "send_bulk"
@@ -281,9 +299,9 @@ fn errorstats(facts: &Facts, text: &mut Text) {
     }
 }
 
-/// Redis Cluster's protocol is off: any client may use any Store.
-fn cluster(_: &Facts, text: &mut Text) {
-    text.field("cluster_enabled", 0);
+/// Unless Redis Cluster's dialect is on, any client may use any Store.
+fn cluster(facts: &Facts, text: &mut Text) {
+    text.field("cluster_enabled", u8::from(facts.settings.cluster_enabled));
 }
 
 fn keyspace(facts: &Facts, text: &mut Text) {

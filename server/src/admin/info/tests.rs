@@ -48,6 +48,7 @@ fn facts() -> Facts {
         },
         cpu: process::cpu_times(),
         raft,
+        master: None,
         store_id: StoreId(1),
         commands: vec![CommandCounters {
             name: "config|get".into(),

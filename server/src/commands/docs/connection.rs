@@ -18,6 +18,14 @@ pub(super) static DOCS: &[Doc] = &[
     )
     .complexity("As its subcommands"),
     Doc::new(
+        "client|capa",
+        "7.2.0",
+        "Tells what the client can do; of all capabilities, redirect is known.",
+    )
+    .complexity("O(1)")
+    .categories(&["@connection"])
+    .arguments(&[Argument::string("capability").multiple()]),
+    Doc::new(
         "client|getname",
         "2.6.9",
         "Tells the name of the connection.",
@@ -172,6 +180,20 @@ pub(super) static DOCS: &[Doc] = &[
         .categories(&["@connection"])
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
         .arguments(&[Argument::string("connection-name")]),
+    Doc::new(
+        "client|staleness",
+        "7.2.0",
+        "Lets the connection's node answer reads from its own memory, up to so many milliseconds old.",
+    )
+    .complexity("O(1)")
+    .categories(&["@connection"])
+    .arguments(&[Argument::oneof(
+        "bound",
+        &[
+            Argument::integer("milliseconds"),
+            Argument::token("off", "OFF"),
+        ],
+    )]),
     Doc::new("echo", "1.0.0", "Answers the given text.")
         .complexity("O(1)")
         .categories(&["@connection"])

@@ -7,6 +7,7 @@
 
 mod argument;
 mod bitmap;
+mod cluster;
 mod connection;
 mod generic;
 mod geo;
@@ -195,6 +196,7 @@ static TABLES: &[&[Doc]] = &[
     keyspace::DOCS,
     sort::DOCS,
     connection::DOCS,
+    cluster::DOCS,
     server::DOCS,
     raft::DOCS,
 ];

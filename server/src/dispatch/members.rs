@@ -1,0 +1,142 @@
+//! The Stores of the cluster as clients know them: where they are, who leads, and the names that Redis's dialects give them.
+//!
+//! The one place that answers this, for redirects, CLUSTER, ROLE, INFO and the Sentinel port.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use storage::ids::StoreId;
+
+use super::shared::Shared;
+use crate::raftstore::{Role, Status};
+
+/// One Store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its id.
+    pub store: StoreId,
+    /// Forty hexadecimal digits, for good: Redis Cluster's node id, Sentinel's run id.
+    pub name: String,
+    /// For clients, without brackets. Empty while it is not known: clients then take the address that they have
+    /// connected to, as they do with Redis.
+    pub host: String,
+    /// For clients.
+    pub port: u16,
+    /// For other Stores.
+    pub bus_port: u16,
+    /// Whether it is this Store.
+    pub is_own: bool,
+    /// Whether it is known not to answer. Only the leader knows.
+    pub is_lost: bool,
+    /// The last log index that it has for certain.
+    pub offset: u64,
+}
+
+/// All Stores and who leads them, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Members {
+    /// In order of id.
+    pub all: Vec<Member>,
+    /// The leader, if one is known.
+    pub leader: Option<StoreId>,
+    /// The term in which it leads.
+    pub term: u64,
+}
+
+impl Members {
+    /// As this Store knows them now.
+    pub fn of(shared: &Shared) -> Self {
+        let status = shared.router.status();
+        let mut all: Vec<Member> = status
+            .members
+            .list
+            .iter()
+            .map(|member| {
+                let is_own = member.store == shared.store;
+                let (is_lost, offset) = progress(&status, member.store, is_own);
+                Member {
+                    store: member.store,
+                    name: name(shared, "node", member.store.get()),
+                    host: member.host.clone(),
+                    port: member.port,
+                    bus_port: member.bus_port,
+                    is_own,
+                    is_lost,
+                    offset,
+                }
+            })
+            .collect();
+        all.sort_by_key(|member| member.store);
+        Self {
+            all,
+            leader: shared.router.leader(),
+            term: status.term.get(),
+        }
+    }
+
+    /// The same when a leader is known, or when a request would have waited long enough for one (`election-hold-ms`).
+    pub async fn with_leader(shared: &Shared) -> Self {
+        let hold = Duration::from_millis(shared.config.load().election_hold_ms);
+        let mut leaders = shared.router.subscribe_leader();
+        // Without a leader in time the answer says that there is none.
+        let _ = tokio::time::timeout(hold, leaders.wait_for(Option::is_some)).await;
+        Self::of(shared)
+    }
+
+    /// The leader's row.
+    pub fn leader(&self) -> Option<&Member> {
+        self.all
+            .iter()
+            .find(|member| Some(member.store) == self.leader)
+    }
+
+    /// All others.
+    pub fn replicas(&self) -> impl Iterator<Item = &Member> {
+        self.all
+            .iter()
+            .filter(|member| Some(member.store) != self.leader)
+    }
+
+    /// This Store's row.
+    pub fn own(&self) -> Option<&Member> {
+        self.all.iter().find(|member| member.is_own)
+    }
+}
+
+/// Whether a Store is known not to answer, and how far its log is.
+fn progress(status: &Status, store: StoreId, is_own: bool) -> (bool, u64) {
+    if is_own {
+        return (false, status.applied_index.get());
+    }
+    let peer = status.peers.iter().find(|peer| peer.store == store);
+    match peer {
+        Some(peer) if status.role == Role::Leader => (!peer.active, peer.matched.get()),
+        // What is committed is on the leader.
+        _ if status.leader == Some(store) => (false, status.commit_index.get()),
+        _ => (false, status.applied_index.get()),
+    }
+}
+
+/// Forty hexadecimal digits that name something of this cluster, the same on every Store and for good.
+pub fn name(shared: &Shared, kind: &str, id: u64) -> String {
+    let mut hash = Sha256::new();
+    hash.update(shared.cluster_id);
+    hash.update(kind);
+    hash.update(id.to_be_bytes());
+    let digest = hash.finalize();
+    digest
+        .iter()
+        .take(20)
+        .fold(String::new(), |mut name, byte| {
+            let _ = write!(name, "{byte:02x}"); // writing to a String does not fail
+            name
+        })
+}
+
+/// `host:port` of a Store for clients, as redirects have it: no brackets around an IPv6 address.
+pub fn address(shared: &Shared, store: StoreId) -> Option<String> {
+    let status = shared.router.status();
+    let member = status.members.get(store)?;
+    (!member.host.is_empty()).then(|| format!("{}:{}", member.host, member.port))
+}
