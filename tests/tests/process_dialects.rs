@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use resp::{Frame, encode_command};
-use tests::process::{Client, Cluster, until};
+use tests::process::{Client, Cluster, Server, free_port, until};
 
 fn follower(leader: usize) -> usize {
     (leader + 1) % 3
@@ -288,4 +288,70 @@ fn a_full_leader_refuses_what_is_forwarded() {
         assert_eq!(replies[1..3], ["1", "0"]);
         (replies[0] == oom && replies[3] == oom).then_some(())
     });
+}
+
+/// Three nodes and their clients are in `tests/suites/dialects.sh`.
+#[test]
+fn a_single_node_is_its_own_sentinel() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let port = free_port();
+    let options = ["--sentinel-port", &port.to_string()];
+    let mut server = Server::start_on(free_port(), &dir.path().join("data"), &options);
+    let mut client = Client::connect(port).expect("the Sentinel port");
+    let master = format!("[127.0.0.1 {}]", server.port());
+    for (words, reply) in [
+        ("PING", "PONG"),
+        ("SENTINEL get-master-addr-by-name mymaster", &master[..]),
+        ("SENTINEL GET-MASTER-ADDR-BY-NAME other", "(nil)"),
+        ("SENTINEL MASTER other", "ERR No such master with that name"),
+        ("SENTINEL REPLICAS mymaster", "[]"),
+        ("SENTINEL SENTINELS mymaster", "[]"),
+        (
+            "SENTINEL CKQUORUM mymaster",
+            "OK 1 usable Sentinels. Quorum and failover authorization can be reached",
+        ),
+        (
+            "SENTINEL MASTER",
+            "ERR wrong number of arguments for 'sentinel|master' command",
+        ),
+        (
+            "SENTINEL NONE",
+            "ERR unknown subcommand 'NONE'. Try SENTINEL HELP.",
+        ),
+        ("ROLE", "[sentinel [mymaster]]"),
+        ("CLIENT SETNAME me", "OK"),
+        (
+            "GET key",
+            "ERR unknown command 'GET', with args beginning with: 'key' ",
+        ),
+        ("PSUBSCRIBE *", "[psubscribe * 1]"),
+        ("PING", "[pong ]"),
+        (
+            "ROLE",
+            "ERR Can't execute 'role': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+        ),
+        ("PUNSUBSCRIBE", "[punsubscribe * 0]"),
+    ] {
+        assert_eq!(call(&mut client, words), reply, "{words}");
+    }
+    let described = call(&mut client, "SENTINEL MASTERS");
+    assert!(
+        described.starts_with(&format!(
+            "[[name mymaster ip 127.0.0.1 port {} runid ",
+            server.port()
+        )),
+        "{described}"
+    );
+    // With a password the port asks for it too.
+    server.kill();
+    let server = Server::start_on(free_port(), &dir.path().join("other"), &options);
+    let mut admin = server.client();
+    assert_eq!(call(&mut admin, "CONFIG SET requirepass p"), "OK");
+    let mut stranger = Client::connect(port).expect("the Sentinel port");
+    assert_eq!(
+        call(&mut stranger, "SENTINEL MASTERS"),
+        "NOAUTH Authentication required."
+    );
+    assert_eq!(call(&mut stranger, "AUTH p"), "OK");
+    assert!(call(&mut stranger, "SENTINEL MASTERS").starts_with("[[name "));
 }

@@ -48,19 +48,25 @@ impl Members {
     /// As this Store knows them now.
     pub fn of(shared: &Shared) -> Self {
         let status = shared.router.status();
+        let settings = shared.config.load();
         let mut all: Vec<Member> = status
             .members
             .list
             .iter()
             .map(|member| {
                 let is_own = member.store == shared.store;
+                // A single Store has told nobody where it is.
+                let (port, bus_port) = match member.port {
+                    0 if is_own => (settings.port, settings.bus_port().unwrap_or_default()),
+                    port => (port, member.bus_port),
+                };
                 let (is_lost, offset) = progress(&status, member.store, is_own);
                 Member {
                     store: member.store,
                     name: name(shared, "node", member.store.get()),
                     host: member.host.clone(),
-                    port: member.port,
-                    bus_port: member.bus_port,
+                    port,
+                    bus_port,
                     is_own,
                     is_lost,
                     offset,
