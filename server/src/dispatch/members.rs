@@ -8,8 +8,12 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use storage::ids::StoreId;
 
+use super::routing::barrier;
 use super::shared::Shared;
 use crate::raftstore::{Role, Status};
+
+/// Between two questions for the leader while none answers.
+const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
 /// One Store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,12 +85,21 @@ impl Members {
         }
     }
 
-    /// The same when a leader is known, or when a request would have waited long enough for one (`election-hold-ms`).
+    /// The same when a leader has confirmed that it leads, or when a request would have waited long enough for that
+    /// (`election-hold-ms`): nobody is sent to a leader that is lost while the others have not noticed it yet.
     pub async fn with_leader(shared: &Shared) -> Self {
         let hold = Duration::from_millis(shared.config.load().election_hold_ms);
         let mut leaders = shared.router.subscribe_leader();
-        // Without a leader in time the answer says that there is none.
-        let _ = tokio::time::timeout(hold, leaders.wait_for(Option::is_some)).await;
+        let confirmed = async {
+            while leaders.wait_for(Option::is_some).await.is_ok() {
+                if shared.router.lease().is_valid() || barrier(shared).await.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(RETRY_INTERVAL).await;
+            }
+        };
+        // Not confirmed in time, the answer is what this Store knows.
+        let _ = tokio::time::timeout(hold, confirmed).await;
         Self::of(shared)
     }
 
