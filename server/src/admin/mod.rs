@@ -42,7 +42,7 @@ use crate::dispatch::{AdminCommand, Shared};
 use crate::raftstore::SharedLimits;
 
 /// The tables of admin commands.
-pub static FAMILIES: [&[AdminCommand]; 9] = [
+pub static FAMILIES: [&[AdminCommand]; 10] = [
     config::COMMANDS,
     introspect::COMMANDS,
     info::COMMANDS,
