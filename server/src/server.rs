@@ -52,6 +52,9 @@ const CACHE_PARTS: u64 = 32;
 /// But not less.
 const MIN_CACHE_BYTES: u64 = 1 << 20;
 
+/// Elements from which on a collection is not loaded under the lock because of a point operation: a few milliseconds' worth.
+const PARTS_FROM_ELEMENTS: u64 = 4096;
+
 /// Serves until a signal or SHUTDOWN.
 pub fn run(config: Config) -> anyhow::Result<()> {
     let config = Arc::new(config);
@@ -151,6 +154,7 @@ fn open_dataset(engines: &Engines, settings: &Settings, obsolete: &Obsolete) -> 
     let options = DatasetOptions {
         maxmemory_bytes: settings.maxmemory_bytes,
         eviction: settings.maxmemory_policy,
+        parts_from_elements: PARTS_FROM_ELEMENTS,
         hash_seed: [0; 16],
     };
     let (obsolete, engines) = (obsolete.clone(), engines.clone());

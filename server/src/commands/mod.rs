@@ -11,6 +11,7 @@ pub mod error;
 pub mod glob;
 pub mod long_double;
 pub mod number;
+pub mod points;
 pub mod sample;
 pub mod scan;
 pub mod spec;

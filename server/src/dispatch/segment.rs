@@ -137,6 +137,7 @@ pub fn run_reads(shared: &Shared, request: &Request) -> storage::Result<Bytes> {
             if request.no_touch {
                 view = view.without_touching();
             }
+            let view = machine::focused(view, command, &args);
             let context = ReadContext::new(view, shared.random());
             let mut cursor = if args_from == 2 {
                 Args::of_subcommand(&args)

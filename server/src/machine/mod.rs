@@ -15,13 +15,14 @@ use parking_lot::RwLock;
 use prost::Message;
 use resp::{Protocol, Writer};
 use smallvec::SmallVec;
-use storage::dataset::{Ahead, Dataset, Txn, WARM_KEYS};
+use storage::dataset::{Ahead, Dataset, Txn, View, WARM_KEYS};
 use storage::ids::{DB_COUNT, DbIndex, LogIndex, Term};
 use storage::proto::command::{ExpiredKey, RaftCmdRequest, RaftCmdResponse, Request};
 
 use crate::commands::args::Args;
 use crate::commands::context::{ReadContext, WriteContext};
 use crate::commands::error::CommandError;
+use crate::commands::points;
 use crate::commands::spec::{DataCommand, DataHandler};
 
 pub use table::{Lookup, Table, data_commands};
@@ -166,6 +167,11 @@ impl Execution<'_> {
                 format!("{name} is not a data command"),
             ));
         };
+        let points = (!self.txn.is_complete()).then(|| points::of(command.spec.name, args));
+        match points.flatten() {
+            Some((key, members)) => self.txn.focus(key, members),
+            None => self.txn.unfocus(),
+        }
         let mut out = Writer::new(&mut self.replies, protocol(request.protocol));
         let mark = out.mark();
         let mut cursor = if args_from == 2 {
@@ -206,6 +212,16 @@ impl Execution<'_> {
 pub fn ahead<'a>(args: &'a [&'a [u8]]) -> Option<Ahead<'a>> {
     let (key, args) = args.get(1..)?.split_first()?;
     Some((key, args))
+}
+
+/// A view that knows what the command at work looks at.
+pub fn focused<'a>(mut view: View<'a>, command: &DataCommand, args: &[&[u8]]) -> View<'a> {
+    if !view.is_complete()
+        && let Some((key, members)) = points::of(command.spec.name, args)
+    {
+        view.focus(key, members);
+    }
+    view
 }
 
 /// Runs a command that only reads, on a connection's thread under the shared lock.

@@ -152,6 +152,7 @@ impl<'c> Round<'c> {
             if no_touch {
                 view = view.without_touching();
             }
+            let view = machine::focused(view, read.command, &read.args);
             let context = ReadContext::new(view, shared.random());
             if let Some(probe) = read.command.probe {
                 let unchanged = (probe.ask)(&context, &read.args);

@@ -1,5 +1,6 @@
 //! From the write set to the disk: frozen at once, written in the background by one sorted ingestion.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -28,6 +29,23 @@ pub(super) struct Frozen {
 impl Frozen {
     pub(super) fn pending(&self, db: PhysicalDb, key: &RecordKey<'_>) -> Option<Pending> {
         self.sets.get(usize::from(db.0))?.pending(key)
+    }
+
+    /// See [`FrozenSet::get`].
+    pub(super) fn get(&self, db: PhysicalDb, key: &RecordKey<'_>) -> Option<Option<Bytes>> {
+        self.sets.get(usize::from(db.0))?.get(key)
+    }
+
+    /// See [`FrozenSet::gather`].
+    pub(super) fn gather(
+        &self,
+        db: PhysicalDb,
+        prefix: &[u8],
+        into: &mut BTreeMap<Bytes, Option<Bytes>>,
+    ) {
+        if let Some(set) = self.sets.get(usize::from(db.0)) {
+            set.gather(prefix, into);
+        }
     }
 
     pub(super) fn size_bytes(&self) -> usize {

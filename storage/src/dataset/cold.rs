@@ -92,17 +92,15 @@ impl Dataset {
     /// The record of a key that is not in memory. The caller knows that the slot is not complete.
     #[cold]
     pub(super) fn read_cold(&self, db: PhysicalDb, key: &RecordKey<'_>) -> Result<Option<Stored>> {
-        if self.is_pending(db, key) {
-            return Ok(None);
-        }
-        let Some(value) = self.engine.get(&key.to_vec())? else {
+        let Some(value) = self.read_record(db, key)? else {
             return Ok(None);
         };
         let stored = Stored::decode(&value)?;
         Ok((stored.index >= self.database(db).flushed_at).then_some(stored))
     }
 
-    /// True when the key changed since the last durable checkpoint. Of a key that is not in memory: it was deleted.
+    /// True when the key changed since the last durable checkpoint. Of a key that is not in memory: it was deleted, or a part of
+    /// it was changed.
     pub(super) fn is_pending(&self, db: PhysicalDb, key: &RecordKey<'_>) -> bool {
         self.database(db).write_set.pending(key).is_some()
             || self
@@ -166,9 +164,16 @@ impl Dataset {
             db,
             incarnation,
         };
-        let mut elements = self
-            .engine
-            .scan(&place.prefix(), &place.end())
+        let pending = self.pending_elements(stored, place);
+        let durable = self.engine.scan(&place.prefix(), &place.end());
+        let durable = durable.filter(|pair| {
+            pair.as_ref()
+                .map_or(true, |(key, _)| !pending.contains_key(key))
+        });
+        let newer = pending.iter();
+        let newer = newer.filter_map(|(key, value)| Some(Ok((key.clone(), value.clone()?))));
+        let mut elements = durable
+            .chain(newer)
             .map(|pair| pair.and_then(|(key, value)| record::decode_element(&key, &value)));
         let object = Collected::load(stored.kind, meta, &mut elements)?;
         Ok((incarnation, object))

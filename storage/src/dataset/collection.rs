@@ -74,6 +74,17 @@ macro_rules! collected {
                 Err(Error::corrupt("record", format!("a large {}", kind.name())))
             }
 
+            /// Builds a part of a collection from some of its records; none of a type that has no parts.
+            pub(super) fn load_part(kind: Kind, meta: &[u8], elements: &mut Elements<'_>) -> Result<Option<Self>> {
+                $(
+                    if kind == <$collection>::KIND {
+                        let part = <$structure>::load_part(meta, elements)?;
+                        return Ok(part.map(|part| Self::$name(Box::new(part))));
+                    }
+                )*
+                Ok(None)
+            }
+
             /// Reads where an element with this hash is to be found. The number means nothing.
             pub(super) fn warm_hashes(&self, hash: u32) -> u64 {
                 match self { $(Self::$name(object) => object.warm_hashes(hash),)* }

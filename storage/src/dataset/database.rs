@@ -65,6 +65,12 @@ impl Database {
         count == 0 || self.slot(slot).map_or(0, SlotTable::len) == count as usize
     }
 
+    /// True when every key is in memory.
+    #[inline]
+    pub(super) fn is_all_in_memory(&self) -> bool {
+        self.resident == self.counts.total()
+    }
+
     /// Bytes of memory: entries, tables, indexes and the write set.
     pub(super) fn memory_bytes(&self) -> usize {
         self.entry_bytes

@@ -32,6 +32,7 @@
 //! | `write_set`, `checkpoint` | what changed, and how it becomes durable |
 //! | `cleanup` | the elements' records of collections that are gone |
 //! | `cold`, `walk` | what is only on disk: lookups, loading, dropping; and the ordered walk over both |
+//! | `part` | point operations on large collections that are only on disk |
 //! | `sweep` | expired keys that are only on disk |
 //! | `evict` | the keys that go when memory is full, if the operator allows it |
 //! | `view`, `txn` | reads and writes |
@@ -48,6 +49,7 @@ mod entry;
 mod evict;
 mod expiry;
 mod object;
+mod part;
 mod position;
 mod record;
 mod stats;
@@ -92,6 +94,8 @@ pub struct DatasetOptions {
     pub maxmemory_bytes: u64,
     /// Which keys are deleted when it is full.
     pub eviction: EvictionPolicy,
+    /// Large collections of fewer elements are loaded even for a point operation.
+    pub parts_from_elements: u64,
     /// Seeds the hash of keys. The same on all replicas, for the life of the Region.
     pub hash_seed: [u8; 16],
 }
@@ -107,6 +111,8 @@ pub struct Dataset {
     maxmemory_bytes: u64,
     /// What the data may take of it: see [`Self::set_room`].
     room_bytes: u64,
+    /// See [`DatasetOptions`].
+    parts_from_elements: u64,
     eviction: evict::EvictionPolicy,
     /// The physical database of each logical one.
     mapping: [record::PhysicalDb; DB_COUNT as usize],
@@ -146,6 +152,7 @@ impl Dataset {
         )?;
         dataset.source = Some(engine);
         dataset.maxmemory_bytes = options.maxmemory_bytes;
+        dataset.parts_from_elements = options.parts_from_elements;
         dataset.eviction = options.eviction;
         Ok(dataset)
     }
@@ -173,6 +180,7 @@ impl Dataset {
             hasher,
             maxmemory_bytes: 0,
             room_bytes: u64::MAX,
+            parts_from_elements: 0,
             eviction: evict::EvictionPolicy::NoEviction,
             mapping: std::array::from_fn(|number| record::PhysicalDb(number as u8)),
             databases: Default::default(),

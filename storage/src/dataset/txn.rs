@@ -3,6 +3,7 @@
 mod collections;
 mod fields;
 mod keyspace;
+mod parts;
 mod recent;
 mod strings;
 
@@ -10,6 +11,7 @@ use super::Dataset;
 use super::access::split_mix;
 use super::collection::Incarnations;
 use super::object::{Object, is_expired};
+use super::part::Focus;
 use super::position::Position;
 use super::record::{PhysicalDb, RecordKey};
 use super::view::View;
@@ -61,6 +63,8 @@ pub struct Txn<'a> {
     recent: recent::Recent,
     /// The collection whose own record is still to be written.
     unwritten: Option<recent::Unwritten>,
+    /// What the command at work looks at.
+    focus: Option<Focus>,
 }
 
 impl Drop for Txn<'_> {
@@ -90,6 +94,7 @@ impl<'a> Txn<'a> {
             removable_fields: fields::REMOVED_FIELDS,
             recent: recent::Recent::default(),
             unwritten: None,
+            focus: None,
         }
     }
 
@@ -137,7 +142,7 @@ impl<'a> Txn<'a> {
 
     /// Reads the database at work at the entry's time.
     pub fn view(&self) -> View<'_> {
-        let view = View::new(self.dataset, self.db, self.now_ms);
+        let view = View::new(self.dataset, self.db, self.now_ms).with_focus(self.focus.as_ref());
         if self.touches {
             view
         } else {
@@ -174,6 +179,12 @@ impl<'a> Txn<'a> {
 
     /// The value of `key`, brought into memory; counts as a use of it.
     pub fn lookup(&mut self, key: &[u8]) -> Result<Option<Object<'_>>> {
+        if self.focus.is_some() {
+            let at = self.position(key);
+            if let Some(part) = self.part(at, key)? {
+                return Ok(Some(self.part_object(part)));
+            }
+        }
         let found = self.peek_at(key)?;
         let random = self.now_ms.wrapping_mul(self.index.get()).wrapping_add(1);
         let object = found.map(|at| self.object(at, key));
@@ -186,6 +197,12 @@ impl<'a> Txn<'a> {
 
     /// The value of `key`, brought into memory, without counting as a use of it.
     pub fn peek(&mut self, key: &[u8]) -> Result<Option<Object<'_>>> {
+        if self.focus.is_some() {
+            let at = self.position(key);
+            if let Some(part) = self.part(at, key)? {
+                return Ok(Some(self.part_object(part)));
+            }
+        }
         let found = self.peek_at(key)?;
         Ok(found.and_then(|at| self.object(at, key)))
     }

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use super::Dataset;
 use super::access::split_mix;
 use super::object::{Object, is_expired};
+use super::part::Focus;
 use super::position::Position;
 use super::record::{PhysicalDb, RecordKey};
 use super::walk::{self, Found, Range};
@@ -40,6 +41,7 @@ pub struct View<'a> {
     misses: Cell<u64>,
     random: Cell<u64>,
     met: RefCell<Met>,
+    focus: Option<Cow<'a, Focus>>,
 }
 
 /// Expired keys that a view met.
@@ -69,7 +71,27 @@ impl<'a> View<'a> {
             misses: Cell::new(0),
             random: Cell::new(now_ms),
             met: RefCell::default(),
+            focus: None,
         }
+    }
+
+    /// See [`super::Txn::focus`]: what this view will be asked for.
+    pub fn focus<'m>(&mut self, key: &[u8], members: impl IntoIterator<Item = &'m [u8]>) {
+        let at = self.dataset.hasher.position(key);
+        let is_cold = self.dataset.may_be_cold(self.physical, at)
+            && self.dataset.database(self.physical).find(at, key).is_none();
+        self.focus = is_cold.then(|| Cow::Owned(Focus::new(key, members)));
+    }
+
+    /// True when all keys of the database are in memory, and a focus means nothing.
+    pub fn is_complete(&self) -> bool {
+        self.dataset.database(self.physical).is_all_in_memory()
+    }
+
+    /// With the focus of a transaction.
+    pub(super) fn with_focus(mut self, focus: Option<&'a Focus>) -> Self {
+        self.focus = focus.map(Cow::Borrowed);
+        self
     }
 
     /// The same view, whose lookups do not count as uses of the keys (CLIENT NO-TOUCH).
@@ -198,6 +220,14 @@ impl<'a> View<'a> {
         let Some(stored) = self.dataset.read_cold(self.physical, &record_key)? else {
             return Ok(None);
         };
+        if let Some(focus) = self.focus.as_ref().filter(|focus| *focus.key == *key)
+            && let Some((_, part)) =
+                self.dataset
+                    .read_part(self.physical, at.slot, &stored, focus)?
+        {
+            self.dataset.want_whole(self.physical, key, &stored);
+            return Ok(Some(Object::disk(stored, Some(part), self.now_ms)));
+        }
         self.dataset.want(self.physical, key);
         let mut object = None;
         if !stored.encoding.is_flat() {

@@ -164,19 +164,21 @@ impl<'a> Cold<'a> {
             let ParsedKey::Meta { position, rest, .. } = record::parse_key(&engine_key)? else {
                 continue;
             };
-            let stored = Stored::decode(&value)?;
+            let mut stored = Stored::decode(&value)?;
             if stored.index < database.flushed_at {
                 continue;
             }
-            let key = stored.long_key.as_deref().unwrap_or(rest);
-            if database.find(position, key).is_some()
-                || self
-                    .dataset
-                    .is_pending(db, &RecordKey::new(&self.dataset.hasher, db, position, key))
-            {
+            let key = stored.long_key.as_deref().unwrap_or(rest).to_vec();
+            if database.find(position, &key).is_some() {
                 continue;
             }
-            let key = Cow::Owned(key.to_vec());
+            let record_key = RecordKey::new(&self.dataset.hasher, db, position, &key);
+            match self.dataset.pending_record(db, &record_key) {
+                Some(Some(newer)) => stored = Stored::decode(&newer)?,
+                Some(None) => continue,
+                None => {}
+            }
+            let key = Cow::Owned(key);
             self.next = Some((
                 position.hash,
                 Found {

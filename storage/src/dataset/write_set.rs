@@ -110,6 +110,32 @@ impl<C: AsRef<[u8]>> Records<C> {
     }
 }
 
+impl<C: AsRef<[u8]>> Records<C> {
+    /// A record's value, copied; none: deleted, or only marked, which is in memory.
+    fn value(&self, place: Place) -> Option<Bytes> {
+        let lengths = self.lengths(place)?;
+        if lengths.value == TOMBSTONE || lengths.value == LARGE {
+            return None;
+        }
+        let start = place.offset as usize + LENGTHS_BYTES + lengths.key;
+        let chunk = self.chunks.get(place.chunk as usize)?.as_ref();
+        let value = chunk.get(start..start + lengths.value as usize)?;
+        Some(Bytes::copy_from_slice(value))
+    }
+
+    fn get(&self, key: &RecordKey<'_>) -> Option<Option<Bytes>> {
+        Some(self.value(self.find(key)?))
+    }
+
+    fn gather(&self, prefix: &[u8], into: &mut BTreeMap<Bytes, Option<Bytes>>) {
+        for at in &self.index {
+            if let Some(key) = self.key(at.place).filter(|key| key.starts_with(prefix)) {
+                into.insert(Bytes::copy_from_slice(key), self.value(at.place));
+            }
+        }
+    }
+}
+
 struct LargeMark {
     key: Box<[u8]>,
     bytes: usize,
@@ -178,6 +204,16 @@ impl WriteSet {
     /// The last write of a key; none: not since the last freeze.
     pub(super) fn pending(&self, key: &RecordKey<'_>) -> Option<Pending> {
         self.records.pending(key)
+    }
+
+    /// The last record of a key; none: not written since; an inner none: deleted.
+    pub(super) fn get(&self, key: &RecordKey<'_>) -> Option<Option<Bytes>> {
+        self.records.get(key)
+    }
+
+    /// Takes all records whose engine keys begin so into `into`.
+    pub(super) fn gather(&self, prefix: &[u8], into: &mut BTreeMap<Bytes, Option<Bytes>>) {
+        self.records.gather(prefix, into);
     }
 
     /// The record becomes these parts, one behind the other.
@@ -359,6 +395,16 @@ impl FrozenRecord {
 }
 
 impl FrozenSet {
+    /// The last record of a key; none: not written since; an inner none: deleted.
+    pub(super) fn get(&self, key: &RecordKey<'_>) -> Option<Option<Bytes>> {
+        self.records.get(key)
+    }
+
+    /// Takes all records whose engine keys begin so into `into`.
+    pub(super) fn gather(&self, prefix: &[u8], into: &mut BTreeMap<Bytes, Option<Bytes>>) {
+        self.records.gather(prefix, into);
+    }
+
     pub(super) fn pending(&self, key: &RecordKey<'_>) -> Option<Pending> {
         self.records.pending(key)
     }

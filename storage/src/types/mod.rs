@@ -75,6 +75,12 @@ pub(crate) trait Large: Sized {
     /// Builds it from its records.
     fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self>;
 
+    /// Builds a part of it from some of its records: it holds these elements and counts the others. None of a type that has
+    /// no parts.
+    fn load_part(_meta: &[u8], _elements: &mut Elements<'_>) -> Result<Option<Self>> {
+        Ok(None)
+    }
+
     /// Puts every element, after [`Edit::begin`].
     fn write_all(&self, edit: &mut Edit<'_>);
 
@@ -146,6 +152,18 @@ fn check_len(what: &'static str, meta: &[u8], len: usize) -> Result<()> {
             format!("{len} elements where its record says {meta:02x?} (little endian)"),
         ))
     }
+}
+
+/// How many elements are not among the `here` that a part holds.
+fn count_absent(what: &'static str, meta: &[u8], here: usize) -> Result<usize> {
+    let len = meta.first_chunk().map(|len| u64::from_le_bytes(*len));
+    let absent = len.and_then(|len| usize::try_from(len).ok()?.checked_sub(here));
+    absent.ok_or_else(|| {
+        Error::corrupt(
+            what,
+            format!("{here} elements where its record says {meta:02x?} (little endian)"),
+        )
+    })
 }
 
 /// An unkeyed hash, for digests of contents.

@@ -6,7 +6,7 @@ use super::item::Item;
 use super::kind::{Encoding, Kind, parse_int};
 use super::listpack::{self, Listpack, ListpackRef};
 use super::table::{Keyed, Table};
-use super::{Collection, Elements, Large, Parts, check_len, digest, split_key};
+use super::{Collection, Elements, Large, Parts, check_len, count_absent, digest, split_key};
 use crate::Result;
 
 /// A set.
@@ -36,6 +36,8 @@ pub struct SetTable {
     members: Table<Member>,
     /// Allocated by the table and by each member.
     bytes: usize,
+    /// Members that are only on disk: of a part.
+    absent: usize,
 }
 
 #[derive(Clone)]
@@ -200,7 +202,7 @@ impl<'a> SetRef<'a> {
         match self {
             Self::Intset(intset) => intset.len(),
             Self::Listpack(listpack) => listpack.len(),
-            Self::Table(table) => table.members.len(),
+            Self::Table(table) => table.len(),
         }
     }
 
@@ -298,6 +300,16 @@ impl<'a> Iterator for SetIter<'a> {
 }
 
 impl SetTable {
+    fn gather(elements: &mut Elements<'_>) -> Result<Self> {
+        let mut table = Self::default();
+        for element in elements {
+            let (key, _) = element?;
+            let (hash, member) = split_key(&key)?;
+            table.add(hash, member);
+        }
+        Ok(table)
+    }
+
     fn insert(&mut self, member: &[u8], edit: &mut Edit<'_>) -> bool {
         let hash = edit.hash(member);
         if self.members.find(hash, member).is_some() {
@@ -329,7 +341,7 @@ impl Large for SetTable {
     const ENCODING: Encoding = Encoding::Hashtable;
 
     fn len(&self) -> usize {
-        self.members.len()
+        self.members.len() + self.absent
     }
 
     fn memory_bytes(&self) -> usize {
@@ -337,18 +349,19 @@ impl Large for SetTable {
     }
 
     fn meta(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&(self.members.len() as u64).to_le_bytes());
+        out.extend_from_slice(&(self.len() as u64).to_le_bytes());
     }
 
     fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self> {
-        let mut table = Self::default();
-        for element in elements {
-            let (key, _) = element?;
-            let (hash, member) = split_key(&key)?;
-            table.add(hash, member);
-        }
+        let table = Self::gather(elements)?;
         check_len("set", meta, table.members.len())?;
         Ok(table)
+    }
+
+    fn load_part(meta: &[u8], elements: &mut Elements<'_>) -> Result<Option<Self>> {
+        let mut table = Self::gather(elements)?;
+        table.absent = count_absent("set", meta, table.members.len())?;
+        Ok(Some(table))
     }
 
     fn write_all(&self, edit: &mut Edit<'_>) {

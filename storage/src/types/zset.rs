@@ -11,7 +11,7 @@ use super::item::Item;
 use super::kind::{Encoding, Kind};
 use super::listpack::{self, Listpack, ListpackRef};
 use super::ranked::{self, Ranked, order};
-use super::{Collection, Parts, score};
+use super::{Collection, Large, Parts, score};
 pub use tree::ZSetTree;
 
 /// A sorted set. Flat: member and score in turn, in their order. No score is NaN.
@@ -205,7 +205,7 @@ impl<'a> SortedSetRef<'a> {
     pub fn len(self) -> usize {
         match self {
             Self::Listpack(listpack) => listpack.len() / 2,
-            Self::Tree(tree) => tree.ranking.len(),
+            Self::Tree(tree) => tree.len(),
         }
     }
 

@@ -459,8 +459,17 @@ impl World {
             }) => (set, expire_at_ms),
             _ => (BTreeSet::new(), None),
         };
+        let len = set.len();
         let run = |txn: &mut storage::dataset::Txn<'_>| {
             txn.set_limits(limits());
+            // As commands do that say what they look at; the others bring the whole set into memory.
+            if members.first().is_some_and(|number| number % 3 > 0) {
+                let named: Vec<Vec<u8>> = members.iter().map(|&number| member(number)).collect();
+                txn.focus(&name(key), named.iter().map(|member| &member[..]));
+            }
+            let found = txn.lookup(&name(key)).unwrap();
+            let count = found.map_or(0, |found| found.set().unwrap().len());
+            assert_eq!(count, len);
             txn.edit_set(&name(key), |set, edit| {
                 let change = |&number: &u16| {
                     let member = member(number);
@@ -493,8 +502,27 @@ impl World {
             }) => (hash, expire_at_ms),
             _ => (BTreeMap::new(), None),
         };
+        let before = hash.clone();
         let run = |txn: &mut storage::dataset::Txn<'_>| {
             txn.set_limits(limits());
+            if fields.first().is_some_and(|(number, _)| number % 3 > 0) {
+                let named: Vec<Vec<u8>> = fields.iter().map(|&(number, _)| field(number)).collect();
+                txn.focus(&name(key), named.iter().map(|field| &field[..]));
+            }
+            let found = txn.lookup(&name(key)).unwrap();
+            let first = fields.first().map(|&(number, _)| field(number));
+            let there = found.is_some_and(|found| {
+                let hash = found.hash().unwrap();
+                assert_eq!(hash.len(), before.len());
+                let hasher = storage::types::KeyHasher::new(b"0123456789abcdef");
+                first
+                    .as_ref()
+                    .is_some_and(|first| hash.get(first, |field| hasher.hash(field)).is_some())
+            });
+            assert_eq!(
+                there,
+                first.is_some_and(|first| before.contains_key(&first))
+            );
             txn.edit_hash(&name(key), |hash, edit| {
                 let change = |&(number, value): &(u8, u16)| {
                     if sets {
@@ -528,6 +556,11 @@ impl World {
         };
         let run = |txn: &mut storage::dataset::Txn<'_>| {
             txn.set_limits(limits());
+            if members.first().is_some_and(|(number, _)| number % 3 > 0) {
+                let named: Vec<Vec<u8>> =
+                    members.iter().map(|&(number, _)| member(number)).collect();
+                txn.focus(&name(key), named.iter().map(|member| &member[..]));
+            }
             txn.edit_zset(&name(key), |set, edit| {
                 let change = |&(number, score): &(u16, i32)| {
                     if sets {

@@ -73,6 +73,11 @@ impl Txn<'_> {
         change: impl FnOnce(&mut C, &mut Edit<'_>) -> R,
     ) -> Result<R> {
         let at = self.position(key);
+        if self.focus.is_some()
+            && let Some(part) = self.part(at, key)?
+        {
+            return self.edit_part(at, key, part, change);
+        }
         if self.bring(self.physical, at, key)? {
             self.edit_present(self.physical, at, key, change)
         } else {
@@ -222,7 +227,7 @@ fn put<C: IsCollected>(
 }
 
 #[cold]
-fn wrong_type(key: &[u8]) -> Error {
+pub(super) fn wrong_type(key: &[u8]) -> Error {
     Error::corrupt(
         "data set",
         format!("{} is edited as another type", key.escape_ascii()),

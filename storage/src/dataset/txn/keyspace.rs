@@ -15,6 +15,13 @@ impl Txn<'_> {
     /// Deletes `key`. True when it was there.
     pub fn remove(&mut self, key: &[u8]) -> Result<bool> {
         let at = self.position(key);
+        let database = self.dataset.database(self.physical);
+        if database.find(at, key).is_none()
+            && !database.is_complete(at.slot)
+            && self.remove_cold(at, key)?
+        {
+            return Ok(true);
+        }
         let there = self.bring(self.physical, at, key)?;
         if there {
             self.erase(self.physical, at, key)?;

@@ -14,7 +14,7 @@ use super::edit::Edit;
 use super::item::Item;
 use super::kind::{Encoding, Kind};
 use super::listpack::{self, Listpack, ListpackRef};
-use super::{Collection, Parts};
+use super::{Collection, Large, Parts};
 use flat::Triples;
 use table::Field;
 
@@ -243,7 +243,7 @@ impl<'a> HashRef<'a> {
             Source::ListpackEx(listpack) => {
                 listpack.len() / flat::STEP - flat::count_over(listpack, self.now_ms)
             }
-            Source::Table(table) => table.fields.len() - table.count_over(self.now_ms),
+            Source::Table(table) => table.len() - table.count_over(self.now_ms),
         }
     }
 

@@ -6,7 +6,7 @@ use super::is_over;
 use crate::types::edit::Edit;
 use crate::types::kind::Encoding;
 use crate::types::table::{Keyed, Table};
-use crate::types::{Elements, Large, check_len, digest, split_key};
+use crate::types::{Elements, Large, check_len, count_absent, digest, split_key};
 use crate::{Error, Result};
 
 /// Bytes that a field with an expiry costs in the index: 16 of time, hash and count, in nodes that are two thirds full or better.
@@ -19,6 +19,8 @@ pub struct HashTable {
     /// Allocated by the table and by each field.
     bytes: usize,
     expiries: Expiries,
+    /// Fields that are only on disk: of a part.
+    absent: usize,
 }
 
 /// When fields expire, earliest first, with their hashes. Several fields of one hash that expire at the same time are counted.
@@ -254,6 +256,17 @@ impl HashTable {
         !is_over(expire_at_ms, edit.now_ms())
     }
 
+    fn gather(elements: &mut Elements<'_>) -> Result<Self> {
+        let mut table = Self::default();
+        for element in elements {
+            let (key, record) = element?;
+            let (hash, field) = split_key(&key)?;
+            let (expire_at_ms, value) = RecordHead::parse(&record)?;
+            table.store(hash, field, value, expire_at_ms);
+        }
+        Ok(table)
+    }
+
     /// Removes up to `limit` fields that have expired at the entry's time, the earliest first; answers how many.
     pub(super) fn remove_over(&mut self, limit: usize, edit: &mut Edit<'_>) -> usize {
         for removed in 0..limit {
@@ -308,7 +321,7 @@ impl Large for HashTable {
     const ENCODING: Encoding = Encoding::Hashtable;
 
     fn len(&self) -> usize {
-        self.fields.len()
+        self.fields.len() + self.absent
     }
 
     fn memory_bytes(&self) -> usize {
@@ -317,7 +330,7 @@ impl Large for HashTable {
 
     /// The number of fields; if some expire, the earliest expiry, and the latest if all do, else 0.
     fn meta(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&(self.fields.len() as u64).to_le_bytes());
+        out.extend_from_slice(&(self.len() as u64).to_le_bytes());
         if let Some(next) = self.next_expiry() {
             out.extend_from_slice(&next.to_le_bytes());
             out.extend_from_slice(&self.last_expiry().unwrap_or(0).to_le_bytes());
@@ -325,15 +338,15 @@ impl Large for HashTable {
     }
 
     fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self> {
-        let mut table = Self::default();
-        for element in elements {
-            let (key, record) = element?;
-            let (hash, field) = split_key(&key)?;
-            let (expire_at_ms, value) = RecordHead::parse(&record)?;
-            table.store(hash, field, value, expire_at_ms);
-        }
+        let table = Self::gather(elements)?;
         check_len("hash", meta.get(..8).unwrap_or(meta), table.fields.len())?;
         Ok(table)
+    }
+
+    fn load_part(meta: &[u8], elements: &mut Elements<'_>) -> Result<Option<Self>> {
+        let mut table = Self::gather(elements)?;
+        table.absent = count_absent("hash", meta, table.fields.len())?;
+        Ok(Some(table))
     }
 
     fn write_all(&self, edit: &mut Edit<'_>) {

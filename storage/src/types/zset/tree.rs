@@ -7,7 +7,7 @@ use crate::types::edit::Edit;
 use crate::types::kind::Encoding;
 use crate::types::ranked::{Ranked, Ranking, order};
 use crate::types::table::Table;
-use crate::types::{Elements, Large, check_len, digest, split_key};
+use crate::types::{Elements, Large, check_len, count_absent, digest, split_key};
 use crate::{Error, Result};
 
 /// A large sorted set: each member in a table and, sharing its bytes, in a tree.
@@ -17,6 +17,8 @@ pub struct ZSetTree {
     pub(super) ranking: Ranking,
     /// Allocated by the table and by members.
     bytes: usize,
+    /// Members that are only on disk: of a part.
+    absent: usize,
 }
 
 /// Counters that stand before the bytes of a shared member.
@@ -38,6 +40,25 @@ impl ZSetTree {
         self.bytes += entry.member.len() + SHARED_BYTES;
         let change = self.members.insert(hash, entry);
         self.bytes = self.bytes.wrapping_add_signed(change);
+    }
+
+    fn gather(elements: &mut Elements<'_>) -> Result<Self> {
+        let mut tree = Self::default();
+        let mut entries = Vec::new();
+        for element in elements {
+            let (key, value) = element?;
+            let (hash, member) = split_key(&key)?;
+            let score = <[u8; 8]>::try_from(&value[..]).map(f64::from_le_bytes);
+            let score = score.ok().filter(|score| !score.is_nan());
+            let score = score.ok_or_else(|| Error::corrupt("score", format!("{value:02x?}")))?;
+            let member: Arc<[u8]> = member.into();
+            let entry = Ranked { score, member };
+            tree.add(hash, entry.clone());
+            entries.push(entry);
+        }
+        entries.sort_unstable_by(|a, b| order(a.score, &a.member, b.score, &b.member));
+        tree.ranking = Ranking::from_sorted(entries);
+        Ok(tree)
     }
 
     pub(super) fn update(
@@ -98,7 +119,7 @@ impl Large for ZSetTree {
     const ENCODING: Encoding = Encoding::Skiplist;
 
     fn len(&self) -> usize {
-        self.ranking.len()
+        self.ranking.len() + self.absent
     }
 
     fn memory_bytes(&self) -> usize {
@@ -106,27 +127,19 @@ impl Large for ZSetTree {
     }
 
     fn meta(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&(self.ranking.len() as u64).to_le_bytes());
+        out.extend_from_slice(&(self.len() as u64).to_le_bytes());
     }
 
     fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self> {
-        let mut tree = Self::default();
-        let mut entries = Vec::new();
-        for element in elements {
-            let (key, value) = element?;
-            let (hash, member) = split_key(&key)?;
-            let score = <[u8; 8]>::try_from(&value[..]).map(f64::from_le_bytes);
-            let score = score.ok().filter(|score| !score.is_nan());
-            let score = score.ok_or_else(|| Error::corrupt("score", format!("{value:02x?}")))?;
-            let member: Arc<[u8]> = member.into();
-            let entry = Ranked { score, member };
-            tree.add(hash, entry.clone());
-            entries.push(entry);
-        }
-        entries.sort_unstable_by(|a, b| order(a.score, &a.member, b.score, &b.member));
-        tree.ranking = Ranking::from_sorted(entries);
+        let tree = Self::gather(elements)?;
         check_len("sorted set", meta, tree.ranking.len())?;
         Ok(tree)
+    }
+
+    fn load_part(meta: &[u8], elements: &mut Elements<'_>) -> Result<Option<Self>> {
+        let mut tree = Self::gather(elements)?;
+        tree.absent = count_absent("sorted set", meta, tree.ranking.len())?;
+        Ok(Some(tree))
     }
 
     fn write_all(&self, edit: &mut Edit<'_>) {

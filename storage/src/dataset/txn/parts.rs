@@ -1,0 +1,173 @@
+//! Changes of keys that are only on disk, without bringing them into memory.
+
+use super::Txn;
+use crate::Result;
+use crate::dataset::collection::{self, Collected, ElementRecords, IsCollected};
+use crate::dataset::object::{Object, is_expired};
+use crate::dataset::part::Focus;
+use crate::dataset::position::Position;
+use crate::dataset::record::{ElementPlace, Head, Incarnation, PhysicalDb, Stored};
+use crate::types::{Edit, Parts};
+
+/// A part of a collection that is only on disk.
+pub(super) struct Part {
+    stored: Stored,
+    incarnation: Incarnation,
+    object: Collected,
+}
+
+impl Txn<'_> {
+    /// Says that until the next call, `members` are the only elements of the collection at `key` that are looked at or changed,
+    /// besides how many it has: if it is large and only on disk, it need not be loaded.
+    pub fn focus<'m>(&mut self, key: &[u8], members: impl IntoIterator<Item = &'m [u8]>) {
+        let at = self.position(key);
+        let is_cold = self.dataset.may_be_cold(self.physical, at)
+            && self.dataset.database(self.physical).find(at, key).is_none();
+        self.focus = is_cold.then(|| Focus::new(key, members));
+    }
+
+    /// True when all keys of the database at work are in memory, and a focus means nothing.
+    pub fn is_complete(&self) -> bool {
+        self.dataset.database(self.physical).is_all_in_memory()
+    }
+
+    /// The command looks at whatever it likes.
+    pub fn unfocus(&mut self) {
+        self.focus = None;
+    }
+
+    /// What the focus shows of `key`, if it is a large collection that is only on disk.
+    #[cold]
+    pub(super) fn part(&self, at: Position, key: &[u8]) -> Result<Option<Part>> {
+        let db = self.physical;
+        let Some(focus) = self.focus.as_ref().filter(|focus| *focus.key == *key) else {
+            return Ok(None);
+        };
+        if self.dataset.database(db).find(at, key).is_some() {
+            return Ok(None);
+        }
+        let Some(stored) = self.dataset.read_cold(db, &self.record_key(db, at, key))? else {
+            return Ok(None);
+        };
+        if is_expired(stored.expire_at_ms, self.now_ms) {
+            return Ok(None);
+        }
+        let part = self.dataset.read_part(db, at.slot, &stored, focus)?;
+        Ok(part.map(|(incarnation, object)| Part {
+            stored,
+            incarnation,
+            object,
+        }))
+    }
+
+    pub(super) fn part_object(&self, part: Part) -> Object<'_> {
+        Object::disk(part.stored, Some(part.object), self.now_ms)
+    }
+
+    /// Changes a part of a collection. Its own record is written at once.
+    pub(super) fn edit_part<C: IsCollected, R>(
+        &mut self,
+        at: Position,
+        key: &[u8],
+        part: Part,
+        change: impl FnOnce(&mut C, &mut Edit<'_>) -> R,
+    ) -> Result<R> {
+        let (db, now_ms, index) = (self.physical, self.now_ms, self.index);
+        let record_key = self.record_key(db, at, key);
+        let Part {
+            stored,
+            incarnation,
+            object,
+        } = part;
+        let Self {
+            dataset,
+            incarnations,
+            limits,
+            ..
+        } = self;
+        let hasher = &dataset.hasher;
+        let (Some(database), Some(large)) = (
+            dataset.databases.get_mut(usize::from(db.0)),
+            C::unwrap(object),
+        ) else {
+            return Err(super::collections::wrong_type(key));
+        };
+        let mut records = ElementRecords {
+            write_set: &mut database.write_set,
+            dead: &mut database.dead,
+            hasher,
+            incarnations,
+            db,
+            slot: at.slot,
+            incarnation: Some(incarnation),
+        };
+        let mut value = C::from_large(large);
+        let mut edit = Edit::new(limits, hasher, now_ms, &mut records);
+        let result = change(&mut value, &mut edit);
+        let changed = edit.is_changed();
+        if value.is_vacant() {
+            self.erase_cold(db, at, key, &stored)?;
+            return Ok(result);
+        }
+        let Parts::Large(large) = value.into_parts() else {
+            return Err(super::collections::wrong_type(key));
+        };
+        if changed {
+            let head = Head {
+                kind: stored.kind,
+                encoding: stored.encoding,
+                index,
+                expire_at_ms: stored.expire_at_ms,
+                key,
+            };
+            let payload = collection::payload(incarnation, &C::wrap(large));
+            database
+                .write_set
+                .put(&record_key, &[&head.encode(), &payload]);
+        }
+        Ok(result)
+    }
+
+    /// Deletes a key that is only on disk.
+    pub(super) fn erase_cold(
+        &mut self,
+        db: PhysicalDb,
+        at: Position,
+        key: &[u8],
+        stored: &Stored,
+    ) -> Result<()> {
+        let record_key = self.record_key(db, at, key);
+        let dead = if stored.encoding.is_flat() {
+            None
+        } else {
+            let (incarnation, _) = collection::parse_payload(&stored.payload)?;
+            Some(ElementPlace {
+                slot: at.slot,
+                db,
+                incarnation,
+            })
+        };
+        let database = self.dataset.database_mut(db);
+        database.counts.subtract(at.slot);
+        database.count_expiring(stored.expire_at_ms, None);
+        database.write_set.delete(&record_key);
+        database.dead.extend(dead);
+        Ok(())
+    }
+
+    /// Deletes `key` if it is a large collection that is only on disk; true if so.
+    #[cold]
+    pub(super) fn remove_cold(&mut self, at: Position, key: &[u8]) -> Result<bool> {
+        let db = self.physical;
+        let Some(stored) = self.dataset.read_cold(db, &self.record_key(db, at, key))? else {
+            return Ok(false);
+        };
+        let simple = !stored.encoding.is_flat()
+            && stored.field_expiries_ms().0.is_none()
+            && !is_expired(stored.expire_at_ms, self.now_ms);
+        if simple {
+            self.erase_cold(db, at, key, &stored)?;
+        }
+        Ok(simple)
+    }
+}
