@@ -18,12 +18,12 @@ use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stor
 use crate::Result;
 use crate::types::Kind;
 
-/// Larger collections are not loaded because of point operations: it would take a tenth of a second under the lock.
-const LOADED_MAX_ELEMENTS: u64 = 100_000;
+/// Larger collections are not loaded because of point operations: it would take tens of milliseconds under the lock.
+const LOADED_MAX_ELEMENTS: u64 = 20_000;
 /// What an element takes in memory, about.
 const ELEMENT_BYTES: u64 = 128;
 /// A collection that takes more than one part in so many of the memory is not loaded because of point operations either.
-const LOADED_PARTS: u64 = 8;
+const LOADED_PARTS: u64 = 32;
 
 /// The only elements of the collection at a key that a command looks at, besides how many there are.
 #[derive(Clone, Debug)]

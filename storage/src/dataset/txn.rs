@@ -241,7 +241,7 @@ impl<'a> Txn<'a> {
             Some(entry) => entry,
             None if database.is_complete(at.slot) => return Ok(false),
             None => {
-                if self.load(db, at, key)?.is_none() {
+                if !self.load(db, at, key)? {
                     return Ok(false);
                 }
                 match self.dataset.database(db).find(at, key) {
@@ -262,14 +262,19 @@ impl<'a> Txn<'a> {
         Ok(true)
     }
 
-    /// Loads a key from the disk; answers its expiry if it is there.
+    /// Loads a key from the disk; true if it is there. One that has expired is deleted without being loaded.
     #[cold]
-    fn load(&mut self, db: PhysicalDb, at: Position, key: &[u8]) -> Result<Option<Option<u64>>> {
+    fn load(&mut self, db: PhysicalDb, at: Position, key: &[u8]) -> Result<bool> {
         let Some(stored) = self.dataset.read_cold(db, &self.record_key(db, at, key))? else {
-            return Ok(None);
+            return Ok(false);
         };
+        if is_expired(stored.expire_at_ms, self.now_ms) {
+            self.erase_cold(db, at, key, &stored)?;
+            self.note_expired(db, key);
+            return Ok(false);
+        }
         self.dataset.admit(db, at, key, &stored)?;
-        Ok(Some(stored.expire_at_ms))
+        Ok(true)
     }
 
     /// Deletes a key that is in memory.

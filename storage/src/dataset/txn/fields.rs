@@ -24,10 +24,19 @@ impl Txn<'_> {
         let at = self.position(key);
         let db = self.physical;
         let database = self.dataset.database(db);
-        if database.find(at, key).is_none()
-            && (database.is_complete(at.slot) || self.load(db, at, key)?.is_none())
-        {
-            return Ok(());
+        if database.find(at, key).is_none() {
+            if database.is_complete(at.slot) {
+                return Ok(());
+            }
+            let stored = self
+                .dataset
+                .read_cold(db, &self.record_key(db, at, key))?
+                .filter(|stored| !is_expired(stored.expire_at_ms, self.now_ms));
+            // A key that has expired itself is not this one's business, in memory or not.
+            let Some(stored) = stored else {
+                return Ok(());
+            };
+            self.dataset.admit(db, at, key, &stored)?;
         }
         let entry = self.dataset.database(db).find(at, key);
         let next = entry.and_then(|entry| entry.next_field_expiry_ms());

@@ -34,23 +34,31 @@ impl Txn<'_> {
     pub fn remove_expired(&mut self, key: &[u8], expire_at_ms: u64) -> Result<bool> {
         let at = self.position(key);
         let database = self.dataset.database(self.physical);
-        // It may be only on disk: found there, or dropped from memory by this replica.
-        let in_memory = match database.find(at, key) {
-            Some(_) => true,
-            None => !database.is_complete(at.slot) && self.load(self.physical, at, key)?.is_some(),
+        let goes = |own: Option<u64>, now_ms| {
+            own == Some(expire_at_ms) && is_expired(Some(expire_at_ms), now_ms)
         };
-        let entry = self
-            .dataset
-            .database(self.physical)
-            .find(at, key)
-            .filter(|_| in_memory);
-        let goes = entry.and_then(Entry::expire_at_ms) == Some(expire_at_ms)
-            && is_expired(Some(expire_at_ms), self.now_ms);
-        if goes {
-            self.erase(self.physical, at, key)?;
-            self.note_expired(self.physical, key);
+        // It may be only on disk: found there, or dropped from memory by this replica.
+        let (db, now_ms) = (self.physical, self.now_ms);
+        if let Some(entry) = database.find(at, key) {
+            if !goes(entry.expire_at_ms(), now_ms) {
+                return Ok(false);
+            }
+            self.erase(db, at, key)?;
+        } else {
+            if database.is_complete(at.slot) {
+                return Ok(false);
+            }
+            let stored = self
+                .dataset
+                .read_cold(db, &self.record_key(db, at, key))?
+                .filter(|stored| goes(stored.expire_at_ms, now_ms));
+            let Some(stored) = stored else {
+                return Ok(false);
+            };
+            self.erase_cold(db, at, key, &stored)?;
         }
-        Ok(goes)
+        self.note_expired(db, key);
+        Ok(true)
     }
 
     /// Deletes `key` to make room. True when it was there; that is counted and noted as `evicted`.
