@@ -39,8 +39,8 @@ pub(crate) const FAMILIES: &[Family] = &[
             "SELECT db",
             "DBSIZE",
             "KEYS pattern",
-            "EXPIRE k rel [(NX|XX|GT|LT)]",
-            "PEXPIRE k rel [(NX|XX|GT|LT)+]",
+            "EXPIRE k rel [(NX|XX|x)]",
+            "PEXPIRE k rel [(NX|XX)+]",
             "EXPIREAT k at [(NX|XX|GT|LT)]",
             "PEXPIREAT k atms [(NX|XX|GT|LT)]",
             "TTL k",
@@ -533,6 +533,12 @@ fn tame(command: &mut Command) {
             for score in command.iter_mut().filter(|score| *score == b"-0") {
                 *score = b"0".to_vec();
             }
+        }
+        // Of two relative times the later is that of the server that was asked later.
+        b"EXPIRE" | b"PEXPIRE" => {
+            command.retain(|word| {
+                !word.eq_ignore_ascii_case(b"GT") && !word.eq_ignore_ascii_case(b"LT")
+            });
         }
         // Redis 7.2 refuses the least integer, of which 7.0 takes the magnitude.
         b"LREM"
