@@ -12,10 +12,11 @@ fn main() {
     let first = numbers.next().unwrap_or(0);
     let count = numbers.next().unwrap_or(1_000);
     let started = Instant::now();
-    let (mut acknowledged, mut simulated_ms) = (0, 0);
+    let (mut acknowledged, mut member_changes, mut simulated_ms) = (0, 0, 0);
     for (done, seed) in (first..first + count).enumerate() {
         let summary = swarm::run(seed, Sabotage::None);
         acknowledged += summary.acknowledged;
+        member_changes += summary.member_changes;
         simulated_ms += summary.simulated_ms;
         if (done + 1).is_multiple_of(100) {
             println!(
@@ -27,7 +28,7 @@ fn main() {
     }
     let seconds = started.elapsed().as_secs_f64();
     println!(
-        "{count} seeds passed: {acknowledged} operations in {:.0} simulated seconds, {seconds:.1} s, {:.0} seeds per minute",
+        "{count} seeds passed: {acknowledged} operations, {member_changes} changes of members, in {:.0} simulated seconds, {seconds:.1} s, {:.0} seeds per minute",
         simulated_ms as f64 / 1_000.0,
         count as f64 * 60.0 / seconds
     );

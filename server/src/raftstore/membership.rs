@@ -11,8 +11,8 @@
 use std::sync::Arc;
 
 use prost::Message;
-use raft::ProgressState;
 use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, Entry, EntryType};
+use raft::{ProgressState, StateRole};
 use storage::ids::{LogIndex, PeerId, StoreId};
 use storage::proto::command::{
     MemberAction, MemberStep, MembershipChange, MembershipEntry, RaftCmdResponse,
@@ -408,6 +408,7 @@ impl Peer {
             .raw
             .apply_conf_change(&change)
             .map_err(|error| corrupt(error.to_string()))?;
+        self.step_down_when_removed();
         let region = changed(self.raw.store().region(), &conf_state, context.stores);
         self.raw.mut_store().set_configuration(
             LogIndex(entry.index),
@@ -428,6 +429,16 @@ impl Peer {
                     .map_or(0, |first| first.node_id),
             ),
         })
+    }
+
+    /// A leader is never asked to remove itself, but it may have taken over from one that asked for its removal. Raft leaves it
+    /// to us that it stops leading then.
+    fn step_down_when_removed(&mut self) {
+        let raft = &mut self.raw.raft;
+        if raft.prs().get(self.config.peer.get()).is_none() && raft.state == StateRole::Leader {
+            tracing::info!("the leader was removed: the others elect another one");
+            raft.become_follower(raft.term, raft::INVALID_ID);
+        }
     }
 
     /// The configuration in force is another one, or has been read.

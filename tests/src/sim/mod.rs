@@ -10,11 +10,12 @@
 //! - every index of the log holds one entry, whoever applies it (`World::assert_one_history`, checked on every apply);
 //! - replicas at the same applied index have the same digest;
 //! - the history of every register is linearizable ([`linearizable`]);
-//! - after healing, a write succeeds and every replica catches up.
+//! - after healing, a write succeeds, every member votes, and every replica catches up.
 //!
 //! [`Sabotage`] breaks one rule on purpose: tests prove that some seed then fails.
 
 pub mod linearizable;
+mod members;
 
 mod client;
 mod network;

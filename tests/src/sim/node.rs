@@ -87,14 +87,15 @@ pub(super) struct Node {
     pub(super) incarnation: u64,
     pub(super) paused_until_ns: u64,
     seed: u64,
-    members: Vec<StoreId>,
+    /// Who founded the cluster; empty for a Store that joins.
+    founders: Vec<StoreId>,
     log_retention_bytes: u64,
 }
 
 impl Node {
     pub(super) fn new(
         store: StoreId,
-        members: Vec<StoreId>,
+        founders: Vec<StoreId>,
         retention: u64,
         rng: &mut ChaCha8Rng,
     ) -> Self {
@@ -107,7 +108,7 @@ impl Node {
             incarnation: 0,
             paused_until_ns: 0,
             seed: rng.random(),
-            members,
+            founders,
             log_retention_bytes: retention,
         }
     }
@@ -133,7 +134,7 @@ impl Node {
         self.incarnation += 1;
         let engines = self.engines(sabotage);
         let peers: Vec<(StoreId, PeerId)> = self
-            .members
+            .founders
             .iter()
             .map(|store| (*store, PeerId(store.get())))
             .collect();
@@ -191,7 +192,7 @@ impl Node {
     }
 }
 
-/// The Region that every Store is bootstrapped with.
+/// The Region that a Store is bootstrapped with: without peers for one that joins.
 fn bootstrap_region(peers: &[(StoreId, PeerId)]) -> storage::proto::store::Region {
     use storage::proto::store::{Peer, Region, RegionEpoch};
     Region {

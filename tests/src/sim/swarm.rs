@@ -1,6 +1,7 @@
 //! Random load and random faults from one seed.
 
 use rand::Rng;
+use storage::proto::command::MemberAction;
 
 use super::client::Client;
 use super::network::Weather;
@@ -38,6 +39,7 @@ pub fn run(seed: u64, sabotage: Sabotage) -> Summary {
     world.converge();
     world.assert_linearizable();
     Summary {
+        member_changes: world.newest_members().conf_ver - 1,
         acknowledged: world.acknowledged(),
         simulated_ms: world.time_ns / 1_000_000,
     }
@@ -48,14 +50,17 @@ pub fn run(seed: u64, sabotage: Sabotage) -> Summary {
 pub struct Summary {
     /// Operations that were answered.
     pub acknowledged: u64,
+    /// Times that the members changed.
+    pub member_changes: u64,
     /// Milliseconds of the world's time.
     pub simulated_ms: u64,
 }
 
 /// At most one new fault, and sometimes a repair.
 fn trouble(world: &mut World) {
-    let store = world.rng.random_range(1..=world.options.stores);
-    let other = world.rng.random_range(1..=world.options.stores);
+    let stores = world.stores();
+    let store = stores[world.rng.random_range(0..stores.len())];
+    let other = stores[world.rng.random_range(0..stores.len())];
     match world.rng.random_range(0..100) {
         0..4 if world.is_up(store) => world.crash(store),
         4..10 if !world.is_up(store) => world.restart(store),
@@ -77,21 +82,62 @@ fn trouble(world: &mut World) {
         }
         33..34 => {
             // The power fails everywhere.
-            for store in 1..=world.options.stores {
+            for store in stores {
                 if world.is_up(store) {
                     world.crash(store);
                     world.restart(store);
                 }
             }
         }
+        34..40 => change_members(world, store),
         _ => {}
+    }
+}
+
+/// Stores that a world may come to have.
+const MOST_STORES: usize = 9;
+
+/// A Store joins, leaves, or takes another one's place, if there is a leader to ask.
+fn change_members(world: &mut World, store: u64) {
+    let Some(leader) = world.leader() else { return };
+    match world.rng.random_range(0..6) {
+        0..2 if world.stores().len() < MOST_STORES => {
+            let new = world.spawn();
+            world.change(leader, &[(MemberAction::AddLearner, new)]);
+        }
+        2..4 => world.change(leader, &[(MemberAction::Remove, store)]),
+        4 if world.stores().len() < MOST_STORES => {
+            let new = world.spawn();
+            world.change(
+                leader,
+                &[
+                    (MemberAction::AddLearner, new),
+                    (MemberAction::Remove, store),
+                ],
+            );
+        }
+        _ => {
+            // A learner becomes a voter in the same change in which a voter leaves.
+            let members = world.members(leader).unwrap_or_default();
+            let learner = members.list.iter().find(|member| !member.voter);
+            if let Some(learner) = learner.map(|member| member.store.get()) {
+                world.change(
+                    leader,
+                    &[
+                        (MemberAction::AddVoter, learner),
+                        (MemberAction::Remove, store),
+                    ],
+                );
+            }
+        }
     }
 }
 
 /// A few operations: most at the Store that leads, some at any.
 fn load(world: &mut World, round: u32) {
     for nth in 0..world.rng.random_range(0..4u64) {
-        let any = world.rng.random_range(1..=world.options.stores);
+        let stores = world.stores();
+        let any = stores[world.rng.random_range(0..stores.len())];
         let store = match world.rng.random_ratio(3, 4) {
             true => world.leader().unwrap_or(any),
             false => any,

@@ -252,7 +252,7 @@ impl World {
 
     /// Cuts this Store off from all others, both ways.
     pub fn isolate(&mut self, store: u64) {
-        for other in 1..=self.options.stores {
+        for other in self.stores() {
             self.cut(store, other);
             self.cut(other, store);
         }
@@ -349,11 +349,11 @@ impl World {
             .term()
     }
 
-    /// Everything works again; waits until every Store runs and has applied all that any has, then compares digests.
+    /// Everything works again; waits until every member votes and has applied all that any has, then compares digests.
     pub fn converge(&mut self) {
         self.heal();
         self.network.weather = Weather::FAIR;
-        for store in 1..=self.options.stores {
+        for store in self.stores() {
             self.node(store).paused_until_ns = 0;
             if !self.is_up(store) {
                 self.restart(store);
@@ -372,8 +372,10 @@ impl World {
             "seed {}: no write succeeds after everything was healed",
             self.options.seed
         );
-        self.run_until(10_000, "all Stores at the same applied index", |world| {
-            let mut applied = world.nodes.values().map(Node::applied);
+        self.settle_members();
+        self.run_until(10_000, "all members at the same applied index", |world| {
+            let members = world.member_nodes();
+            let mut applied = members.iter().map(|node| node.applied());
             let first = applied.next();
             applied.all(|other| Some(other) == first)
         });
@@ -403,7 +405,7 @@ impl World {
 
     // What happens.
 
-    fn node(&mut self, store: u64) -> &mut Node {
+    pub(super) fn node(&mut self, store: u64) -> &mut Node {
         self.nodes
             .get_mut(&StoreId(store))
             .expect("a Store of this world")
@@ -552,9 +554,25 @@ impl World {
             self.schedule_apply(store);
         }
         if self.rng.random_ratio(CHECKPOINT_PERMILLE, 1000) {
-            self.freeze(store);
-            let after_ns = self.rng.random_range(0..50_000_000);
-            self.schedule_own(store, after_ns, Happening::Checkpoint);
+            self.start_checkpoint(store);
+        }
+        self.checkpoint_configuration(store);
+    }
+
+    fn start_checkpoint(&mut self, store: StoreId) {
+        self.freeze(store);
+        let after_ns = self.rng.random_range(0..50_000_000);
+        self.schedule_own(store, after_ns, Happening::Checkpoint);
+    }
+
+    /// A new configuration is checkpointed as soon as no other checkpoint is under way, as the apply worker does.
+    fn checkpoint_configuration(&mut self, store: StoreId) {
+        let running = self.node(store.get()).running.as_ref();
+        let waits = running.is_some_and(|running| {
+            running.checkpoint.is_none() && running.machine.dataset().read().has_new_configuration()
+        });
+        if waits {
+            self.start_checkpoint(store);
         }
     }
 
@@ -586,6 +604,7 @@ impl World {
         let index = dataset.checkpoint_index();
         drop(dataset);
         running.peer.on_checkpoint(index).expect("compaction");
+        self.checkpoint_configuration(store);
     }
 
     fn invoke_write(&mut self, store: StoreId, id: u64, key: u8, action: Client) {
@@ -638,7 +657,7 @@ impl World {
     }
 
     /// What follows everything that happens on a Store: its Ready is handled, its messages leave.
-    fn settle(&mut self, store: StoreId) {
+    pub(super) fn settle(&mut self, store: StoreId) {
         let now = self.nodes[&store].now(self.time_ns);
         let node = self.nodes.get_mut(&store).expect("a Store of this world");
         let Some(Running {
@@ -740,8 +759,8 @@ impl World {
 
     fn assert_equal_digests(&self) {
         let digests: Vec<(StoreId, u64)> = self
-            .nodes
-            .values()
+            .member_nodes()
+            .into_iter()
             .filter_map(|node| {
                 let running = node.running.as_ref()?;
                 Some((

@@ -1,0 +1,101 @@
+//! Changes of members: new Stores, promotions, removals, joint changes; and what must hold of them at the end.
+
+use server::raftstore::{Members, Proposal};
+use storage::ids::StoreId;
+use storage::proto::command::{MemberAction, MemberStep, MembershipChange, Request, RequestHeader};
+use storage::proto::store::StoreAddress;
+
+use super::node::Node;
+use super::world::World;
+
+impl World {
+    /// Ids of all Stores that there are, members or not.
+    pub fn stores(&self) -> Vec<u64> {
+        self.nodes.keys().map(|store| store.get()).collect()
+    }
+
+    /// A new Store with an empty disk, started as one that joins; its id. It is no member yet.
+    pub fn spawn(&mut self) -> u64 {
+        let id = self
+            .nodes
+            .keys()
+            .next_back()
+            .map_or(1, |last| last.get() + 1);
+        let (store, retention) = (StoreId(id), self.options.log_retention_bytes);
+        let node = Node::new(store, Vec::new(), retention, &mut self.rng);
+        self.nodes.insert(store, node);
+        self.restart(id);
+        id
+    }
+
+    /// Asks `store` for a change of members, without waiting.
+    pub fn change(&mut self, store: u64, steps: &[(MemberAction, u64)]) {
+        let now = self.nodes[&StoreId(store)].now(self.time_ns);
+        let step = |&(action, id): &(MemberAction, u64)| MemberStep {
+            action: action.into(),
+            store: Some(StoreAddress {
+                store_id: id,
+                host: format!("store-{id}"),
+                port: 6379,
+                bus_port: 16379,
+            }),
+        };
+        let request = Request {
+            membership: Some(MembershipChange {
+                steps: steps.iter().map(step).collect(),
+            }),
+            ..Request::default()
+        };
+        let proposal = Proposal {
+            header: RequestHeader::default(),
+            request,
+            // Whoever waits looks at the members.
+            callback: Box::new(|_| {}),
+        };
+        if let Some(running) = self.node(store).running.as_mut() {
+            running.peer.propose_raft_command(vec![proposal], now);
+        }
+        self.settle(StoreId(store));
+    }
+
+    /// The members as this Store knows them; none while it is down.
+    pub fn members(&self, store: u64) -> Option<Members> {
+        let running = self.nodes[&StoreId(store)].running.as_ref()?;
+        Some(Members::clone(running.peer.members()))
+    }
+
+    /// The members of the newest configuration that any running Store has.
+    pub(super) fn newest_members(&self) -> Members {
+        let known = self
+            .nodes
+            .keys()
+            .filter_map(|store| self.members(store.get()));
+        known
+            .max_by_key(|members| (members.conf_ver, members.list.len()))
+            .unwrap_or_default()
+    }
+
+    /// The Stores of the newest configuration.
+    pub(super) fn member_nodes(&self) -> Vec<&Node> {
+        let members = self.newest_members();
+        let nodes = self.nodes.values();
+        nodes
+            .filter(|node| members.get(node.store).is_some())
+            .collect()
+    }
+
+    /// Waits until no change is under way and every learner has been promoted.
+    pub(super) fn settle_members(&mut self) {
+        self.run_until(
+            60_000,
+            "every member votes, and knows all others",
+            |world| {
+                let newest = world.newest_members();
+                let same = |node: &&Node| world.members(node.store.get()).as_ref() == Some(&newest);
+                !newest.is_joint
+                    && newest.list.iter().all(|member| member.voter)
+                    && world.member_nodes().iter().all(same)
+            },
+        );
+    }
+}
