@@ -149,12 +149,19 @@ fn store_result(
         // Removes what has expired, and brings the others into memory, where the view finds them.
         ctx.txn.lookup(key)?;
     }
-    let members = {
+    let mut members = {
         let view = ctx.txn.view();
         let objects = look_up(keys, |key| Ok(view.peek(key)?))?;
         let options = Options::parse(args, operation, Reply::Stored, keys.len())?;
         operation.run(&view, &objects, &options)?
     };
+    // A long member makes the set large before the others come: a flat one would forget the sign of a zero.
+    if let Some((longest, _)) = (0..)
+        .zip(&members)
+        .max_by_key(|(_, (_, member))| member.len())
+    {
+        members.swap(0, longest);
+    }
     store(ctx, destination, &members, name, out)
 }
 

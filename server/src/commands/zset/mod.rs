@@ -136,7 +136,7 @@ fn write_pair((member, score): (Item<'_>, f64), with_scores: bool, out: &mut Wri
     }
 }
 
-/// Puts a sorted set in place of whatever is at `key`, notes it as `event`, and answers the number of members. Without members
+/// Puts a sorted set in place of whatever is at `key`, its members in this order, notes it as `event`, and answers the number of members. Without members
 /// the key goes.
 pub(super) fn store(
     ctx: &mut WriteContext<'_, '_>,
@@ -149,9 +149,7 @@ pub(super) fn store(
     if !members.is_empty() {
         ctx.txn.edit_zset(key, |set, edit| {
             set.expect(members.len(), edit);
-            // A long member makes the set large before the others come: a flat one would forget the sign of a zero.
-            let longest = members.iter().max_by_key(|(_, member)| member.len());
-            for (score, member) in longest.into_iter().chain(members) {
+            for (score, member) in members {
                 set.insert(member, *score, edit);
             }
         })?;
