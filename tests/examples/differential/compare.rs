@@ -117,6 +117,10 @@ pub(crate) fn same(command: &Command, ours: &Frame, theirs: &Frame) -> bool {
     if matches!(name, "SORT" | "SORT_RO") && sorts_by_nothing(command) {
         return len(ours).is_some() && len(ours) == len(theirs);
     }
+    if name.starts_with("GEO") && has_word(command, b"COUNT") {
+        // Which of several at the same distance are the nearest depends on the order in which they came.
+        return equal(ours, theirs, true) || (len(ours).is_some() && len(ours) == len(theirs));
+    }
     let scores = name.starts_with('Z') || name.starts_with("GEO");
     let (mut ours, mut theirs) = (ours.clone(), theirs.clone());
     if name == "XINFO" {
@@ -136,6 +140,10 @@ fn is_choice(command: &Command) -> bool {
         .and_then(|text| std::str::from_utf8(text).ok())
         .and_then(|text| text.parse::<i64>().ok());
     command.len() == 2 || count.is_some_and(|count| count < 100_000)
+}
+
+fn has_word(command: &Command, word: &[u8]) -> bool {
+    command.iter().any(|arg| arg.eq_ignore_ascii_case(word))
 }
 
 /// SORT with BY and a pattern without a star keeps the order of what is sorted, and a set has none.
