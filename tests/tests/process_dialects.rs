@@ -281,6 +281,9 @@ fn a_full_leader_refuses_what_is_forwarded() {
     let oom = "OOM command not allowed when used memory > 'maxmemory'.";
     // Memory that waits for the disk comes and goes; what needs none is never refused meanwhile.
     until("both writes are refused", || {
+        // What has reached the disk makes room again, which this fills.
+        let number = rand::random::<u32>();
+        call(&mut client, &format!("SET large:{number} {value}"));
         let replies = pipeline(
             &mut client,
             &["SET a 1", "GET small", "DEL none", "SET b 1"],
