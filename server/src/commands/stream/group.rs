@@ -13,12 +13,22 @@ use super::{look, no_group_of_key, parse};
 const NO_KEY: &str = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM \
                       option to create an empty stream automatically.";
 
+/// Words of the longest XGROUP CREATE and XGROUP SETID that Redis accepts. It counts them only after it has looked at the key.
+const MAX_CREATE_WORDS: usize = 8;
+const MAX_SET_ID_WORDS: usize = 7;
+
+/// The reply to an XGROUP whose subcommand does not take these arguments.
+fn wrong_arguments(args: &Args<'_>) -> CommandError {
+    let subcommand = args.all().get(1).copied().unwrap_or_default();
+    CommandError::quoting([
+        b"ERR unknown subcommand or wrong number of arguments for '",
+        subcommand,
+        b"'. Try XGROUP HELP.",
+    ])
+}
+
 /// The options of XGROUP CREATE and XGROUP SETID.
-fn options(
-    args: &mut Args<'_>,
-    subcommand: &str,
-    creates: bool,
-) -> CommandResult<(bool, Option<u64>)> {
+fn options(args: &mut Args<'_>, creates: bool) -> CommandResult<(bool, Option<u64>)> {
     let (mut make, mut entries_read) = (false, None);
     while !args.is_empty() {
         if creates && args.flag("MKSTREAM") {
@@ -32,13 +42,7 @@ fn options(
             }
             entries_read = u64::try_from(number).ok();
         } else {
-            let given = args.all().get(1).copied().unwrap_or_default();
-            debug_assert!(given.eq_ignore_ascii_case(subcommand.as_bytes()));
-            return Err(CommandError::quoting([
-                b"ERR unknown subcommand or wrong number of arguments for '",
-                given,
-                b"'. Try XGROUP HELP.",
-            ]));
+            return Err(wrong_arguments(args));
         }
     }
     Ok((make, entries_read))
@@ -51,10 +55,13 @@ pub(super) fn create(
     out: &mut Writer<'_>,
 ) -> CommandResult {
     let (key, group, id) = (args.bytes()?, args.bytes()?, args.bytes()?);
-    let (make, entries_read) = options(args, "create", true)?;
+    let (make, entries_read) = options(args, true)?;
     let last = look(ctx, key, |stream| stream.last_id())?;
     if last.is_none() && !make {
         return Err(CommandError::reply(NO_KEY));
+    }
+    if args.all().len() > MAX_CREATE_WORDS {
+        return Err(wrong_arguments(args));
     }
     let id = match id {
         b"$" => last.unwrap_or(StreamId::MIN),
@@ -90,8 +97,11 @@ pub(super) fn set_id(
     out: &mut Writer<'_>,
 ) -> CommandResult {
     let (key, group, id) = (args.bytes()?, args.bytes()?, args.bytes()?);
-    let (_, entries_read) = options(args, "setid", false)?;
+    let (_, entries_read) = options(args, false)?;
     let last = last_id(ctx, key, group)?;
+    if args.all().len() > MAX_SET_ID_WORDS {
+        return Err(wrong_arguments(args));
+    }
     let id = match id {
         b"$" => last,
         id => parse::id_or_end(id, 0)?,
