@@ -9,6 +9,7 @@ use storage::proto::store::{Peer, Region, RegionEpoch, StoreIdent};
 
 use crate::config::Settings;
 use crate::join;
+use crate::tls::Tls;
 
 /// Who this Store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct Identity {
 ///
 /// A single Store draws its cluster id and hash seed at random. The Stores of a cluster, which start for the first time
 /// without having spoken to each other, all derive theirs from the secret and the list of peers.
-pub fn establish(settings: &Settings, engines: &Engines) -> anyhow::Result<Identity> {
+pub fn establish(settings: &Settings, tls: &Tls, engines: &Engines) -> anyhow::Result<Identity> {
     let store = settings.store_id();
     if let Some(ident) = PeerStorage::store_ident(engines)? {
         if settings.node_id != 0 && ident.store_id != store.get() {
@@ -38,7 +39,7 @@ pub fn establish(settings: &Settings, engines: &Engines) -> anyhow::Result<Ident
         return known(settings, engines, &ident);
     }
     if !settings.join.is_empty() {
-        return joined(settings, engines);
+        return joined(settings, tls, engines);
     }
     let (cluster_id, hash_seed) = match settings.cluster_peers.as_slice() {
         [] | [_] => (random()?, random()?),
@@ -92,8 +93,8 @@ fn known(settings: &Settings, engines: &Engines, ident: &StoreIdent) -> anyhow::
 }
 
 /// An empty directory becomes that of a new member, which the cluster has given an id.
-fn joined(settings: &Settings, engines: &Engines) -> anyhow::Result<Identity> {
-    let joined = join::ask(settings)?;
+fn joined(settings: &Settings, tls: &Tls, engines: &Engines) -> anyhow::Result<Identity> {
+    let joined = join::ask(settings, tls)?;
     let ident = StoreIdent {
         format: 0,
         cluster_id: joined.cluster_id.to_vec().into(),

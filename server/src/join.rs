@@ -1,7 +1,7 @@
 //! A Store with an empty directory asks a cluster to become a member of it.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -12,6 +12,7 @@ use storage::proto::store::StoreAddress;
 
 use crate::config::Settings;
 use crate::config::peers;
+use crate::tls::Tls;
 
 /// How long a cluster is asked: long enough for an election there.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,14 +49,14 @@ impl From<io::Error> for Failed {
 
 /// Asks the addresses of `join` by turns until one answers. Safe to repeat after a crash: the cluster gives the same id to a
 /// Store at the same address while that has received nothing.
-pub(super) fn ask(settings: &Settings) -> anyhow::Result<Joined> {
+pub(super) fn ask(settings: &Settings, tls: &Tls) -> anyhow::Result<Joined> {
     if settings.cluster_secret.is_empty() {
         anyhow::bail!("join needs the cluster's cluster-secret");
     }
     let deadline = Instant::now() + PATIENCE;
     for address in settings.join.iter().cycle() {
         tracing::info!("asking {address} to let this node join");
-        let error = match ask_one(settings, address) {
+        let error = match ask_one(settings, tls, address) {
             Ok(joined) => return Ok(joined),
             Err(Failed::ForGood(error)) => return Err(error.context(refused(address))),
             Err(Failed::Now(error)) => error,
@@ -73,19 +74,21 @@ fn refused(address: &str) -> String {
     format!("cannot join the cluster through {address}")
 }
 
-fn ask_one(settings: &Settings, address: &str) -> Result<Joined, Failed> {
-    let mut member = Member::connect(address)?;
+fn ask_one(settings: &Settings, tls: &Tls, address: &str) -> Result<Joined, Failed> {
+    // A plain connection could tell the password to anyone, so it is never tried in the place of TLS.
+    let encrypted = settings.tls.port != 0 && settings.tls.links();
+    let mut member = Member::connect(address, encrypted.then_some(tls))?;
     if !settings.requirepass.is_empty() {
         member.call(&["AUTH", settings.requirepass.expose()])?;
     }
-    let own = own_address(settings, &member.stream)?;
+    let own = own_address(settings, member.local_ip)?;
     let id = settings.node_id.to_string();
     let reply = member.call(&["RAFT.NODE", "ADD", &id, &own])?;
     parse(&reply).map_err(Failed::ForGood)
 }
 
 /// `host:port@bus-port`. Where nothing says it, the address from which this Store reaches the member.
-fn own_address(settings: &Settings, stream: &TcpStream) -> Result<String, Failed> {
+fn own_address(settings: &Settings, local_ip: IpAddr) -> Result<String, Failed> {
     let advertised = settings.advertised(StoreId(settings.node_id));
     let (host, port, bus_port) = match advertised {
         Some(own) => (own.host, own.port, own.bus_port),
@@ -94,8 +97,11 @@ fn own_address(settings: &Settings, stream: &TcpStream) -> Result<String, Failed
                 .bus_port()
                 .context("there is no port for the peer link: set cluster-port");
             let bus = bus.map_err(Failed::ForGood)?;
-            let host = stream.local_addr()?.ip().to_string();
-            (host, settings.port.into(), bus.into())
+            (
+                local_ip.to_string(),
+                settings.client_port().into(),
+                bus.into(),
+            )
         }
     };
     let port = u16::try_from(port).unwrap_or(0);
@@ -135,22 +141,36 @@ fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
+/// Plain, or TLS.
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
 /// A connection to a member, as a client.
 struct Member {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    /// From which this Store reaches it.
+    local_ip: IpAddr,
     decoder: FrameDecoder,
 }
 
 impl Member {
-    fn connect(address: &str) -> Result<Self, Failed> {
+    fn connect(address: &str, tls: Option<&Tls>) -> Result<Self, Failed> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         for address in address.to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, IO_TIMEOUT) {
                 Ok(stream) => {
                     stream.set_read_timeout(Some(IO_TIMEOUT))?;
                     stream.set_write_timeout(Some(IO_TIMEOUT))?;
+                    let local_ip = stream.local_addr()?.ip();
+                    let stream: Box<dyn Stream> = match tls {
+                        Some(tls) => Box::new(tls.dial_blocking(host, stream)?),
+                        None => Box::new(stream),
+                    };
                     return Ok(Self {
                         stream,
+                        local_ip,
                         decoder: FrameDecoder::new(),
                     });
                 }
@@ -166,6 +186,7 @@ impl Member {
         let mut out = BytesMut::new();
         encode_command(args, &mut out);
         self.stream.write_all(&out)?;
+        self.stream.flush()?;
         loop {
             let frame = self.decoder.next_frame();
             let frame = frame.map_err(|error| Failed::ForGood(error.into()))?;

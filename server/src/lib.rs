@@ -17,5 +17,6 @@ pub mod net;
 pub mod raftstore;
 pub mod server;
 pub mod session;
+pub mod tls;
 pub mod transport;
 pub mod version;

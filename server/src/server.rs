@@ -33,6 +33,7 @@ use crate::raftstore::{
     StoreTransport,
 };
 use crate::session;
+use crate::tls::{self, Tls};
 use crate::transport::{self, ForwardReply, Transport, TransportConfig, TransportOptions};
 
 /// Length of Raft's tick. Heartbeats and election time-outs are multiples of it.
@@ -59,10 +60,11 @@ const PARTS_FROM_ELEMENTS: u64 = 4096;
 pub fn run(config: Config) -> anyhow::Result<()> {
     let config = Arc::new(config);
     let settings = config.snapshot();
+    let tls = Arc::new(Tls::open(&settings.tls)?);
     let listeners = Listeners::bind(&settings)?;
     let obsolete = Obsolete::default();
     let engines = open_engines(&settings, &obsolete)?;
-    let identity = identity::establish(&settings, &engines)?;
+    let identity = identity::establish(&settings, &tls, &engines)?;
     let open = open_dataset(&engines, &settings, &obsolete);
     let machine = Machine::new(Arc::new(RwLock::new(open()?)));
     let links = Arc::new(Links::default());
@@ -75,6 +77,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     )?;
     let shared = Arc::new(Shared::new(Parts {
         config: Arc::clone(&config),
+        tls,
         store: identity.store,
         cluster_id: identity.cluster_id,
         router: store.router().clone(),
@@ -244,7 +247,8 @@ async fn serve(
             shared: Arc::clone(shared),
         });
         let members = shared.router.status().members;
-        let config = transport_config(settings, identity, &members)?;
+        let mut config = transport_config(settings, identity, &members)?;
+        config.tls = Arc::clone(&shared.tls);
         let transport = Transport::start(config, handler).await?;
         links.start(Arc::clone(&transport), settings.cluster_peers.clone());
         // They may have changed in between.
@@ -273,6 +277,7 @@ async fn serve(
         never = cold_expiry::sweep(shared) => match never {},
         never = eviction::keep_room(shared) => match never {},
         never = announce::keep_address(shared) => match never {},
+        never = tls::keep_current(&shared.tls, &shared.config) => match never {},
         signal = stop_signal() => {
             tracing::info!("{} received", signal?);
             Stop::Checkpoint
@@ -330,6 +335,7 @@ fn transport_config(
         peers: bus_addresses(members, &settings.cluster_peers),
         next_store: members.next_store,
         snapshot_dir: snapshot_dir(&settings.dir),
+        tls: Arc::default(),
         options: TransportOptions::default(),
     })
 }

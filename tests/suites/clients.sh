@@ -3,23 +3,14 @@
 # through a restart of the server.
 . "$(dirname "$0")/lib.sh"
 
-need python3 python3
-need node nodejs
-need npm npm
-
-if [ ! -x "$CACHE/python/bin/python" ]; then
-    python3 -m venv "$CACHE/python" 2>"$WORK/venv" || { need pip3 python3-venv && python3 -m venv "$CACHE/python"; }
-fi
-"$CACHE/python/bin/pip" install -q --disable-pip-version-check redis || fail "redis-py cannot be installed"
-mkdir -p "$CACHE/node"
-(cd "$CACHE/node" && npm install --silent --no-audit --no-fund --no-save ioredis redis >"$WORK/npm" 2>&1) ||
-    { tail -5 "$WORK/npm" >&2; fail "ioredis and node-redis cannot be installed"; }
+need_redis_py
+need_node_clients
 
 # run_clients PORT: each program ends with status 0 when all went well.
 run_clients() {
-    timeout 60 "$CACHE/python/bin/python" "$ROOT/tests/suites/clients/redis_py.py" "$1" || fail "redis-py"
+    timeout 60 "$PYTHON" "$ROOT/tests/suites/clients/redis_py.py" "$1" || fail "redis-py"
     for library in ioredis node_redis; do
-        NODE_PATH=$CACHE/node/node_modules timeout 60 node "$ROOT/tests/suites/clients/$library.js" "$1" || fail "$library"
+        timeout 60 node "$ROOT/tests/suites/clients/$library.js" "$1" || fail "$library"
     done
 }
 
@@ -32,9 +23,9 @@ echo "a follower of three: redis-py, ioredis and node-redis work"
 
 # A restart: the libraries connect again by themselves.
 start_server
-for library in "$CACHE/python/bin/python $ROOT/tests/suites/clients/reconnect.py" "node $ROOT/tests/suites/clients/reconnect.js"; do
+for library in "$PYTHON $ROOT/tests/suites/clients/reconnect.py" "node $ROOT/tests/suites/clients/reconnect.js"; do
     # shellcheck disable=SC2086
-    NODE_PATH=$CACHE/node/node_modules timeout 60 $library "$PORT" "$WORK/ready" "$WORK/restarted" &
+    timeout 60 $library "$PORT" "$WORK/ready" "$WORK/restarted" &
     client=$!
     for _ in $(seq 300); do
         [ -e "$WORK/ready" ] && break

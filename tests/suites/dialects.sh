@@ -3,23 +3,14 @@
 # each goes on through the loss of the leader.
 . "$(dirname "$0")/lib.sh"
 
-need python3 python3
-need node nodejs
-need npm npm
-
-if [ ! -x "$CACHE/python/bin/python" ]; then
-    python3 -m venv "$CACHE/python" 2>"$WORK/venv" || { need pip3 python3-venv && python3 -m venv "$CACHE/python"; }
-fi
-"$CACHE/python/bin/pip" install -q --disable-pip-version-check redis || fail "redis-py cannot be installed"
-mkdir -p "$CACHE/node"
-(cd "$CACHE/node" && npm install --silent --no-audit --no-fund --no-save ioredis redis >"$WORK/npm" 2>&1) ||
-    { tail -5 "$WORK/npm" >&2; fail "ioredis cannot be installed"; }
+need_redis_py
+need_node_clients
 
 # dialect KIND OFFSET OPTIONS...: three nodes; every library asks at their ports plus OFFSET.
 dialect() {
     local kind=$1 offset=$2 id asked library client
     shift 2
-    for library in "$CACHE/python/bin/python $ROOT/tests/suites/clients/dialects.py" "node $ROOT/tests/suites/clients/dialects.js"; do
+    for library in "$PYTHON $ROOT/tests/suites/clients/dialects.py" "node $ROOT/tests/suites/clients/dialects.js"; do
         rm -rf "$WORK"/cluster-* "$WORK/ready" "$WORK/killed"
         start_nodes "$offset" "$@"
         asked=""
@@ -27,7 +18,7 @@ dialect() {
             asked="$asked${asked:+,}$((PORTS[id] + offset))"
         done
         # shellcheck disable=SC2086
-        NODE_PATH=$CACHE/node/node_modules timeout 80 $library "$kind" "$asked" "$WORK/ready" "$WORK/killed" &
+        timeout 80 $library "$kind" "$asked" "$WORK/ready" "$WORK/killed" &
         client=$!
         for _ in $(seq 300); do
             [ -e "$WORK/ready" ] && break

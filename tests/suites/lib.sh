@@ -38,6 +38,26 @@ need() {
     command -v "$1" >/dev/null || fail "the package $2 brought no $1"
 }
 
+# need_redis_py: installs it; sets PYTHON to an interpreter that has it.
+need_redis_py() {
+    need python3 python3
+    if [ ! -x "$CACHE/python/bin/python" ]; then
+        python3 -m venv "$CACHE/python" 2>"$WORK/venv" || { need pip3 python3-venv && python3 -m venv "$CACHE/python"; }
+    fi
+    "$CACHE/python/bin/pip" install -q --disable-pip-version-check redis || fail "redis-py cannot be installed"
+    PYTHON=$CACHE/python/bin/python
+}
+
+# need_node_clients: installs ioredis and node-redis, and makes node find them.
+need_node_clients() {
+    need node nodejs
+    need npm npm
+    mkdir -p "$CACHE/node"
+    (cd "$CACHE/node" && npm install --silent --no-audit --no-fund --no-save ioredis redis >"$WORK/npm" 2>&1) ||
+        { tail -5 "$WORK/npm" >&2; fail "ioredis and node-redis cannot be installed"; }
+    export NODE_PATH=$CACHE/node/node_modules
+}
+
 if [ -z "${TINYKV_BIN:-}" ]; then
     (cd "$ROOT" && cargo build --release --locked --quiet --package tinykv-server)
     TINYKV_BIN=$ROOT/target/release/tinykv-server

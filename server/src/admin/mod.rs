@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::config::{Config, collections};
+use crate::config::{Config, collections, tls};
 use crate::dispatch::{AdminCommand, Shared};
 use crate::raftstore::SharedLimits;
 
@@ -94,6 +94,15 @@ pub fn install_hooks(shared: &Arc<Shared>, limits: &SharedLimits) {
         shared.config.on_set(row.name, move |settings| {
             limits.set(settings.limits);
             Ok(())
+        });
+    }
+    for row in tls::ROWS {
+        let current = Arc::clone(&shared.tls);
+        shared.config.on_set(row.name, move |settings| {
+            current.replace(&settings.tls).map_err(|error| {
+                tracing::warn!("CONFIG SET: {error}");
+                format!("Unable to update TLS configuration: {error}")
+            })
         });
     }
     keep_appendfsync(&shared.config);

@@ -98,6 +98,7 @@ pub(super) mod tests {
             store: StoreId(id),
             host: format!("10.0.0.{id}"),
             port: 6378 + id as u16,
+            tls_port: 0,
             bus_port: 16378 + id as u16,
             voter: true,
         };

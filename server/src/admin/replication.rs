@@ -49,7 +49,7 @@ fn role(call: &AdminCall, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResu
 
 /// As a replica answers, for clients that look for the one master.
 fn replica_role(call: &AdminCall, out: &mut Writer<'_>) {
-    let members = Members::of(&call.shared);
+    let members = Members::of(&call.shared).seen_by(call.is_tls);
     let (host, port) = members
         .leader()
         .map_or(("", 0), |leader| (leader.host.as_str(), leader.port));

@@ -4,7 +4,7 @@ use storage::dataset::EvictionPolicy;
 
 use super::kind::{Choice, Kind};
 use super::settings::{AppendFsync, DebugAccess, LogLevel, Secret};
-use super::{collections, forms, peers};
+use super::{collections, forms, peers, tls};
 
 /// One row.
 #[derive(Debug)]
@@ -97,6 +97,10 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Network",
         rows: NETWORK,
+    },
+    Section {
+        title: "TLS",
+        rows: tls::ROWS,
     },
     Section {
         title: "Process",
@@ -528,7 +532,8 @@ const CLUSTER: &[Directive] = &[
             repeats: false,
         },
         "With an empty dir: joins the cluster that the node at host:port belongs to, as a new node. It copies the data and \
-         then votes. Needs the cluster's cluster-secret, and requirepass if the cluster has one. Later starts go on from dir.",
+         then votes. Needs the cluster's cluster-secret, and requirepass if the cluster has one; with tls-port and tls-cluster, host:port is the \
+         other node's TLS port. Later starts go on from dir.",
     )
     .own(),
     Directive::new(

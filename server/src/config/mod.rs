@@ -9,7 +9,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`directives`], [`collections`] | the rows |
+//! | [`directives`], [`collections`], [`tls`] | the rows |
 //! | `forms` | values with a form of their own: `save`, `client-output-buffer-limit` |
 //! | [`kind`] | kinds of values: how each is read, checked and written |
 //! | [`settings`] | the typed values and the check of them together |
@@ -31,6 +31,7 @@ pub mod redis_only;
 pub mod rewrite;
 pub mod settings;
 pub mod source;
+pub mod tls;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

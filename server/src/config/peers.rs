@@ -59,6 +59,7 @@ impl From<&PeerAddress> for StoreAddress {
             host: peer.host.clone(),
             port: peer.port.into(),
             bus_port: peer.bus_port().unwrap_or_default().into(),
+            tls_port: 0,
         }
     }
 }
@@ -180,10 +181,13 @@ pub(super) fn check(settings: &Settings) -> Result<(), String> {
             settings.node_id
         ));
     };
-    if own.port != settings.port {
+    if own.port != settings.client_port() {
         return Err(format!(
-            "cluster-peers says that node {} listens at port {}, but port is {}: set port {}",
-            own.store_id, own.port, settings.port, own.port
+            "cluster-peers says that node {} listens at port {}, but port is {}: set port {} (or with port 0, tls-port)",
+            own.store_id,
+            own.port,
+            settings.client_port(),
+            own.port
         ));
     }
     if settings.cluster_port != 0 && own.bus_port() != Some(settings.cluster_port) {

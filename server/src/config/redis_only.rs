@@ -68,6 +68,7 @@ const IGNORED: &[&str] = &[
     "set-proc-title",
     "stop-writes-on-bgsave-error",
     "supervised",
+    "tls-dh-params-file",
 ];
 
 /// Prefixes of names, and what to do instead.
@@ -97,8 +98,12 @@ const REFUSED: &[(&str, &str)] = &[
         "nodes replicate when they are listed in cluster-peers; remove this line",
     ),
     (
-        "tls-",
-        "TinyKV has no TLS yet; put a TLS proxy in front, or remove this line",
+        "tls-client-key-file-pass",
+        "TinyKV reads private keys that are not encrypted; write this one without a password",
+    ),
+    (
+        "tls-key-file-pass",
+        "TinyKV reads private keys that are not encrypted; write this one without a password",
     ),
     (
         "user",
@@ -121,7 +126,10 @@ mod tests {
 
     #[test]
     fn protection_is_never_passed_over() {
-        assert!(matches!(find("TLS-port"), Some(Verdict::Refused(_))));
+        assert!(matches!(
+            find("TLS-key-file-pass"),
+            Some(Verdict::Refused(_))
+        ));
         assert!(matches!(find("user"), Some(Verdict::Refused(_))));
         assert_eq!(find("rdbcompression"), Some(Verdict::Ignored));
         assert_eq!(find("nosuch"), None);

@@ -12,6 +12,7 @@ use storage::types::Limits;
 use super::directives;
 use super::kind::Choice;
 use super::peers::{self, PeerAddress};
+use super::tls::TlsSettings;
 
 /// All values of one moment. The documentation of each is in its row of [`directives`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,7 @@ pub struct Settings {
     pub client_output_buffer_limit: OutputLimits,
     /// 0: one per core.
     pub io_threads: u32,
+    pub tls: TlsSettings,
     // process
     /// Empty: none.
     pub pidfile: String,
@@ -252,6 +254,7 @@ impl Settings {
             client_query_buffer_limit_bytes: 0,
             client_output_buffer_limit: OutputLimits::default(),
             io_threads: 0,
+            tls: TlsSettings::default(),
             pidfile: String::new(),
             loglevel: LogLevel::default(),
             logfile: String::new(),
@@ -295,6 +298,14 @@ impl Settings {
         self.cluster_enabled || self.sentinel_port != 0
     }
 
+    /// The port that clients are told of: `port`, or `tls-port` where there is no other. 0: none.
+    pub fn client_port(&self) -> u16 {
+        match self.port {
+            0 => self.tls.port,
+            port => port,
+        }
+    }
+
     /// This Store's own row in `cluster-peers`; `None` when it is a single Store.
     pub fn own_address(&self) -> Option<&PeerAddress> {
         self.cluster_peers
@@ -306,7 +317,7 @@ impl Settings {
     pub fn bus_port(&self) -> Option<u16> {
         match (self.cluster_port, self.own_address()) {
             (0, Some(own)) => own.bus_port(),
-            (0, None) => self.port.checked_add(peers::BUS_PORT_OFFSET),
+            (0, None) => self.client_port().checked_add(peers::BUS_PORT_OFFSET),
             (port, _) => Some(port),
         }
     }
@@ -319,7 +330,10 @@ impl Settings {
             .iter()
             .find(|peer| peer.store_id == store)
         {
-            return Some(row.into());
+            return Some(StoreAddress {
+                tls_port: self.tls.port.into(),
+                ..row.into()
+            });
         }
         let plain = |host: &String| host.strip_prefix('-').unwrap_or(host).to_owned();
         let is_one = |host: &String| !["*", "0.0.0.0", "::", "::*"].contains(&host.as_str());
@@ -331,7 +345,8 @@ impl Settings {
         Some(StoreAddress {
             store_id: store.get(),
             host,
-            port: self.port.into(),
+            port: self.client_port().into(),
+            tls_port: self.tls.port.into(),
             bus_port: self.bus_port()?.into(),
         })
     }
@@ -354,9 +369,12 @@ impl Settings {
 
     /// What one row cannot see: values that contradict each other. The text says what to do.
     pub fn check(&self) -> Result<(), String> {
-        if self.port == 0 && self.unixsocket.is_empty() {
-            return Err("there is nothing to listen on: give port or unixsocket".to_owned());
+        if self.client_port() == 0 && self.unixsocket.is_empty() {
+            return Err(
+                "there is nothing to listen on: give port, tls-port or unixsocket".to_owned(),
+            );
         }
+        self.tls.check()?;
         if self.election_timeout_ms < 3 * self.heartbeat_interval_ms {
             return Err(format!(
                 "election-timeout-ms ({}) must be at least 3 times heartbeat-interval-ms ({}), or one late heartbeat \

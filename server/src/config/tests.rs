@@ -129,7 +129,7 @@ fn a_refusal_names_the_place() {
     assert!(refusal(&["--port"]).contains("--port: wrong number of arguments"));
     assert!(refusal(&["--port", "1", "2"]).contains("wrong number of arguments"));
     assert!(refusal(&["--nosuch", "1"]).contains("no directive has this name"));
-    assert!(refusal(&["--tls-port", "1"]).contains("no TLS yet"));
+    assert!(refusal(&["--tls-port", "1"]).contains("tls-cert-file and tls-key-file"));
     assert!(refusal(&["--daemonize", "yes"]).contains("systemd"));
     assert!(refusal(&["--databases", "32"]).contains("16 databases"));
     assert!(refusal(&["--port", "0"]).contains("nothing to listen on"));

@@ -35,8 +35,8 @@ fn unknown_address(shared: &Shared) -> Option<StoreAddress> {
     let own = shared.config.load().advertised(shared.store)?;
     let status = shared.router.status();
     let known = status.members.get(shared.store)?;
-    let same = (known.host.as_str(), known.port, known.bus_port)
-        == (own.host.as_str(), own.port as u16, own.bus_port as u16);
+    let ports = [known.port, known.tls_port, known.bus_port].map(u32::from);
+    let same = known.host == own.host && ports == [own.port, own.tls_port, own.bus_port];
     (!same && !known.host.is_empty()).then_some(own)
 }
 

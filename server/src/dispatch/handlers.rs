@@ -36,6 +36,8 @@ pub struct AdminCall {
     pub db: DbIndex,
     /// The client is on this machine: loopback or Unix socket.
     pub is_local: bool,
+    /// It uses TLS.
+    pub is_tls: bool,
 }
 
 impl AdminCall {

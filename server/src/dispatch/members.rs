@@ -25,8 +25,10 @@ pub struct Member {
     /// For clients, without brackets. Empty while it is not known: clients then take the address that they have
     /// connected to, as they do with Redis.
     pub host: String,
-    /// For clients.
+    /// For clients: without TLS where that is served, unless [`Members::seen_by`] says otherwise.
     pub port: u16,
+    /// For clients that use TLS; 0: nowhere.
+    pub tls_port: u16,
     /// For other Stores.
     pub bus_port: u16,
     /// Whether it is this Store.
@@ -35,6 +37,17 @@ pub struct Member {
     pub is_lost: bool,
     /// The last log index that it has for certain.
     pub offset: u64,
+}
+
+impl Member {
+    /// Where clients without TLS are served; 0: nowhere.
+    pub fn plain_port(&self) -> u16 {
+        if self.port == self.tls_port {
+            0
+        } else {
+            self.port
+        }
+    }
 }
 
 /// All Stores and who leads them, at one moment.
@@ -61,8 +74,16 @@ impl Members {
                 let is_own = member.store == shared.store;
                 // A single Store has told nobody where it is.
                 let (port, bus_port) = match member.port {
-                    0 if is_own => (settings.port, settings.bus_port().unwrap_or_default()),
+                    0 if is_own => (
+                        settings.client_port(),
+                        settings.bus_port().unwrap_or_default(),
+                    ),
                     port => (port, member.bus_port),
+                };
+                let tls_port = if is_own {
+                    settings.tls.port
+                } else {
+                    member.tls_port
                 };
                 let (is_lost, offset) = progress(&status, member.store, is_own);
                 Member {
@@ -70,6 +91,7 @@ impl Members {
                     name: name(shared, "node", member.store.get()),
                     host: member.host.clone(),
                     port,
+                    tls_port,
                     bus_port,
                     is_own,
                     is_lost,
@@ -101,6 +123,16 @@ impl Members {
         // Not confirmed in time, the answer is what this Store knows.
         let _ = tokio::time::timeout(hold, confirmed).await;
         Self::of(shared)
+    }
+
+    /// As a client is to see them: one that uses TLS is sent to ports for TLS.
+    pub fn seen_by(mut self, is_tls: bool) -> Self {
+        if is_tls {
+            for member in self.all.iter_mut().filter(|member| member.tls_port != 0) {
+                member.port = member.tls_port;
+            }
+        }
+        self
     }
 
     /// The leader's row.
@@ -154,8 +186,13 @@ pub fn name(shared: &Shared, kind: &str, id: u64) -> String {
 }
 
 /// `host:port` of a Store for clients, as redirects have it: no brackets around an IPv6 address.
-pub fn address(shared: &Shared, store: StoreId) -> Option<String> {
+pub fn address(shared: &Shared, store: StoreId, is_tls: bool) -> Option<String> {
     let status = shared.router.status();
     let member = status.members.get(store)?;
-    (!member.host.is_empty()).then(|| format!("{}:{}", member.host, member.port))
+    let port = match member.tls_port {
+        0 => member.port,
+        tls_port if is_tls => tls_port,
+        _ => member.port,
+    };
+    (!member.host.is_empty()).then(|| format!("{}:{port}", member.host))
 }

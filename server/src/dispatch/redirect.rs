@@ -24,7 +24,7 @@ pub fn check(entry: &Entry, shared: &Shared, session: &Session, args: &[&[u8]]) 
     if !shared.cluster_enabled {
         return match elsewhere(shared, session, command, args) {
             None => Ok(()),
-            Some(leader) => Err(redirect(shared, leader, |address| {
+            Some(leader) => Err(redirect(shared, session, leader, |address| {
                 format!("REDIRECT {address}")
             })),
         };
@@ -35,7 +35,7 @@ pub fn check(entry: &Entry, shared: &Shared, session: &Session, args: &[&[u8]]) 
     };
     match elsewhere(shared, session, command, args) {
         None => Ok(()),
-        Some(leader) => Err(redirect(shared, leader, |address| {
+        Some(leader) => Err(redirect(shared, session, leader, |address| {
             format!("MOVED {slot} {address}")
         })),
     }
@@ -88,8 +88,13 @@ fn elsewhere(
     (!runs_here).then_some(leader)
 }
 
-fn redirect(shared: &Shared, leader: StoreId, text: impl FnOnce(String) -> String) -> CommandError {
-    match members::address(shared, leader) {
+fn redirect(
+    shared: &Shared,
+    session: &Session,
+    leader: StoreId,
+    text: impl FnOnce(String) -> String,
+) -> CommandError {
+    match members::address(shared, leader, session.client.address.is_tls) {
         Some(address) => CommandError::reply(text(address)),
         // Nobody is sent to an address that is not known; the client asks again.
         None => CommandError::reply("TRYAGAIN The leader's address is not known yet"),

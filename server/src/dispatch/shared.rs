@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::machine::Machine;
 use crate::raftstore::RaftRouter;
 use crate::session::ClientRegistry;
+use crate::tls::Tls;
 use crate::transport::Transport;
 
 /// How the Store is to stop.
@@ -33,6 +34,8 @@ pub enum Stop {
 pub struct Shared {
     /// The configuration.
     pub config: Arc<Config>,
+    /// What TLS connections begin with.
+    pub tls: Arc<Tls>,
     /// This Store.
     pub store: StoreId,
     /// The cluster.
@@ -73,6 +76,8 @@ pub struct Shared {
 pub struct Parts {
     /// See [`Shared::config`].
     pub config: Arc<Config>,
+    /// See [`Shared::tls`].
+    pub tls: Arc<Tls>,
     /// See [`Shared::store`].
     pub store: StoreId,
     /// See [`Shared::cluster_id`].
@@ -98,6 +103,7 @@ impl Shared {
             stats: Stats::new(parts.registry.entries().len()),
             cluster_enabled: parts.config.load().cluster_enabled,
             config: parts.config,
+            tls: parts.tls,
             freshness: Arc::default(),
             store: parts.store,
             cluster_id: parts.cluster_id,

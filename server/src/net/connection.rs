@@ -3,14 +3,16 @@
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, Read as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use resp::{Limits, Writer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
+use tokio_rustls::TlsStream;
 
 use super::pipeline::Pipeline;
 use super::registered::Registered;
@@ -34,8 +36,32 @@ const LINGER: Duration = Duration::from_millis(500);
 /// How many bytes it drops at most.
 const LINGER_BYTES: usize = 16 << 20;
 
+/// What a connection is made of.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin {
+    /// The system's socket below.
+    fn socket(&self) -> BorrowedFd<'_>;
+}
+
+impl Socket for TcpStream {
+    fn socket(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
+
+impl Socket for UnixStream {
+    fn socket(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
+
+impl Socket for TlsStream<TcpStream> {
+    fn socket(&self) -> BorrowedFd<'_> {
+        self.get_ref().0.as_fd()
+    }
+}
+
 /// Serves a connection until either side closes it.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + AsFd + Unpin>(client: Registered, stream: S) {
+pub(super) async fn serve<S: Socket>(client: Registered, stream: S) {
     let id = client.client().id;
     let mut connection = Connection::new(&client, stream);
     let ended = connection.run().await;
@@ -64,7 +90,7 @@ struct Connection<S> {
     tally: Tally,
 }
 
-impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
+impl<S: Socket> Connection<S> {
     fn new(client: &Registered, stream: S) -> Self {
         let shared = Arc::clone(client.shared());
         let needs_password = !shared.config.load().requirepass.is_empty();
@@ -146,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
                 pipeline: &self.pipeline,
                 out: &mut self.out,
                 tally: &mut self.tally,
-                socket: self.stream.as_fd(),
+                socket: self.stream.socket(),
             };
             at = tokio::select! {
                 biased;
@@ -218,6 +244,12 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
                 return Err(io::ErrorKind::WriteZero.into());
             }
             sent += written;
+        }
+        // TLS may hold some of it back.
+        tokio::select! {
+            biased;
+            flushed = self.stream.flush() => flushed?,
+            () = client.until_killed() => return Err(killed()),
         }
         note_bytes(&self.shared, 0, sent);
         client.note_output(0);

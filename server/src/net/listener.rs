@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::timeout;
+use tokio_rustls::TlsStream;
 
 use super::connection;
 use super::registered::Registered;
@@ -32,9 +33,14 @@ const MAX_HANDOVERS: usize = 1024;
 /// How long connections may go on with what they were sent when the Store stops.
 const FINISH_LIMIT: Duration = Duration::from_secs(1);
 
+/// How long a client may take for its TLS handshake.
+const TLS_HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+
 /// The sockets that clients connect to, bound before anything is promised.
 pub struct Listeners {
     tcp: Vec<std::net::TcpListener>,
+    /// See [`crate::tls`].
+    tls: Vec<std::net::TcpListener>,
     /// See [`super::sentinel`].
     sentinel: Vec<std::net::TcpListener>,
     unix: Option<std::os::unix::net::UnixListener>,
@@ -44,12 +50,14 @@ impl Listeners {
     /// Binds everything that is configured. An address with `-` before it may be missing on this machine.
     pub fn bind(settings: &Settings) -> anyhow::Result<Self> {
         let tcp = bind_all(settings.port, "--port", settings)?;
+        let tls = bind_all(settings.tls.port, "--tls-port", settings)?;
         let sentinel = bind_all(settings.sentinel_port, "--sentinel-port", settings)?;
         let unix = (!settings.unixsocket.is_empty())
             .then(|| bind_unix(settings))
             .transpose()?;
         Ok(Self {
             tcp,
+            tls,
             sentinel,
             unix,
         })
@@ -59,6 +67,7 @@ impl Listeners {
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.tcp
             .iter()
+            .chain(&self.tls)
             .filter_map(|listener| listener.local_addr().ok())
             .collect()
     }
@@ -152,6 +161,7 @@ struct Accepted {
 
 enum Stream {
     Tcp(std::net::TcpStream),
+    Tls(std::net::TcpStream),
     Unix(std::os::unix::net::UnixStream),
 }
 
@@ -189,10 +199,12 @@ impl IoThreads {
     /// Accepts on all listeners until the future is dropped. Runs in any runtime.
     pub async fn accept(&self, shared: &Arc<Shared>, listeners: Listeners) -> anyhow::Result<()> {
         let mut accepting = tokio::task::JoinSet::new();
-        for listener in listeners.tcp {
+        let plain = listeners.tcp.into_iter().map(|listener| (listener, false));
+        let tls = listeners.tls.into_iter().map(|listener| (listener, true));
+        for (listener, is_tls) in plain.chain(tls) {
             let listener = TcpListener::from_std(listener)?;
             let (shared, senders) = (Arc::clone(shared), self.senders.clone());
-            accepting.spawn(accept_tcp(shared, listener, senders));
+            accepting.spawn(accept_tcp(shared, listener, is_tls, senders));
         }
         if !listeners.sentinel.is_empty() {
             let sentinel = Arc::new(Sentinel::new(shared));
@@ -253,14 +265,16 @@ fn begin(accepted: Accepted, connections: &mut JoinSet<()>) -> io::Result<()> {
     let client = accepted.client;
     match accepted.stream {
         Stream::Tcp(stream) => {
-            let stream = TcpStream::from_std(stream)?;
-            stream.set_nodelay(true)?;
-            let seconds = client.shared().config.load().tcp_keepalive_seconds;
-            if seconds > 0 {
-                let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(seconds));
-                SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-            }
+            let stream = tcp_stream(&client, stream)?;
             connections.spawn_local(connection::serve(client, stream));
+        }
+        Stream::Tls(stream) => {
+            let stream = tcp_stream(&client, stream)?;
+            connections.spawn_local(async move {
+                if let Some(stream) = tls_stream(&client, stream).await {
+                    connection::serve(client, stream).await;
+                }
+            });
         }
         Stream::Unix(stream) => {
             let stream = UnixStream::from_std(stream)?;
@@ -270,17 +284,54 @@ fn begin(accepted: Accepted, connections: &mut JoinSet<()>) -> io::Result<()> {
     Ok(())
 }
 
+fn tcp_stream(client: &Registered, stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    let stream = TcpStream::from_std(stream)?;
+    stream.set_nodelay(true)?;
+    let seconds = client.shared().config.load().tcp_keepalive_seconds;
+    if seconds > 0 {
+        let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(seconds));
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    }
+    Ok(stream)
+}
+
+/// Does the handshake; none if that fails, or nobody waits for it any more.
+pub(super) async fn tls_stream(
+    client: &Registered,
+    stream: TcpStream,
+) -> Option<TlsStream<TcpStream>> {
+    let address = &client.client().address.remote;
+    let accepted = tokio::select! {
+        accepted = timeout(TLS_HANDSHAKE_LIMIT, client.shared().tls.accept_client(stream)) => accepted,
+        _ = client.client().until_done() => return None,
+    };
+    match accepted {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!("the TLS handshake with {address} failed: {error}");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("no TLS handshake with {address} in time");
+            None
+        }
+    }
+}
+
 async fn accept_tcp(
     shared: Arc<Shared>,
     listener: TcpListener,
+    is_tls: bool,
     senders: Vec<mpsc::Sender<Accepted>>,
 ) {
     let mut turn = 0;
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                if let Some(stream) = admit(&shared, stream, Some(address.ip())).await
-                    && let Ok(accepted) = accepted_tcp(&shared, stream, address)
+                // Who expects TLS cannot read why it is refused.
+                let told = !is_tls;
+                if let Some(stream) = admit(&shared, stream, Some(address.ip()), told).await
+                    && let Ok(accepted) = accepted_tcp(&shared, stream, address, is_tls)
                 {
                     hand_over(&senders, &mut turn, accepted).await;
                 }
@@ -295,11 +346,18 @@ fn accepted_tcp(
     shared: &Arc<Shared>,
     stream: TcpStream,
     address: SocketAddr,
+    is_tls: bool,
 ) -> io::Result<Accepted> {
-    let address = Address::of_tcp(&stream, address)?;
+    let mut address = Address::of_tcp(&stream, address)?;
+    address.is_tls = is_tls;
+    let stream = stream.into_std()?;
     Ok(Accepted {
         client: Registered::new(shared, address),
-        stream: Stream::Tcp(stream.into_std()?),
+        stream: if is_tls {
+            Stream::Tls(stream)
+        } else {
+            Stream::Tcp(stream)
+        },
     })
 }
 
@@ -312,7 +370,7 @@ async fn accept_unix(
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                if let Some(stream) = admit(&shared, stream, None).await
+                if let Some(stream) = admit(&shared, stream, None, true).await
                     && let Ok(accepted) = accepted_unix(&shared, stream)
                 {
                     hand_over(&senders, &mut turn, accepted).await;
@@ -330,6 +388,7 @@ fn accepted_unix(shared: &Arc<Shared>, stream: UnixStream) -> io::Result<Accepte
         local: format!("{path}:0"),
         is_local: true,
         is_unix: true,
+        is_tls: false,
         file_descriptor: stream.as_raw_fd(),
     };
     Ok(Accepted {
@@ -346,11 +405,12 @@ async fn hand_over(senders: &[mpsc::Sender<Accepted>], turn: &mut usize, accepte
     }
 }
 
-/// Lets a connection in, or tells it why not.
+/// Lets a connection in, or refuses it and, if it can be `told`, says why.
 pub(super) async fn admit<S: tokio::io::AsyncWrite + Unpin>(
     shared: &Shared,
     mut stream: S,
     from: Option<IpAddr>,
+    told: bool,
 ) -> Option<S> {
     shared
         .stats
@@ -364,8 +424,10 @@ pub(super) async fn admit<S: tokio::io::AsyncWrite + Unpin>(
         .stats
         .rejected_connections
         .fetch_add(1, Ordering::Relaxed);
-    // The client may be gone; it is refused either way.
-    let _ = stream.write_all(text.as_bytes()).await;
+    if told {
+        // The client may be gone; it is refused either way.
+        let _ = stream.write_all(text.as_bytes()).await;
+    }
     None
 }
 

@@ -272,6 +272,7 @@ impl<'c> Round<'c> {
             client_id: self.session.client.id,
             db: self.session.db,
             is_local: self.session.client.address.is_local,
+            is_tls: self.session.client.address.is_tls,
         };
         let result = tokio::select! {
             biased;

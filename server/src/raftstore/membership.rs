@@ -48,6 +48,8 @@ pub struct Member {
     pub host: String,
     /// For clients.
     pub port: u16,
+    /// For clients that use TLS; 0: nowhere.
+    pub tls_port: u16,
     /// For Stores.
     pub bus_port: u16,
     /// It votes; otherwise it is a learner.
@@ -80,6 +82,7 @@ impl Members {
                 store: StoreId(peer.store_id),
                 host: address.host,
                 port: port(address.port),
+                tls_port: port(address.tls_port),
                 bus_port: port(address.bus_port),
                 voter: conf.voters.contains(&peer.id) || conf.voters_outgoing.contains(&peer.id),
             }

@@ -25,6 +25,8 @@ pub struct Address {
     pub is_local: bool,
     /// Over the Unix socket.
     pub is_unix: bool,
+    /// With TLS.
+    pub is_tls: bool,
     /// The number of the open file.
     pub file_descriptor: i32,
 }
@@ -37,6 +39,7 @@ impl Address {
             local: stream.local_addr()?.to_string(),
             is_local: is_loopback(remote.ip()),
             is_unix: false,
+            is_tls: false,
             file_descriptor: stream.as_raw_fd(),
         })
     }

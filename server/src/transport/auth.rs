@@ -176,6 +176,7 @@ pub(super) enum Refusal {
     OwnId,
     WrongStore,
     Secret,
+    Plain,
 }
 
 impl Refusal {
@@ -188,6 +189,7 @@ impl Refusal {
             Self::OwnId => 5,
             Self::WrongStore => 6,
             Self::Secret => 7,
+            Self::Plain => 8,
         }
     }
 
@@ -212,6 +214,9 @@ impl Refusal {
             }
             Self::Secret => {
                 "wrong cluster secret: check that cluster-secret is the same on all nodes"
+            }
+            Self::Plain => {
+                "links between nodes use TLS here: give tls-cert-file, tls-key-file, tls-ca-cert-file and tls-cluster yes"
             }
         }
     }

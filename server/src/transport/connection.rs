@@ -1,12 +1,14 @@
 //! An open link: one socket, one task, reading and writing as either is possible.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use storage::ids::StoreId;
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, Interval, MissedTickBehavior, interval, timeout};
 
@@ -14,6 +16,7 @@ use super::auth::{Purpose, Role};
 use super::counters::ByteCounters;
 use super::frame::{Frame, FrameError, FrameReader, Kind};
 use super::outbox::Outbox;
+use super::socket::LinkSocket;
 
 /// Why an open link ended.
 #[derive(Debug, Error)]
@@ -56,12 +59,69 @@ pub(super) struct Liveness {
     pub(super) silence_limit: Duration,
 }
 
+/// What was done at the socket: so many bytes.
+enum Moved {
+    Written(usize),
+    Read(usize),
+}
+
+/// The socket, with what has been read of it.
+struct Wire {
+    socket: LinkSocket,
+    reader: FrameReader,
+    /// TLS may hold back some of what was written.
+    unflushed: bool,
+    /// Reading and writing take turns where both are possible.
+    read_first: bool,
+}
+
+impl Wire {
+    /// Writes what is in `out`, or reads. Each future is polled once and dropped, which loses nothing.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Outbox,
+        may_read: bool,
+    ) -> Poll<io::Result<Moved>> {
+        if may_read && self.read_first {
+            let read = self.poll_read(cx);
+            if read.is_ready() {
+                return read;
+            }
+        }
+        if out.has_remaining() {
+            let written = pin!(self.socket.write_buf(out)).poll(cx);
+            if written.is_ready() {
+                (self.unflushed, self.read_first) = (true, true);
+                return written.map_ok(Moved::Written);
+            }
+        } else if self.unflushed {
+            match Pin::new(&mut self.socket).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {}
+            }
+        }
+        if may_read && !self.read_first {
+            return self.poll_read(cx);
+        }
+        Poll::Pending
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Moved>> {
+        let read = pin!(self.socket.read_buf(self.reader.space())).poll(cx);
+        if read.is_ready() {
+            self.read_first = false;
+        }
+        read.map_ok(Moved::Read)
+    }
+}
+
 /// An authenticated connection.
 pub(super) struct Connection {
     pub(super) peer: StoreId,
     pub(super) out: Outbox,
-    stream: TcpStream,
-    reader: FrameReader,
+    wire: Wire,
     role: Role,
     liveness: Liveness,
     tick: Interval,
@@ -72,7 +132,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(
-        stream: TcpStream,
+        socket: LinkSocket,
         peer: StoreId,
         role: Role,
         purpose: Purpose,
@@ -85,8 +145,12 @@ impl Connection {
         Self {
             peer,
             out: Outbox::default(),
-            stream,
-            reader: FrameReader::default(),
+            wire: Wire {
+                socket,
+                reader: FrameReader::default(),
+                unflushed: false,
+                read_first: false,
+            },
             role,
             liveness,
             tick,
@@ -99,33 +163,34 @@ impl Connection {
     /// Waits until something can be done and does it: writes what is in `out`, reads unless told not to, or returns
     /// because of `wake` or the time. Safe to cancel.
     pub(super) async fn step(&mut self, wake: &Notify, may_read: bool) -> Result<Step, LinkError> {
-        let backlog = self.out.has_remaining();
-        let (mut read, mut write) = self.stream.split();
+        let Self {
+            out,
+            wire,
+            tick,
+            bytes,
+            ..
+        } = self;
         tokio::select! {
-            written = write.write_buf(&mut self.out), if backlog => {
-                let written = written?;
-                if written == 0 {
-                    return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+            moved = poll_fn(|cx| wire.poll(cx, out, may_read)) => match moved? {
+                Moved::Written(0) => Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                Moved::Read(0) => Err(LinkError::Closed),
+                Moved::Written(count) => {
+                    bytes.sent.increment(count as u64);
+                    // Progress of a backlog is a sign of life: the ping waits behind it. A socket that takes everything
+                    // at once tells nothing, it would do so for a dead peer too.
+                    if out.has_remaining() {
+                        self.last_alive = Instant::now();
+                    }
+                    Ok(Step::Wrote)
                 }
-                self.bytes.sent.increment(written as u64);
-                // Progress of a backlog is a sign of life: the ping waits behind it. A socket that takes everything
-                // at once tells nothing, it would do so for a dead peer too.
-                if self.out.has_remaining() {
+                Moved::Read(count) => {
+                    bytes.received.increment(count as u64);
                     self.last_alive = Instant::now();
+                    Ok(Step::Read)
                 }
-                Ok(Step::Wrote)
-            }
-            count = read.read_buf(self.reader.space()), if may_read => {
-                let count = count?;
-                if count == 0 {
-                    return Err(LinkError::Closed);
-                }
-                self.bytes.received.increment(count as u64);
-                self.last_alive = Instant::now();
-                Ok(Step::Read)
-            }
+            },
             () = wake.notified() => Ok(Step::Woken),
-            _ = self.tick.tick() => self.on_tick(may_read).map(|()| Step::Tick),
+            _ = tick.tick() => self.on_tick(may_read).map(|()| Step::Tick),
         }
     }
 
@@ -150,7 +215,7 @@ impl Connection {
 
     /// The next whole frame of what has been read. Pings and pongs are answered here and not returned.
     pub(super) fn next(&mut self, accepts: &[Kind]) -> Result<Option<Frame>, LinkError> {
-        while let Some(frame) = self.reader.next(accepts)? {
+        while let Some(frame) = self.wire.reader.next(accepts)? {
             match frame.kind {
                 Kind::Ping => self.out.push_with(Kind::Pong, Bytes::new(), |_| ()),
                 Kind::Pong => {}
@@ -165,11 +230,12 @@ impl Connection {
     pub(super) async fn finish(&mut self, limit: Duration) {
         let talk = async {
             while self.out.has_remaining() {
-                self.stream.write_buf(&mut self.out).await?;
+                self.wire.socket.write_buf(&mut self.out).await?;
             }
-            self.stream.shutdown().await?;
+            self.wire.socket.flush().await?;
+            self.wire.socket.shutdown().await?;
             let mut scratch = [0; 4096];
-            while self.stream.read(&mut scratch).await? > 0 {}
+            while self.wire.socket.read(&mut scratch).await? > 0 {}
             io::Result::Ok(())
         };
         // Best effort: who does not take it in time learns of the close instead.

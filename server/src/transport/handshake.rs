@@ -6,8 +6,7 @@ use std::io;
 
 use storage::ids::StoreId;
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Duration, timeout};
 
 use super::auth::{self, HELLO_BYTES, Hello, Nonce, PROTOCOL_VERSION, Purpose, Refusal, Role};
@@ -21,6 +20,11 @@ const LINGER_BYTES: usize = 64 * 1024;
 /// What a client of another protocol gets: readable in redis-cli, telnet and a browser alike.
 const FOREIGN_REPLY: &[u8] =
     b"-ERR this port is for TinyKV peers only, clients use the node's own port\r\n";
+
+/// What a handshake is done over.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire for S {}
 
 /// What this Store says about itself.
 pub(super) struct Identity {
@@ -44,6 +48,9 @@ pub(super) enum HandshakeError {
         /// Its advice.
         reason: String,
     },
+    /// The TLS handshake before failed, on either side.
+    #[error("no TLS connection: {0}")]
+    Tls(io::Error),
     /// This side turned the other one away.
     #[error("{}", .0.advice())]
     Refused(Refusal),
@@ -65,6 +72,11 @@ impl HandshakeError {
         matches!(self, Self::RefusedByPeer { .. } | Self::FalseAcceptor)
     }
 
+    /// The other side wants TLS.
+    pub(super) fn is_for_tls(&self) -> bool {
+        matches!(self, Self::RefusedByPeer { code, .. } if *code == Refusal::Plain.code())
+    }
+
     /// The other side knows that this Store is no member.
     pub(super) fn is_expulsion(&self) -> bool {
         matches!(self, Self::RefusedByPeer { code, .. } if *code == Refusal::UnknownStore.code())
@@ -77,17 +89,19 @@ fn nonce() -> Result<Nonce, HandshakeError> {
     Ok(nonce)
 }
 
-async fn write_frame(stream: &mut TcpStream, kind: Kind, payload: &[u8]) -> io::Result<()> {
+async fn write_frame<S: Wire>(stream: &mut S, kind: Kind, payload: &[u8]) -> io::Result<()> {
     let mut bytes = [0; HEADER_BYTES + 256];
     let whole = HEADER_BYTES + payload.len();
     bytes[..HEADER_BYTES].copy_from_slice(&header(kind, &[payload]));
     bytes[HEADER_BYTES..whole].copy_from_slice(payload);
-    stream.write_all(&bytes[..whole]).await
+    stream.write_all(&bytes[..whole]).await?;
+    // TLS may hold it back.
+    stream.flush().await
 }
 
 /// Reads a frame of exactly `N` bytes, or the refusal that may come in its place.
-async fn read_frame<const N: usize>(
-    stream: &mut TcpStream,
+async fn read_frame<S: Wire, const N: usize>(
+    stream: &mut S,
     kind: Kind,
 ) -> Result<[u8; N], HandshakeError> {
     let mut head = [0; HEADER_BYTES];
@@ -112,8 +126,8 @@ async fn read_frame<const N: usize>(
 }
 
 /// The dialer's side. `Ok` means that the acceptor is `to` and knows the secret, and has accepted us.
-pub(super) async fn dial(
-    stream: &mut TcpStream,
+pub(super) async fn dial<S: Wire>(
+    stream: &mut S,
     identity: &Identity,
     to: StoreId,
     purpose: Purpose,
@@ -124,8 +138,8 @@ pub(super) async fn dial(
         .unwrap_or(Err(HandshakeError::TimedOut))
 }
 
-async fn dial_unbounded(
-    stream: &mut TcpStream,
+async fn dial_unbounded<S: Wire>(
+    stream: &mut S,
     identity: &Identity,
     to: StoreId,
     purpose: Purpose,
@@ -157,13 +171,18 @@ async fn dial_unbounded(
 }
 
 /// The acceptor's side: who it is and what for. A connection that is turned away has been told why when this returns.
-pub(super) async fn accept(
-    stream: &mut TcpStream,
+pub(super) async fn accept<S: Wire>(
+    stream: &mut S,
     identity: &Identity,
     is_peer: impl Fn(StoreId) -> bool,
+    may_be_plain: bool,
     limit: Duration,
 ) -> Result<(StoreId, Purpose), HandshakeError> {
-    let result = timeout(limit, accept_unbounded(stream, identity, is_peer)).await;
+    let result = timeout(
+        limit,
+        accept_unbounded(stream, identity, is_peer, may_be_plain),
+    )
+    .await;
     let error = match result.unwrap_or(Err(HandshakeError::TimedOut)) {
         Ok(accepted) => return Ok(accepted),
         Err(error) => error,
@@ -177,13 +196,17 @@ pub(super) async fn accept(
     Err(error)
 }
 
-async fn accept_unbounded(
-    stream: &mut TcpStream,
+async fn accept_unbounded<S: Wire>(
+    stream: &mut S,
     identity: &Identity,
     is_peer: impl Fn(StoreId) -> bool,
+    may_be_plain: bool,
 ) -> Result<(StoreId, Purpose), HandshakeError> {
     let bytes = read_hello(stream).await?;
     let hello = Hello::decode(&bytes).map_err(HandshakeError::Refused)?;
+    if !may_be_plain {
+        return Err(HandshakeError::Refused(Refusal::Plain));
+    }
     check(&hello, identity, is_peer).map_err(HandshakeError::Refused)?;
     let acceptor_nonce = nonce()?;
     write_frame(stream, Kind::Challenge, &acceptor_nonce).await?;
@@ -224,7 +247,7 @@ fn check(
 }
 
 /// Reads the hello. The first read may take as much as the whole frame: the dialer sends nothing more before the challenge.
-async fn read_hello(stream: &mut TcpStream) -> Result<[u8; HELLO_BYTES], HandshakeError> {
+async fn read_hello<S: Wire>(stream: &mut S) -> Result<[u8; HELLO_BYTES], HandshakeError> {
     const WHOLE: usize = HEADER_BYTES + HELLO_BYTES;
     let mut frame = [0; WHOLE];
     let mut filled = 0;
@@ -278,7 +301,7 @@ fn refused_frame(refusal: Refusal) -> Vec<u8> {
 }
 
 /// Says the last word and waits, within bounds, until it is heard.
-async fn linger(stream: &mut TcpStream, last_word: &[u8]) {
+async fn linger<S: Wire>(stream: &mut S, last_word: &[u8]) {
     let talk = async {
         stream.write_all(last_word).await?;
         stream.shutdown().await?;

@@ -20,7 +20,9 @@ use super::counters;
 use super::directory::Directory;
 use super::handshake::{self, HandshakeError, Identity};
 use super::snapshot_send::Pace;
+use super::socket::LinkSocket;
 use super::{Handler, TransportOptions};
+use crate::tls::Tls;
 
 /// An outage is logged when it begins, when its cause changes, and then only this often.
 const REPEAT_LOG_AFTER: Duration = Duration::from_secs(30);
@@ -34,6 +36,7 @@ pub(super) struct Context {
     pub(super) options: TransportOptions,
     pub(super) handler: Arc<dyn Handler>,
     pub(super) snapshot_dir: std::path::PathBuf,
+    pub(super) tls: Arc<Tls>,
     /// Becomes true once, at shutdown.
     pub(super) shutdown: watch::Sender<bool>,
     pub(super) tasks: Tasks,
@@ -119,6 +122,8 @@ pub(super) struct Remote {
     pub(super) connected: AtomicBool,
     /// The Store has just dialed us, so dialing it is worth trying at once.
     pub(super) appeared: Notify,
+    /// It has refused a connection without TLS.
+    wants_tls: AtomicBool,
     /// A snapshot is under way to it.
     pub(super) receives_snapshot: AtomicBool,
 }
@@ -131,6 +136,7 @@ impl Remote {
             gone: watch::Sender::new(false),
             connected: AtomicBool::new(false),
             appeared: Notify::new(),
+            wants_tls: AtomicBool::new(false),
             receives_snapshot: AtomicBool::new(false),
         }
     }
@@ -184,26 +190,54 @@ pub(super) async fn dial(
     purpose: Purpose,
 ) -> Result<Connection, DialError> {
     let limit = context.options.connect_timeout;
-    let mut stream = timeout(limit, connect(&remote.address()))
+    let address = remote.address();
+    let stream = timeout(limit, connect(&address))
         .await
         .unwrap_or(Err(DialError::TimedOut(limit)))?;
-    stream.set_nodelay(true)?;
-    handshake::dial(
-        &mut stream,
+    let mut socket = secure(context, remote, &address, stream).await?;
+    socket.set_nodelay()?;
+    let greeted = handshake::dial(
+        &mut socket,
         &context.identity,
         remote.store,
         purpose,
         context.options.handshake_timeout,
-    )
-    .await?;
+    );
+    if let Err(error) = greeted.await {
+        if error.is_for_tls() {
+            remote.wants_tls.store(true, Ordering::Relaxed);
+        }
+        return Err(error.into());
+    }
     counters::connects(remote.store, purpose).increment(1);
     Ok(Connection::new(
-        stream,
+        socket,
         remote.store,
         Role::Dialer,
         purpose,
         context.liveness(),
     ))
+}
+
+/// Begins TLS where this Store or the other one wants it.
+async fn secure(
+    context: &Context,
+    remote: &Remote,
+    address: &str,
+    stream: TcpStream,
+) -> Result<LinkSocket, DialError> {
+    let tls = &context.tls;
+    let wanted = remote.wants_tls.load(Ordering::Relaxed) && tls.links_can();
+    if !tls.links_must() && !wanted {
+        return Ok(LinkSocket::Plain(stream));
+    }
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let limit = context.options.handshake_timeout;
+    match timeout(limit, tls.dial_link(host, stream)).await {
+        Ok(Ok(stream)) => Ok(LinkSocket::Tls(Box::new(stream))),
+        Ok(Err(error)) => Err(HandshakeError::Tls(error).into()),
+        Err(_) => Err(HandshakeError::TimedOut.into()),
+    }
 }
 
 async fn connect(address: &str) -> Result<TcpStream, DialError> {
@@ -263,7 +297,9 @@ pub(super) async fn keep<D: Driver>(context: Arc<Context>, remote: Arc<Remote>, 
             Err(error) => {
                 outage.begin::<D>(&remote, &error.to_string());
                 if let DialError::Handshake(error) = &error {
-                    if error.is_lasting() {
+                    // With TLS the next attempt may succeed.
+                    let upgrades = error.is_for_tls() && context.tls.links_can();
+                    if error.is_lasting() && !upgrades {
                         backoff.lengthen();
                     }
                     if error.is_expulsion() {

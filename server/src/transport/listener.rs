@@ -10,15 +10,17 @@ use storage::ids::StoreId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, timeout};
 use tracing::{debug, warn};
 
 use super::auth::{Purpose, Role};
 use super::connection::{Connection, LinkError};
 use super::handshake::{self, HandshakeError};
 use super::link::Context;
+use super::socket::LinkSocket;
 use super::throttle::LogThrottle;
 use super::{counters, forward_serve, raft_link, snapshot_receive};
+use crate::tls::{self, Tls};
 
 /// Pause after accept fails (out of file descriptors, say), which repeats at once otherwise.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -103,18 +105,16 @@ impl Gate {
             .is_some()
     }
 
-    async fn serve(self: Arc<Self>, number: u64, mut stream: TcpStream, address: SocketAddr) {
+    async fn serve(self: Arc<Self>, number: u64, stream: TcpStream, address: SocketAddr) {
         let context = &self.context;
-        let is_peer = |store| context.directory.admits(store);
-        let limit = context.options.handshake_timeout;
-        let accepted = handshake::accept(&mut stream, &context.identity, is_peer, limit).await;
+        let greeted = self.greet(stream).await;
         if !self.is_known(number) {
             return;
         }
-        match accepted {
-            Ok((peer, purpose)) => {
+        match greeted {
+            Ok((stream, peer, purpose)) => {
                 // Without it messages are late, not wrong.
-                if let Err(error) = stream.set_nodelay(true) {
+                if let Err(error) = stream.set_nodelay() {
                     debug!("cannot set TCP_NODELAY: {error}");
                 }
                 let mut connection =
@@ -131,6 +131,23 @@ impl Gate {
                 ));
             }
         }
+    }
+
+    /// Does the handshakes: TLS's, if the other side begins it, and the peers'.
+    async fn greet(
+        &self,
+        stream: TcpStream,
+    ) -> Result<(LinkSocket, StoreId, Purpose), HandshakeError> {
+        let context = &self.context;
+        let limit = context.options.handshake_timeout;
+        let secured = timeout(limit, secure(&context.tls, stream)).await;
+        let mut socket = secured.unwrap_or(Err(HandshakeError::TimedOut))?;
+        let is_peer = |store| context.directory.admits(store);
+        let may_be_plain = matches!(socket, LinkSocket::Tls(_)) || !context.tls.links_must();
+        let accepted =
+            handshake::accept(&mut socket, &context.identity, is_peer, may_be_plain, limit).await;
+        let (peer, purpose) = accepted?;
+        Ok((socket, peer, purpose))
     }
 
     /// A peer's newer connection takes the place of its older one, which it has given up.
@@ -193,5 +210,18 @@ impl Gate {
             Some(held_back) => warn!("{what} ({held_back} more of this kind were not logged)"),
             None => {}
         }
+    }
+}
+
+/// Begins TLS where the other side does, and there are certificates.
+async fn secure(tls: &Tls, stream: TcpStream) -> Result<LinkSocket, HandshakeError> {
+    let mut first = [0];
+    let begins = stream.peek(&mut first).await? > 0 && first == [tls::FIRST_BYTE];
+    if !begins || !tls.links_can() {
+        return Ok(LinkSocket::Plain(stream));
+    }
+    match tls.accept_link(stream).await {
+        Ok(stream) => Ok(LinkSocket::Tls(Box::new(stream))),
+        Err(error) => Err(HandshakeError::Tls(error)),
     }
 }

@@ -42,8 +42,13 @@
 //!
 //! Both nonces make a recording worthless; role, store ids and purpose in the proof make it worthless elsewhere and in the
 //! other direction. The caller proves first, so that the port tells strangers nothing to guess secrets with. What this
-//! does not do: hide the traffic, or protect it from someone who can change packets after the handshake. Until peer links
-//! have TLS they belong on a network that is trusted that far, and the secret should be long and random.
+//! does not do: hide the traffic, or protect it from someone who can change packets after the handshake. That is what
+//! `tls-cluster` is for ([`crate::tls`]); links without it belong on a network that is trusted that far, and the secret should
+//! be long and random.
+//!
+//! With TLS, its handshake comes before the hello. The acceptor knows it by the first byte. One that must have TLS refuses a
+//! plain hello with a code that makes a dialer with certificates come again with TLS, so that a cluster can be changed over node
+//! by node; nothing ever falls back to a plain link.
 //!
 //! A handshake has [`TransportOptions::handshake_timeout`]; of the strangers under way only
 //! [`TransportOptions::unauthenticated_connections`] may be there, beyond that the oldest goes. Every refusal leaves a
@@ -76,12 +81,12 @@ mod frame;
 mod handshake;
 mod link;
 mod listener;
-
 mod options;
 mod outbox;
 mod raft_link;
 mod snapshot_receive;
 mod snapshot_send;
+mod socket;
 mod throttle;
 
 use std::net::SocketAddr;
@@ -179,6 +184,7 @@ impl Transport {
             },
             handler,
             snapshot_dir: config.snapshot_dir,
+            tls: config.tls,
             shutdown: watch::Sender::new(false),
             tasks: Tasks::new(),
             pace: Pace::new(options.snapshot_bytes_per_second),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use storage::ids::StoreId;
@@ -11,6 +12,7 @@ use thiserror::Error;
 use tracing::warn;
 
 use super::forward::ForwardLimits;
+use crate::tls::Tls;
 
 /// A secret shorter than this can be guessed by whoever has watched one handshake.
 const SECRET_ADVISED_BYTES: usize = 16;
@@ -32,6 +34,8 @@ pub struct TransportConfig {
     pub next_store: StoreId,
     /// Where received snapshots are written.
     pub snapshot_dir: PathBuf,
+    /// With what links are encrypted, if they are.
+    pub tls: Arc<Tls>,
     /// Time-outs and bounds.
     pub options: TransportOptions,
 }

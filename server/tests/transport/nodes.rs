@@ -206,6 +206,7 @@ impl Ports {
                 .collect(),
             next_store: StoreId(100),
             snapshot_dir: snapshots.path().to_owned(),
+            tls: Arc::default(),
             options: options(),
         }
     }

@@ -2,36 +2,70 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use resp::{Frame, FrameDecoder, encode_command};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// Longer than any request may wait in the server before it is answered, if only with an error.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Bytes in both directions.
+trait Stream: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Stream for S {}
+
 /// One connection.
 pub struct Client {
-    stream: TcpStream,
+    /// Plain, or TLS.
+    stream: Box<dyn Stream>,
+    /// The socket below.
+    socket: TcpStream,
     decoder: FrameDecoder,
 }
 
 impl Client {
     /// Connects to a server on this machine.
     pub fn connect(port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
-        stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
-        stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            decoder: FrameDecoder::new(),
-        })
+        let socket = Self::socket(port)?;
+        Ok(Self::over(socket.try_clone()?, socket))
     }
 
-    /// The connection itself.
+    /// Connects with TLS. Whether the server accepts the certificate shows in the first reply at the latest.
+    pub fn connect_tls(port: u16, config: &Arc<ClientConfig>) -> io::Result<Self> {
+        let socket = Self::socket(port)?;
+        let name = ServerName::try_from("localhost").expect("a name");
+        let connection = ClientConnection::new(Arc::clone(config), name);
+        let connection = connection.map_err(io::Error::other)?;
+        let mut stream = StreamOwned::new(connection, socket.try_clone()?);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(Self::over(stream, socket))
+    }
+
+    fn socket(port: u16) -> io::Result<TcpStream> {
+        let socket = TcpStream::connect(("127.0.0.1", port))?;
+        socket.set_read_timeout(Some(REPLY_TIMEOUT))?;
+        socket.set_write_timeout(Some(REPLY_TIMEOUT))?;
+        socket.set_nodelay(true)?;
+        Ok(socket)
+    }
+
+    fn over(stream: impl Stream + 'static, socket: TcpStream) -> Self {
+        Self {
+            stream: Box::new(stream),
+            socket,
+            decoder: FrameDecoder::new(),
+        }
+    }
+
+    /// The socket of the connection.
     pub fn stream(&self) -> &TcpStream {
-        &self.stream
+        &self.socket
     }
 
     /// Sends a command and waits for its reply.
@@ -44,7 +78,8 @@ impl Client {
 
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     /// The next reply.

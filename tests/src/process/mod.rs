@@ -2,12 +2,14 @@
 //!
 //! Everything is on the loopback, on free ports, in temporary directories. A server that is dropped is killed by its id.
 
+mod certificates;
 mod client;
 mod load;
 mod node;
 
 use std::time::{Duration, Instant};
 
+pub use certificates::{Authority, Files};
 pub use client::Client;
 pub use load::{Load, Verdict};
 pub use node::{Cluster, Server, free_port};

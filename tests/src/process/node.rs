@@ -177,6 +177,16 @@ impl Server {
         })
     }
 
+    /// From the next start on, an option has another value.
+    ///
+    /// # Panics
+    /// When it was not started with this option.
+    pub fn set_option(&mut self, name: &str, value: &str) {
+        let at = self.options.iter().position(|option| option == name);
+        let at = at.unwrap_or_else(|| panic!("{name} is not among the options"));
+        value.clone_into(&mut self.options[at + 1]);
+    }
+
     /// Starts it again on the same port and directory, after it has ended.
     pub fn start_again(&mut self) {
         assert!(

@@ -38,6 +38,7 @@ impl World {
                 host: format!("store-{id}"),
                 port: 6379,
                 bus_port: 16379,
+                tls_port: 0,
             }),
         };
         let request = Request {

@@ -120,11 +120,18 @@ pub(super) fn shards(members: &Members, out: &mut Writer<'_>) {
 
 fn shard_node(member: &Member, members: &Members, out: &mut Writer<'_>) {
     let hostname = hostname(member);
-    out.map(7 + usize::from(hostname.is_some()));
+    let ports = [
+        (&b"port"[..], member.plain_port()),
+        (b"tls-port", member.tls_port),
+    ];
+    let ports: Vec<_> = ports.iter().filter(|(_, port)| *port != 0).collect();
+    out.map(5 + ports.len() + usize::from(hostname.is_some()));
     out.bulk(b"id");
     out.bulk(member.name.as_bytes());
-    out.bulk(b"port");
-    out.integer(member.port.into());
+    for (name, port) in ports {
+        out.bulk(name);
+        out.integer((*port).into());
+    }
     out.bulk(b"ip");
     out.bulk(member.host.as_bytes());
     out.bulk(b"endpoint");
@@ -158,6 +165,7 @@ mod tests {
             name: format!("{id:040x}"),
             host: host.to_owned(),
             port: 7000,
+            tls_port: 0,
             bus_port: 17000,
             is_own: id == 2,
             is_lost: id == 3,

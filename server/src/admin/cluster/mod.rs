@@ -83,7 +83,9 @@ type Describe = fn(&AdminCall, &Members, &mut Args<'_>, &mut Writer<'_>) -> Comm
 fn described(call: AdminCall, write: Describe) -> AdminFuture {
     Box::pin(async move {
         enabled(&call)?;
-        let members = Members::with_leader(&call.shared).await;
+        let members = Members::with_leader(&call.shared)
+            .await
+            .seen_by(call.is_tls);
         let slices = call.slices();
         encode(&call, |out| {
             write(&call, &members, &mut Args::of_subcommand(&slices), out)

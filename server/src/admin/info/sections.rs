@@ -116,7 +116,7 @@ fn server(facts: &Facts, text: &mut Text) {
     text.field("process_id", std::process::id());
     text.field("process_supervised", "no");
     text.field("run_id", &facts.run_id);
-    text.field("tcp_port", facts.settings.port);
+    text.field("tcp_port", facts.settings.client_port());
     text.field("server_time_usec", facts.unix_time_us);
     text.field("uptime_in_seconds", facts.uptime_seconds);
     text.field("uptime_in_days", facts.uptime_seconds / 86_400);

@@ -53,6 +53,8 @@ fn new_member(id: i64, address: &[u8]) -> CommandResult<StoreAddress> {
         host: host.to_owned(),
         port: port.into(),
         bus_port: bus_port.into(),
+        // It tells that itself, when it is there.
+        tls_port: 0,
     })
 }
 
@@ -102,8 +104,9 @@ async fn introduce_this_node(call: &AdminCall) -> CommandResult {
         Some(StoreAddress {
             store_id: own.get(),
             host: host.to_owned(),
-            port: settings.port.into(),
+            port: settings.client_port().into(),
             bus_port: settings.bus_port()?.into(),
+            tls_port: settings.tls.port.into(),
         })
     });
     drop(settings);

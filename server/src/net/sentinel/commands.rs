@@ -117,11 +117,19 @@ fn subscribe(connection: &mut Connection, name: &str, rest: &[Vec<u8>]) -> Comma
 
 /// The members with a leader, if there is one in time, and the address of the master: the leader's, or the last one's.
 async fn master(connection: &Connection) -> (Members, Option<(String, u16)>) {
-    let members = Members::with_leader(&connection.sentinel.shared).await;
+    let is_tls = connection.session.client.address.is_tls;
+    let members = Members::with_leader(&connection.sentinel.shared)
+        .await
+        .seen_by(is_tls);
+    let last = || {
+        let last = connection.sentinel.last.read();
+        last.as_ref()
+            .map(|place| (place.host.clone(), place.port(is_tls)))
+    };
     let known = members
         .leader()
         .map(|leader| (leader.host.clone(), leader.port))
-        .or_else(|| connection.sentinel.last.read().clone());
+        .or_else(last);
     let address = known.map(|(host, port)| {
         if host.is_empty() {
             // A single Store that was not told where it is: the client has found it, so that address will do.
@@ -213,7 +221,7 @@ async fn sentinel(connection: &mut Connection, rest: &[Vec<u8>]) -> CommandResul
                 "sentinels" => {
                     let others = members.all.iter().filter(|member| !member.is_own);
                     others
-                        .map(|member| instances::sentinel(member, &settings))
+                        .map(|member| instances::sentinel(member, &members, &settings))
                         .collect()
                 }
                 _ => members

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use resp::{Limits, Protocol, Writer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::subscriptions::Subscriptions;
@@ -17,14 +16,18 @@ use crate::net::registered::Registered;
 use crate::session::{ReplyMode, Session};
 
 /// Serves a connection until either side closes it.
-pub(super) async fn serve(sentinel: Arc<Sentinel>, client: Registered, stream: TcpStream) {
+pub(super) async fn serve(
+    sentinel: Arc<Sentinel>,
+    client: Registered,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
+) {
     let needs_password = !sentinel.shared.config.load().requirepass.is_empty();
     let mut session = Session::new(Arc::clone(client.client()), needs_password);
     session.is_sentinel = true;
     let mut connection = Connection {
         sentinel,
         session,
-        stream,
+        stream: Box::new(stream),
         pipeline: Pipeline::new(Limits::default()),
         out: BytesMut::new(),
         subscriptions: Subscriptions::default(),
@@ -34,10 +37,15 @@ pub(super) async fn serve(sentinel: Arc<Sentinel>, client: Registered, stream: T
     }
 }
 
+/// Plain, or TLS.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Stream for S {}
+
 pub(super) struct Connection {
     pub(super) sentinel: Arc<Sentinel>,
     pub(super) session: Session,
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     pipeline: Pipeline,
     pub(super) out: BytesMut,
     pub(super) subscriptions: Subscriptions,
@@ -68,6 +76,10 @@ impl Connection {
             tokio::select! {
                 _ = client.until_killed() => return Ok(()),
                 written = self.stream.write_all(&self.out) => written?,
+            }
+            tokio::select! {
+                _ = client.until_killed() => return Ok(()),
+                flushed = self.stream.flush() => flushed?,
             }
             self.out.clear();
         }
@@ -123,8 +135,11 @@ impl Connection {
 
     fn push(&mut self, event: &Event) {
         let mut out = Writer::new(&mut self.out, self.session.protocol);
-        self.subscriptions
-            .deliver(event.channel, &event.text, &mut out);
+        let text = match self.session.client.address.is_tls {
+            true => &event.tls_text,
+            false => &event.text,
+        };
+        self.subscriptions.deliver(event.channel, text, &mut out);
     }
 
     /// In RESP2 a subscriber can say little else.

@@ -9,8 +9,9 @@ use crate::dispatch::members::{Member, Members};
 pub(super) type Fields = Vec<(&'static str, String)>;
 
 /// The port at which another member's Sentinel is: as far from its client port as ours is from ours.
-fn sentinel_port(member: &Member, settings: &Settings) -> u16 {
-    let distance = i32::from(settings.sentinel_port) - i32::from(settings.port);
+fn sentinel_port(member: &Member, members: &Members, settings: &Settings) -> u16 {
+    let own = members.own().map_or(settings.port, |own| own.port);
+    let distance = i32::from(settings.sentinel_port) - i32::from(own);
     u16::try_from(i32::from(member.port) + distance).unwrap_or_default()
 }
 
@@ -99,13 +100,13 @@ pub(super) fn replica(member: &Member, address: (&str, u16), settings: &Settings
 }
 
 /// Another member's Sentinel.
-pub(super) fn sentinel(member: &Member, settings: &Settings) -> Fields {
+pub(super) fn sentinel(member: &Member, members: &Members, settings: &Settings) -> Fields {
     let flags = if member.is_lost {
         "s_down,sentinel"
     } else {
         "sentinel"
     };
-    let port = sentinel_port(member, settings);
+    let port = sentinel_port(member, members, settings);
     let mut fields = instance(member.name.clone(), &member.host, port, &member.name, flags);
     fields.extend([
         (
