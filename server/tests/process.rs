@@ -1,5 +1,7 @@
 //! The program as an operator meets it: its arguments, its file, its signals.
 
+mod ports;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use ports::free_port;
 use resp::{Frame, FrameDecoder, encode_command};
 
 /// How long anything may take on a busy machine.
@@ -21,11 +24,6 @@ fn program() -> Command {
 
 fn run(args: &[&str]) -> Output {
     program().args(args).output().expect("it starts")
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
 }
 
 /// Asks until the answer is there.

@@ -1,6 +1,7 @@
 //! Three nodes in this process: pipelines through each of them.
 
-use super::node::{Client, Node, free_port, show, until};
+use super::node::{Client, Node, show, until};
+use super::ports::free_port;
 
 struct Trio {
     nodes: Vec<Node>,

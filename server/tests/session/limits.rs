@@ -106,7 +106,7 @@ fn long_keys_are_keys_like_others() {
         .map(|len| vec![b'k'; len])
         .collect();
     let options = ["--enable-debug-command", "local"];
-    let mut node = Node::start_in(&data, super::node::free_port(), &options);
+    let mut node = Node::start_in(&data, super::ports::free_port(), &options);
     let mut client = node.connect();
     for (number, key) in keys.iter().enumerate() {
         let value = number.to_string();
@@ -122,7 +122,7 @@ fn long_keys_are_keys_like_others() {
     let digest = client.text("DEBUG DIGEST");
     node.stop();
 
-    let node = Node::start_in(&data, super::node::free_port(), &options);
+    let node = Node::start_in(&data, super::ports::free_port(), &options);
     let mut client = node.connect();
     assert_eq!(client.text("DEBUG DIGEST"), digest);
     for (number, key) in keys.iter().enumerate() {

@@ -7,3 +7,5 @@ mod expiry;
 mod gates;
 mod limits;
 mod node;
+#[path = "../ports/mod.rs"]
+mod ports;
