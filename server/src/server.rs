@@ -101,7 +101,9 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         listeners,
     ))?;
     tracing::info!("stopping");
-    io_threads.stop();
+    // Links live in this runtime, and what clients were promised may still go over them.
+    let stopped = runtime.spawn_blocking(move || io_threads.stop());
+    runtime.block_on(stopped)?;
     if let Some(transport) = shared.transport() {
         runtime.block_on(transport.shutdown());
     }
