@@ -296,6 +296,7 @@ impl Node {
             store: StoreId(1),
             tick_ms: 10,
             heartbeat_ticks: 5,
+            loyalty_ticks: 25,
             election_ticks: 50,
             seed: 1,
             log_retention_bytes: 0,

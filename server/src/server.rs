@@ -207,6 +207,7 @@ fn start_store(
         store: identity.store,
         tick_ms: TICK_MS,
         heartbeat_ticks: ticks(settings.heartbeat_interval_ms),
+        loyalty_ticks: ticks(settings.election_timeout_min_ms),
         election_ticks: ticks(settings.election_timeout_ms),
         seed: identity::random_u64()?,
         log_retention_bytes: settings.raft_log_retention_bytes,
@@ -430,6 +431,10 @@ impl transport::Handler for Arrivals {
 
     fn unreachable(&self, store: StoreId) {
         self.router().report_unreachable(store);
+    }
+
+    fn gone(&self, store: StoreId) {
+        self.router().report_gone(store);
     }
 
     fn forwarded(&self, request: Request, reply: ForwardReply) {

@@ -1,14 +1,20 @@
 //! Runs any number of seeds of the simulated world: `cargo run --release -p tests --example swarm -- FIRST COUNT`.
-//! A failing seed panics with its number; the same number replays it.
+//! A failing seed panics with its number; the same number replays it, `--trace SEED` with every step printed.
 
 use std::time::Instant;
 
-use tests::sim::{Sabotage, swarm};
+use tests::sim::{Sabotage, swarm, trace};
 
 fn main() {
-    let mut numbers = std::env::args()
-        .skip(1)
-        .map(|text| text.parse::<u64>().expect("usage: swarm [FIRST] [COUNT]"));
+    let mut words = std::env::args().skip(1).peekable();
+    if words.next_if_eq("--trace").is_some() {
+        trace::print();
+        let seed = words.next().expect("usage: swarm --trace SEED");
+        let summary = swarm::run(seed.parse().expect("a number"), Sabotage::None);
+        println!("{summary:?}");
+        return;
+    }
+    let mut numbers = words.map(|text| text.parse::<u64>().expect("usage: swarm [FIRST] [COUNT]"));
     let first = numbers.next().unwrap_or(0);
     let count = numbers.next().unwrap_or(1_000);
     let started = Instant::now();

@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 use resp::encode_command;
+use rustix::process::Signal;
 use tests::process::{Client, Cluster, Load, Server, until};
 
 #[test]
@@ -59,6 +60,29 @@ fn the_leader_is_killed_under_load() {
             verdict.check(&mut node.client());
         }
     }
+}
+
+/// What they were sent is forwarded and answered although their node stops; none is cut off in the end.
+#[test]
+fn connections_finish_when_their_node_stops() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = dir.path().join("log");
+    let mut cluster = Cluster::start(&["--logfile", &log.display().to_string()]);
+    let load = Load::start(6, &cluster.ports(), 9);
+    for at in 0..3 {
+        load.wait_for(300);
+        cluster.nodes[at].signal(Signal::TERM);
+        assert!(cluster.nodes[at].wait().success());
+        cluster.nodes[at].start_again();
+        cluster.nodes[at].wait_until_it_answers();
+        cluster.wait_until_all_have_everything();
+    }
+    let verdict = load.stop(9);
+    verdict.check(&mut cluster.nodes[0].client());
+    let log = std::fs::read_to_string(log).expect("a log");
+    assert_eq!(log.matches("bye").count(), 3);
+    let cut_off = log.lines().find(|line| line.contains("had not finished"));
+    assert_eq!(cut_off, None);
 }
 
 #[test]

@@ -313,3 +313,29 @@ fn a_clock_that_jumps_changes_no_history() {
     world.converge();
     world.assert_linearizable();
 }
+
+/// The answer to a read that a Store asked for before it crashed may arrive when it asks for another one.
+#[test]
+fn an_answer_to_the_former_process_is_not_taken_for_one_to_the_new() {
+    let mut world = world();
+    let leader = world.elect();
+    let follower = other_than(leader);
+    world.write(leader, 1, 1);
+    world.run_ms(100);
+    world.hold(leader, follower);
+    world.invoke(follower, 1, Client::Read);
+    world.run_ms(10);
+    world.crash(follower);
+    world.restart(follower);
+    world.write(leader, 1, 2);
+    world.run_ms(1);
+    let mut released = 0;
+    // Each time it has heard a little more: first who leads, then the answer.
+    while released < 20 && world.release_one() {
+        world.invoke(follower, 1, Client::Read);
+        released += 1;
+    }
+    assert!(released > 2);
+    world.run_ms(LONG_MS);
+    world.assert_linearizable();
+}

@@ -563,7 +563,17 @@ const CLUSTER: &[Directive] = &[
         "election-timeout-ms",
         "500",
         int_of!(election_timeout_ms, 50, 600_000),
-        "A follower that heard no leader for this long, or up to twice as long, asks to be elected. The same on every node.",
+        "A follower that heard no leader for this long, or up to twice as long, asks to be elected. It waits longer, up to \
+         eight times, where the leader is heard irregularly or the round trip is long. The same on every node.",
+    )
+    .own(),
+    Directive::new(
+        "election-timeout-min-ms",
+        "250",
+        int_of!(election_timeout_min_ms, 30, 600_000),
+        "Nobody is elected sooner than this after the last word of a leader; it is so soon when the leader's process is gone, \
+         so that its host refuses connections. A leader that reaches no majority for this long steps down. The same on every \
+         node.",
     )
     .own(),
     Directive::new(

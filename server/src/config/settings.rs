@@ -89,6 +89,7 @@ pub struct Settings {
     /// Client addresses of members to join through, when the directory is empty.
     pub join: Vec<String>,
     pub election_timeout_ms: u64,
+    pub election_timeout_min_ms: u64,
     pub heartbeat_interval_ms: u64,
     pub election_hold_ms: u64,
 }
@@ -283,6 +284,7 @@ impl Settings {
             cluster_announce_ip: String::new(),
             join: Vec::new(),
             election_timeout_ms: 0,
+            election_timeout_min_ms: 0,
             heartbeat_interval_ms: 0,
             election_hold_ms: 0,
         }
@@ -375,11 +377,17 @@ impl Settings {
             );
         }
         self.tls.check()?;
-        if self.election_timeout_ms < 3 * self.heartbeat_interval_ms {
+        if self.election_timeout_min_ms < 3 * self.heartbeat_interval_ms {
             return Err(format!(
-                "election-timeout-ms ({}) must be at least 3 times heartbeat-interval-ms ({}), or one late heartbeat \
-                 starts an election",
-                self.election_timeout_ms, self.heartbeat_interval_ms
+                "election-timeout-min-ms ({}) must be at least 3 times heartbeat-interval-ms ({}), or one late heartbeat \
+                 ends the leader's lease",
+                self.election_timeout_min_ms, self.heartbeat_interval_ms
+            ));
+        }
+        if self.election_timeout_ms < self.election_timeout_min_ms {
+            return Err(format!(
+                "election-timeout-ms ({}) must not be below election-timeout-min-ms ({})",
+                self.election_timeout_ms, self.election_timeout_min_ms
             ));
         }
         peers::check(self)

@@ -7,7 +7,9 @@ use storage::ids::{LogIndex, PeerId, RegionId, StoreId};
 use storage::proto::command as pb;
 use storage::types::Limits;
 
+use super::election::MAX_GROWTH;
 use super::lease::LEASE_MARGIN_PERCENT;
+use super::peer::mix;
 
 /// Bytes of one coalesced entry: what waits beyond it goes into the next. Keeps an apply under the exclusive lock short.
 pub(super) const MAX_ENTRY_BYTES: usize = 256 << 10;
@@ -37,7 +39,9 @@ pub struct PeerConfig {
     pub tick_ms: u64,
     /// Ticks between heartbeats.
     pub heartbeat_ticks: usize,
-    /// Shortest election time-out in ticks; each Peer draws one from this up to twice this.
+    /// Ticks for which a voter that has heard from a leader neither campaigns nor votes for another. See [`super::election`].
+    pub loyalty_ticks: usize,
+    /// Ticks for which a leader may be silent before others act, at least; each Peer draws from its patience up to twice that.
     pub election_ticks: usize,
     /// Seed of the election time-outs.
     pub seed: u64,
@@ -73,7 +77,7 @@ impl PeerConfig {
     /// The shortest time for which a voter that heard from the leader stays loyal, in nanoseconds. The first tick may
     /// follow at once, so one tick of the time-out does not count.
     pub fn loyalty_ns(&self) -> u64 {
-        (self.election_ticks as u64 - 1) * self.tick_ms * 1_000_000
+        (self.loyalty_ticks as u64 - 1) * self.tick_ms * 1_000_000
     }
 
     /// How long a lease lasts from the moment when the heartbeat was sent, in nanoseconds.
@@ -81,11 +85,25 @@ impl PeerConfig {
         self.loyalty_ns() / 100 * LEASE_MARGIN_PERCENT
     }
 
+    /// A number drawn from the seed rather than from the thread's randomness, so that a simulation repeats; another one in every
+    /// term and attempt.
+    pub(super) fn draw(&self, term: u64, elections: u64) -> u64 {
+        let own = self.seed ^ self.peer.get().rotate_left(32);
+        mix(mix(own ^ term) ^ elections)
+    }
+
+    /// So many microseconds in ticks, rounded up.
+    pub(super) fn ticks_of_us(&self, us: u64) -> usize {
+        us.div_ceil(self.tick_ms * 1_000) as usize
+    }
+
     /// The `raft` crate's own configuration.
     pub(super) fn raft(&self, applied: LogIndex) -> raft::Config {
         raft::Config {
             id: self.peer.get(),
-            election_tick: self.election_ticks,
+            election_tick: self.loyalty_ticks,
+            // What is drawn replaces what Raft draws.
+            max_election_tick: 2 * MAX_GROWTH * self.election_ticks,
             heartbeat_tick: self.heartbeat_ticks,
             applied: applied.get(),
             max_size_per_msg: MAX_APPEND_BYTES,

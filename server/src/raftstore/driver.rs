@@ -237,6 +237,7 @@ impl Driver {
                     }
                 }
                 StoreMessage::Unreachable(store) => self.peer.report_unreachable(store),
+                StoreMessage::Gone(store) => self.peer.report_gone(store),
                 StoreMessage::SnapshotSent { to, ok } => self.peer.report_snapshot(to, ok),
                 StoreMessage::Applied(applied) => self.on_reported(applied, now),
                 StoreMessage::Checkpointed(index) => {

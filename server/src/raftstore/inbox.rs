@@ -22,6 +22,8 @@ pub(super) enum StoreMessage {
     Read(ReadCallback),
     Step(Box<RaftMessage>, Option<ReceivedSnapshot>),
     Unreachable(StoreId),
+    /// The host of this Store refuses connections.
+    Gone(StoreId),
     SnapshotSent {
         to: StoreId,
         ok: bool,

@@ -219,6 +219,11 @@ impl Peer {
                     if self.is_voter(member) {
                         return Ok(Plan::Done(member));
                     }
+                    if !self.has_caught_up(member.get()) {
+                        return Err(format!(
+                            "node {member} has not caught up yet: it becomes a voter by itself when it has"
+                        ));
+                    }
                     (ConfChangeType::AddNode, member)
                 }
                 MemberAction::Remove => {
@@ -358,20 +363,23 @@ impl Peer {
         }
     }
 
+    /// Whether a Store's log is nearly whole. One that has nothing yet could not even vote, and the others might need it to.
+    fn has_caught_up(&self, id: u64) -> bool {
+        let raft = &self.raw.raft;
+        raft.prs().get(id).is_some_and(|progress| {
+            progress.state == ProgressState::Replicate
+                && progress.recent_active
+                && progress.matched + PROMOTE_WITHIN_ENTRIES >= raft.raft_log.last_index()
+        })
+    }
+
     /// Makes a voter of a learner whose log is nearly whole; one at a time.
     pub(super) fn promote_learner(&mut self, now: Now) {
         if !self.is_leader() || self.raw.raft.prs().conf().learners().is_empty() {
             return;
         }
-        let raft = &self.raw.raft;
-        let last = raft.raft_log.last_index();
-        let whole = raft.prs().iter().find(|(id, progress)| {
-            raft.prs().conf().learners().contains(*id)
-                && progress.state == ProgressState::Replicate
-                && progress.recent_active
-                && progress.matched + PROMOTE_WITHIN_ENTRIES >= last
-        });
-        let Some(id) = whole.map(|(id, _)| *id) else {
+        let mut learners = self.raw.raft.prs().conf().learners().iter().copied();
+        let Some(id) = learners.find(|id| self.has_caught_up(*id)) else {
             return;
         };
         if self.is_changing() || self.stopped || self.disk_full {

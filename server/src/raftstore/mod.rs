@@ -43,6 +43,7 @@ mod checkpoint;
 mod compact;
 mod config;
 mod driver;
+mod election;
 mod error;
 mod inbox;
 mod lease;

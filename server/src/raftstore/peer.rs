@@ -14,6 +14,7 @@ use storage::snapshot::ReceivedSnapshot;
 use super::apply::Callback;
 use super::clock::Now;
 use super::config::PeerConfig;
+use super::election::{Election, Moment};
 use super::error::Error;
 use super::lease::{Echoes, Lease};
 use super::logger::raft_logger;
@@ -82,6 +83,7 @@ pub struct Peer {
     term_start: Option<LogIndex>,
     transfer_in_term: bool,
     elections: u64,
+    pub(super) election: Election,
     votes_refused_until_ns: u64,
     stale_deadline_ns: Option<u64>,
 }
@@ -107,7 +109,7 @@ impl Peer {
             raw,
             held: Held::default(),
             pending: VecDeque::new(),
-            reads: Reads::default(),
+            reads: Reads::new(mix(config.seed)),
             last_now_ms: 0,
             applied,
             disk_full: false,
@@ -120,6 +122,7 @@ impl Peer {
             term_start: None,
             transfer_in_term: false,
             elections: 0,
+            election: Election::default(),
             stale_deadline_ns: None,
             config,
         };
@@ -198,6 +201,7 @@ impl Peer {
     pub fn tick(&mut self, now: Now) {
         self.raw.tick();
         self.observe(now);
+        self.campaign_if_due(now);
         if self
             .stale_deadline_ns
             .is_some_and(|deadline| now.monotonic_ns >= deadline)
@@ -227,6 +231,7 @@ impl Peer {
             return Step::Ignored("of an unknown kind");
         };
         let (from, term, kind) = (inner.from, inner.term, inner.get_msg_type());
+        let silent_ticks = self.raw.raft.election_elapsed;
         if raft::raw_node::is_local_msg(kind) {
             return Step::Ignored("of a local kind");
         }
@@ -253,9 +258,16 @@ impl Peer {
             return Step::Ignored("refused by Raft");
         }
         self.observe(now);
-        self.note_probe(from, term, kind, message.probe_ns);
+        if self.leads(from, term, kind) {
+            self.note_probe(from, term, message.probe_ns);
+            self.election.on_word(silent_ticks, message.round_trip_us);
+        }
         if message.probe_echo_ns > 0 && self.is_leader() && term == self.raw.raft.term {
             self.echoes.record(PeerId(from), message.probe_echo_ns);
+            if kind == MessageType::MsgHeartbeatResponse {
+                let ns = now.monotonic_ns.saturating_sub(message.probe_echo_ns);
+                self.election.on_round_trip(PeerId(from), ns);
+            }
             self.publish_lease(now);
         }
         Step::Stepped
@@ -280,6 +292,37 @@ impl Peer {
     /// The last message to this Store could not be delivered.
     pub fn report_unreachable(&mut self, store: StoreId) {
         self.raw.report_unreachable(store.get());
+    }
+
+    /// The host of this Store refuses connections: its process is gone.
+    pub fn report_gone(&mut self, store: StoreId) {
+        if self.leader_store() == Some(store) && !self.is_leader() {
+            let silent_ticks = self.raw.raft.election_elapsed;
+            self.election.on_gone(store, silent_ticks);
+        }
+    }
+
+    /// Campaigns before Raft would, where that is known to be right. See [`super::election`].
+    fn campaign_if_due(&mut self, now: Now) {
+        self.election.tick();
+        let raft = &self.raw.raft;
+        if raft.state == StateRole::Leader || !raft.promotable() {
+            return;
+        }
+        let moment = Moment {
+            silent_ticks: raft.election_elapsed,
+            term: raft.term,
+            elections: self.elections,
+        };
+        let voters = self.voters();
+        if !self.election.is_due(&self.config, &voters, moment) {
+            return;
+        }
+        self.election.on_attempt();
+        if let Err(error) = self.raw.campaign() {
+            tracing::debug!("cannot campaign: {error}");
+        }
+        self.observe(now);
     }
 
     /// A snapshot to this Store arrived whole, or did not.
@@ -378,6 +421,9 @@ impl Peer {
             self.elections += 1;
         }
         self.draw_election_timeout();
+        if seen.leader != 0 && (seen.leader, seen.term) != (before.leader, before.term) {
+            self.election.on_leader();
+        }
         let led = before.role == StateRole::Leader && before.term == seen.term;
         if seen.role == StateRole::Leader && !led {
             // Raft has just appended the empty entry that opens the term, and nothing else yet.
@@ -385,9 +431,13 @@ impl Peer {
             self.echoes.clear();
             self.transfer_in_term = false;
             self.lease.set(0);
+            self.election.on_lead();
         } else if seen.role != StateRole::Leader && before.role == StateRole::Leader {
             self.term_start = None;
             self.lease.set(0);
+            if seen.leader == 0 {
+                self.election.on_step_down();
+            }
             let patience_ns = STALE_AFTER_ELECTIONS * 2 * self.config.loyalty_ns();
             self.stale_deadline_ns = Some(now.monotonic_ns + patience_ns);
         }
@@ -402,14 +452,19 @@ impl Peer {
             || &message.context[..] == CAMPAIGN_TRANSFER
     }
 
-    fn note_probe(&mut self, from: u64, term: u64, kind: MessageType, probe_ns: u64) {
-        let leads = [
+    /// Whether such a message came from the leader of the present term.
+    fn leads(&self, from: u64, term: u64, kind: MessageType) -> bool {
+        let of_leaders = [
             MessageType::MsgAppend,
             MessageType::MsgHeartbeat,
             MessageType::MsgSnapshot,
         ];
         let raft = &self.raw.raft;
-        if probe_ns == 0 || !leads.contains(&kind) || term != raft.term || raft.leader_id != from {
+        of_leaders.contains(&kind) && term == raft.term && from == raft.leader_id
+    }
+
+    fn note_probe(&mut self, from: u64, term: u64, probe_ns: u64) {
+        if probe_ns == 0 {
             return;
         }
         self.heard = Some(match self.heard {
@@ -467,14 +522,11 @@ impl Peer {
         }
     }
 
-    /// The election time-out, in ticks, that this Peer uses in its present term and attempt: drawn from the seed rather
-    /// than from the thread's randomness, so that a simulation repeats.
+    /// The election time-out, in ticks, that this Peer uses in its present term and attempt.
     fn election_timeout(&self) -> usize {
-        let mut mixed = self.config.seed ^ self.config.peer.get().rotate_left(32);
-        for part in [self.raw.raft.term, self.elections] {
-            mixed = mix(mixed ^ part);
-        }
-        self.config.election_ticks + (mixed % self.config.election_ticks as u64) as usize
+        let term = self.raw.raft.term;
+        self.election
+            .timeout_ticks(&self.config, term, self.elections)
     }
 
     fn draw_election_timeout(&mut self) {

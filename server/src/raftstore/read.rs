@@ -20,8 +20,8 @@ struct Round {
 }
 
 /// Reads that wait. All that arrive before a round starts share it.
-#[derive(Default)]
 pub(super) struct Reads {
+    /// Begins anywhere: the answer to a round of this Store's former process may still arrive.
     next_round: u64,
     waiting: Vec<ReadCallback>,
     rounds: Vec<Round>,
@@ -30,6 +30,16 @@ pub(super) struct Reads {
 }
 
 impl Reads {
+    /// `first_round` is drawn anew by every process.
+    pub(super) fn new(first_round: u64) -> Self {
+        Self {
+            next_round: first_round,
+            waiting: Vec::new(),
+            rounds: Vec::new(),
+            confirmed: VecDeque::new(),
+        }
+    }
+
     /// Everything at or below `index` may be read.
     pub(super) fn on_applied(&mut self, index: LogIndex) {
         while self
@@ -99,7 +109,7 @@ impl Peer {
             // Raft drops the request until the first entry of the term is committed; `tick` comes back to it.
             return;
         }
-        self.reads.next_round += 1;
+        self.reads.next_round = self.reads.next_round.wrapping_add(1);
         let id = self.reads.next_round;
         let callbacks = std::mem::take(&mut self.reads.waiting);
         self.reads.rounds.push(Round {

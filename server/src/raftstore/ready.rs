@@ -88,9 +88,12 @@ impl Peer {
         let (probe_ns, probe_echo_ns) = self.stamps(&message, now);
         let snapshot = (message.get_msg_type() == MessageType::MsgSnapshot)
             .then(|| LogIndex(message.get_snapshot().get_metadata().index));
-        let from_address = (message.get_msg_type() == MessageType::MsgHeartbeat)
-            .then(|| self.own_address().cloned())
-            .flatten();
+        let beats = message.get_msg_type() == MessageType::MsgHeartbeat;
+        let from_address = beats.then(|| self.own_address().cloned()).flatten();
+        let round_trip_us = match beats {
+            true => self.election.round_trip_us(&self.voters()),
+            false => 0,
+        };
         let envelope = RaftMessage {
             region_id: self.config.region.get(),
             from_peer: Some(pb::Peer {
@@ -106,6 +109,7 @@ impl Peer {
             probe_ns,
             probe_echo_ns,
             from_address,
+            round_trip_us,
         };
         let Some(index) = snapshot else {
             out.send(envelope);

@@ -118,6 +118,11 @@ impl RaftRouter {
         self.inbox.push(StoreMessage::Unreachable(store));
     }
 
+    /// The host of this Store refuses connections: its process is gone.
+    pub fn report_gone(&self, store: StoreId) {
+        self.inbox.push(StoreMessage::Gone(store));
+    }
+
     /// A snapshot to this Store arrived whole, or did not.
     pub fn report_snapshot(&self, to: StoreId, ok: bool) {
         self.inbox.push(StoreMessage::SnapshotSent { to, ok });

@@ -183,6 +183,13 @@ pub(super) enum DialError {
     Handshake(#[from] HandshakeError),
 }
 
+impl DialError {
+    /// Nobody listens there, and the host says so: the process is gone.
+    fn is_refused_connection(&self) -> bool {
+        matches!(self, Self::Connect(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+}
+
 /// Connects and authenticates.
 pub(super) async fn dial(
     context: &Context,
@@ -292,7 +299,10 @@ pub(super) async fn keep<D: Driver>(context: Arc<Context>, remote: Arc<Remote>, 
                     break;
                 }
                 outage.begin::<D>(&remote, &format!("lost the connection: {error}"));
-                backoff.lived(since.elapsed());
+                if backoff.lived(since.elapsed()) {
+                    driver.down(&context);
+                    continue;
+                }
             }
             Err(error) => {
                 outage.begin::<D>(&remote, &error.to_string());
@@ -305,6 +315,9 @@ pub(super) async fn keep<D: Driver>(context: Arc<Context>, remote: Arc<Remote>, 
                     if error.is_expulsion() {
                         context.directory.note_expulsion(true);
                     }
+                }
+                if D::PURPOSE == Purpose::Raft && error.is_refused_connection() {
+                    context.handler.gone(remote.store);
                 }
             }
         }
@@ -338,11 +351,14 @@ impl Backoff {
         }
     }
 
-    /// Only a connection that lasted starts the series over: a peer that accepts and hangs up is not courted.
-    fn lived(&mut self, lifetime: Duration) {
-        if lifetime >= self.longest {
+    /// Only a connection that lasted starts the series over: a peer that accepts and hangs up is not courted. True if the next
+    /// attempt is worth making at once.
+    fn lived(&mut self, lifetime: Duration) -> bool {
+        let lasted = lifetime >= self.longest / 4;
+        if lasted {
             self.current = self.first;
         }
+        lasted
     }
 
     fn lengthen(&mut self) {
@@ -423,9 +439,9 @@ mod tests {
                 "{wait:?} of {length:?}"
             );
         }
-        backoff.lived(Duration::from_millis(34));
+        assert!(!backoff.lived(Duration::from_millis(8)));
         assert!(backoff.next() >= Duration::from_millis(17));
-        backoff.lived(Duration::from_millis(35));
+        assert!(backoff.lived(Duration::from_millis(9)));
         assert!(backoff.next() <= Duration::from_millis(10));
     }
 }

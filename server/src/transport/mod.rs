@@ -117,6 +117,8 @@ pub trait Handler: Send + Sync + 'static {
     fn raft(&self, message: RaftMessage);
     /// Messages to this Store were lost, or there is no link to it.
     fn unreachable(&self, store: StoreId);
+    /// The host of this Store refuses connections, after one that stood has broken: its process is gone, or seems to be.
+    fn gone(&self, store: StoreId);
     /// A peer forwards a request. If it was certainly not appended, say why with anything but `Unknown`.
     fn forwarded(&self, request: Request, reply: ForwardReply);
     /// A snapshot has arrived, verified and durable; step its MsgSnapshot.

@@ -90,6 +90,10 @@ async fn a_peer_that_restarts_is_found_again() {
         one.seen.unreachable.lock().contains(&two.id)
     })
     .await;
+    until("nobody listens there", || {
+        one.seen.gone.lock().contains(&two.id)
+    })
+    .await;
     ports.bind_again(1, &two.address).await;
     let again = ports.start(1, |_| ()).await;
     until("connected again", || {

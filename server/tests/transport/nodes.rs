@@ -48,6 +48,7 @@ type OnForward = Box<dyn Fn(Request, ForwardReply) + Send>;
 pub(crate) struct Recorder {
     pub(crate) raft: Mutex<Vec<RaftMessage>>,
     pub(crate) unreachable: Mutex<Vec<StoreId>>,
+    pub(crate) gone: Mutex<Vec<StoreId>>,
     pub(crate) received: Mutex<Vec<(RaftMessage, ReceivedSnapshot)>>,
     pub(crate) sent: Mutex<Vec<(StoreId, bool)>>,
     pub(crate) kept: Mutex<Vec<(Request, ForwardReply)>>,
@@ -72,6 +73,10 @@ impl Handler for Recorder {
 
     fn unreachable(&self, store: StoreId) {
         self.unreachable.lock().push(store);
+    }
+
+    fn gone(&self, store: StoreId) {
+        self.gone.lock().push(store);
     }
 
     fn forwarded(&self, request: Request, reply: ForwardReply) {

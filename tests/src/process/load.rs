@@ -42,7 +42,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts `writers` of them. Each uses one of `ports` until its connection breaks, then the next.
+    /// Starts `writers` of them. Each uses one of `ports` until its connection breaks, then the next; they begin with different
+    /// ones.
     pub fn start(writers: u64, ports: &[u16], seed: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicU64::new(0));
@@ -51,6 +52,7 @@ impl Load {
                 let worker = Writer {
                     name: format!("{seed}:{writer}"),
                     ports: ports.to_vec(),
+                    first: writer as usize % ports.len(),
                     random: ChaCha8Rng::seed_from_u64(seed ^ (writer << 32)),
                     stop: Arc::clone(&stop),
                     acknowledged: Arc::clone(&acknowledged),
@@ -94,6 +96,8 @@ impl Load {
 struct Writer {
     name: String,
     ports: Vec<u16>,
+    /// With which of them it begins.
+    first: usize,
     random: ChaCha8Rng,
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicU64>,
@@ -103,7 +107,7 @@ struct Writer {
 impl Writer {
     fn run(mut self) -> Record {
         let mut last = Instant::now();
-        for at in (0..self.ports.len()).cycle() {
+        for at in (0..self.ports.len()).cycle().skip(self.first) {
             if self.stop.load(Ordering::Relaxed) {
                 break;
             }

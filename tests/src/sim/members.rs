@@ -30,6 +30,7 @@ impl World {
 
     /// Asks `store` for a change of members, without waiting.
     pub fn change(&mut self, store: u64, steps: &[(MemberAction, u64)]) {
+        tracing::info!(target: "sim", "{store} is asked for {steps:?}");
         let now = self.nodes[&StoreId(store)].now(self.time_ns);
         let step = |&(action, id): &(MemberAction, u64)| MemberStep {
             action: action.into(),

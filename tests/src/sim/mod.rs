@@ -12,15 +12,19 @@
 //! - the history of every register is linearizable ([`linearizable`]);
 //! - after healing, a write succeeds, every member votes, and every replica catches up.
 //!
+//! A failing seed is replayed with every step printed ([`trace`], `swarm --trace SEED`).
+//!
 //! [`Sabotage`] breaks one rule on purpose: tests prove that some seed then fails.
 
 pub mod linearizable;
 mod members;
 
 mod client;
+mod faults;
 mod network;
 mod node;
 pub mod swarm;
+pub mod trace;
 mod world;
 
 pub use client::{Client, Outcome};

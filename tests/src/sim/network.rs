@@ -38,6 +38,8 @@ pub(super) struct Network {
     pub(super) weather: Weather,
     /// One-way: messages from the first to the second are lost.
     cut: BTreeSet<(StoreId, StoreId)>,
+    /// One-way: messages from the first to the second wait.
+    held: BTreeSet<(StoreId, StoreId)>,
 }
 
 impl Network {
@@ -45,11 +47,20 @@ impl Network {
         Self {
             weather,
             cut: BTreeSet::new(),
+            held: BTreeSet::new(),
         }
     }
 
     pub(super) fn cut(&mut self, from: StoreId, to: StoreId) {
         self.cut.insert((from, to));
+    }
+
+    pub(super) fn hold(&mut self, from: StoreId, to: StoreId) {
+        self.held.insert((from, to));
+    }
+
+    pub(super) fn is_held(&self, from: StoreId, to: StoreId) -> bool {
+        self.held.contains(&(from, to))
     }
 
     pub(super) fn heal(&mut self) {

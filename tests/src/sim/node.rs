@@ -160,6 +160,7 @@ impl Node {
             store: self.store,
             tick_ms: TICK_MS,
             heartbeat_ticks: 2,
+            loyalty_ticks: 8,
             election_ticks: 12,
             seed: self.seed.wrapping_add(self.incarnation),
             log_retention_bytes: self.log_retention_bytes,

@@ -90,6 +90,8 @@ fn trouble(world: &mut World) {
             }
         }
         34..40 => change_members(world, store),
+        // A firewall refuses what the process would take.
+        40..43 => world.refuse(store, other),
         _ => {}
     }
 }

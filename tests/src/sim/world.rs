@@ -1,7 +1,7 @@
 //! The world's clock and events, and the verbs that tests use.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use storage::snapshot::{ReceivedSnapshot, SnapshotReceiver, SnapshotSource};
 use super::client::{Client, History, Outcome, decode, key_name, request};
 use super::network::{Network, Weather};
 use super::node::{AppliedEntry, Collected, Node, Outcomes, Running, entries_of};
+use super::trace;
 
 /// Length of a tick.
 pub(super) const TICK_MS: u64 = 25;
@@ -67,10 +68,12 @@ impl Options {
 }
 
 /// Something that will happen.
-enum Happening {
+pub(super) enum Happening {
     Tick,
     Apply,
     Checkpoint,
+    /// A connection to this Store is refused.
+    Refused(StoreId),
     Deliver(Box<RaftMessage>),
     DeliverSnapshot(Box<(RaftMessage, SnapshotSource)>, StoreId),
 }
@@ -92,11 +95,13 @@ pub struct World {
     events: BTreeMap<u64, Event>,
     pub(super) nodes: BTreeMap<StoreId, Node>,
     pub(super) network: Network,
+    /// Messages on links that are held, in order.
+    pub(super) held: VecDeque<(StoreId, RaftMessage)>,
     pub(super) history: History,
     outcomes: Outcomes,
     /// The one history: what is committed at each index.
     committed: BTreeMap<u64, (u64, Bytes)>,
-    snapshots: tempfile::TempDir,
+    pub(super) snapshots: tempfile::TempDir,
 }
 
 impl World {
@@ -127,6 +132,7 @@ impl World {
             events: BTreeMap::new(),
             nodes,
             network: Network::new(options.weather),
+            held: VecDeque::new(),
             history: History::default(),
             outcomes: Outcomes::default(),
             committed: BTreeMap::new(),
@@ -211,67 +217,6 @@ impl World {
             .is_some_and(|running| running.lease.is_valid_at(now_ns))
     }
 
-    /// kill -9 and a power cut at once.
-    pub fn crash(&mut self, store: u64) {
-        self.nodes
-            .get_mut(&StoreId(store))
-            .expect("a Store of this world")
-            .crash(&mut self.rng);
-        self.note_outcomes();
-    }
-
-    /// Starts a Store on what its disk holds.
-    pub fn restart(&mut self, store: u64) {
-        let (time_ns, sabotage) = (self.time_ns, self.options.sabotage);
-        let path = self.snapshots.path().to_path_buf();
-        self.node(store).start(time_ns, &path, sabotage);
-        self.settle(StoreId(store));
-        self.schedule_own(StoreId(store), TICK_MS * 1_000_000, Happening::Tick);
-    }
-
-    /// True while this Store runs.
-    pub fn is_up(&self, store: u64) -> bool {
-        self.nodes[&StoreId(store)].running.is_some()
-    }
-
-    /// SIGSTOP for `ms` milliseconds: nothing of this Store happens, but its clocks go on.
-    pub fn pause(&mut self, store: u64, ms: u64) {
-        let until = self.time_ns + ms * 1_000_000;
-        self.node(store).paused_until_ns = until;
-    }
-
-    /// Sets this Store's wall clock off by so much more.
-    pub fn jump_clock(&mut self, store: u64, ms: i64) {
-        self.node(store).clock.wall_offset_ms += ms;
-    }
-
-    /// Messages from the first to the second are lost.
-    pub fn cut(&mut self, from: u64, to: u64) {
-        self.network.cut(StoreId(from), StoreId(to));
-    }
-
-    /// Cuts this Store off from all others, both ways.
-    pub fn isolate(&mut self, store: u64) {
-        for other in self.stores() {
-            self.cut(store, other);
-            self.cut(other, store);
-        }
-    }
-
-    /// Repairs every cut.
-    pub fn heal(&mut self) {
-        self.network.heal();
-    }
-
-    /// Asks the leader `store` to hand over to `to`.
-    pub fn transfer(&mut self, store: u64, to: u64) {
-        let now = self.nodes[&StoreId(store)].now(self.time_ns);
-        if let Some(running) = self.node(store).running.as_mut() {
-            running.peer.transfer_leader_to(StoreId(to), now);
-        }
-        self.settle(StoreId(store));
-    }
-
     /// Finishes a checkpoint under way on this Store, then starts another and finishes it.
     pub fn checkpoint(&mut self, store: u64) {
         self.finish_checkpoint(StoreId(store));
@@ -282,6 +227,7 @@ impl World {
     /// Asks `store` for an operation, without waiting; the id finds its outcome.
     pub fn invoke(&mut self, store: u64, key: u8, action: Client) -> u64 {
         let id = self.history.invoke(key, action, self.time_ns);
+        tracing::info!(target: "sim", "operation {id}: {action:?} of register {key} at {store}");
         match action {
             Client::Read => self.invoke_read(StoreId(store), id, key),
             Client::Write(_) | Client::Increment => {
@@ -418,7 +364,7 @@ impl World {
         self.events.insert(self.sequence, event);
     }
 
-    fn schedule_own(&mut self, store: StoreId, after_ns: u64, happening: Happening) {
+    pub(super) fn schedule_own(&mut self, store: StoreId, after_ns: u64, happening: Happening) {
         let incarnation = Some(self.nodes[&store].incarnation);
         self.schedule(
             Event {
@@ -444,6 +390,7 @@ impl World {
             .remove(&sequence)
             .expect("every time has its event");
         self.time_ns = at;
+        trace::note_time(at);
         let node = &self.nodes[&event.store];
         let void = event
             .incarnation
@@ -480,6 +427,11 @@ impl World {
                 let late_ns = self.rng.random_range(0..2_000_000);
                 self.schedule_own(store, TICK_MS * 1_000_000 + late_ns, Happening::Tick);
             }
+            Happening::Refused(gone) => {
+                if let Some(running) = self.node(store.get()).running.as_mut() {
+                    running.peer.report_gone(gone);
+                }
+            }
             Happening::Apply => self.apply_one(store),
             Happening::Checkpoint => self.finish_checkpoint(store),
             Happening::Deliver(message) => self.deliver(store, *message, None),
@@ -491,10 +443,18 @@ impl World {
         self.settle(store);
     }
 
-    fn deliver(&mut self, store: StoreId, message: RaftMessage, file: Option<ReceivedSnapshot>) {
+    pub(super) fn deliver(
+        &mut self,
+        store: StoreId,
+        message: RaftMessage,
+        file: Option<ReceivedSnapshot>,
+    ) {
         let now = self.nodes[&store].now(self.time_ns);
         if let Some(running) = self.node(store.get()).running.as_mut() {
             let step = running.peer.step(message, file, now);
+            if let Step::Ignored(why) = step {
+                tracing::debug!(target: "sim", "{store} ignores a message {why}");
+            }
             assert_ne!(
                 step,
                 Step::Ignored("for another Peer"),
@@ -718,6 +678,10 @@ impl World {
 
     fn post(&mut self, from: StoreId, message: RaftMessage) {
         let to = StoreId(message.to_peer.as_ref().expect("an addressee").store_id);
+        if self.network.is_held(from, to) {
+            self.held.push_back((to, message));
+            return;
+        }
         for after_ns in self.network.delays_ns(from, to, &mut self.rng) {
             let happening = Happening::Deliver(Box::new(message.clone()));
             self.schedule(
@@ -731,9 +695,10 @@ impl World {
         }
     }
 
-    fn note_outcomes(&mut self) {
+    pub(super) fn note_outcomes(&mut self) {
         let outcomes = std::mem::take(&mut *self.outcomes.lock());
         for (id, outcome) in outcomes {
+            tracing::info!(target: "sim", "operation {id}: {outcome:?}");
             if self.history.is_open(id) {
                 self.history.settle(id, outcome, self.time_ns);
             }

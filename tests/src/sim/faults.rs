@@ -1,0 +1,105 @@
+//! What a world does to its Stores, their clocks and their network.
+
+use rand::Rng as _;
+use storage::ids::StoreId;
+
+use super::world::{Happening, TICK_MS, World};
+
+impl World {
+    /// kill -9 and a power cut at once.
+    pub fn crash(&mut self, store: u64) {
+        tracing::info!(target: "sim", "{store} crashes");
+        self.nodes
+            .get_mut(&StoreId(store))
+            .expect("a Store of this world")
+            .crash(&mut self.rng);
+        self.note_outcomes();
+        for other in self.stores() {
+            let cut = self.network.is_cut(StoreId(other), StoreId(store));
+            if other != store && !cut {
+                self.refuse(other, store);
+            }
+        }
+    }
+
+    /// `store` is told soon that the process of `gone` is, truly or not.
+    pub fn refuse(&mut self, store: u64, gone: u64) {
+        tracing::info!(target: "sim", "{store} is told that {gone} is gone");
+        let after_ns = self.rng.random_range(100_000..60_000_000);
+        self.schedule_own(StoreId(store), after_ns, Happening::Refused(StoreId(gone)));
+    }
+
+    /// Starts a Store on what its disk holds.
+    pub fn restart(&mut self, store: u64) {
+        tracing::info!(target: "sim", "{store} starts again");
+        let (time_ns, sabotage) = (self.time_ns, self.options.sabotage);
+        let path = self.snapshots.path().to_path_buf();
+        self.node(store).start(time_ns, &path, sabotage);
+        self.settle(StoreId(store));
+        self.schedule_own(StoreId(store), TICK_MS * 1_000_000, Happening::Tick);
+    }
+
+    /// True while this Store runs.
+    pub fn is_up(&self, store: u64) -> bool {
+        self.nodes[&StoreId(store)].running.is_some()
+    }
+
+    /// SIGSTOP for `ms` milliseconds: nothing of this Store happens, but its clocks go on.
+    pub fn pause(&mut self, store: u64, ms: u64) {
+        tracing::info!(target: "sim", "{store} stands still for {ms} ms");
+        let until = self.time_ns + ms * 1_000_000;
+        self.node(store).paused_until_ns = until;
+    }
+
+    /// Sets this Store's wall clock off by so much more.
+    pub fn jump_clock(&mut self, store: u64, ms: i64) {
+        tracing::info!(target: "sim", "the clock of {store} jumps by {ms} ms");
+        self.node(store).clock.wall_offset_ms += ms;
+    }
+
+    /// Messages from the first to the second are lost.
+    pub fn cut(&mut self, from: u64, to: u64) {
+        tracing::info!(target: "sim", "cut from {from} to {to}");
+        self.network.cut(StoreId(from), StoreId(to));
+    }
+
+    /// Cuts this Store off from all others, both ways.
+    pub fn isolate(&mut self, store: u64) {
+        for other in self.stores() {
+            self.cut(store, other);
+            self.cut(other, store);
+        }
+    }
+
+    /// Repairs every cut.
+    pub fn heal(&mut self) {
+        tracing::info!(target: "sim", "the network is whole");
+        self.network.heal();
+    }
+
+    /// Asks the leader `store` to hand over to `to`.
+    pub fn transfer(&mut self, store: u64, to: u64) {
+        tracing::info!(target: "sim", "{store} is to hand over to {to}");
+        let now = self.nodes[&StoreId(store)].now(self.time_ns);
+        if let Some(running) = self.node(store).running.as_mut() {
+            running.peer.transfer_leader_to(StoreId(to), now);
+        }
+        self.settle(StoreId(store));
+    }
+
+    /// From now on messages from the first to the second wait for [`World::release_one`].
+    pub fn hold(&mut self, from: u64, to: u64) {
+        tracing::info!(target: "sim", "messages from {from} to {to} are held");
+        self.network.hold(StoreId(from), StoreId(to));
+    }
+
+    /// The oldest message that is held arrives; false if there is none.
+    pub fn release_one(&mut self) -> bool {
+        let Some((to, message)) = self.held.pop_front() else {
+            return false;
+        };
+        self.deliver(to, message, None);
+        self.settle(to);
+        true
+    }
+}
