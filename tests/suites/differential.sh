@@ -5,9 +5,9 @@
 #   tests/suites/differential.sh [COUNT [SEED [CLUSTER_COUNT]]]
 #
 # COUNT commands (400,000) go to one node, CLUSTER_COUNT (25,000, within two minutes) to the three. The SEED is always the same unless another is
-# given, so that a run can be repeated; try others: tests/suites/differential.sh 10000000 "$(date +%s)000". About one of a thousand
-# other seeds meets what is known to differ: SORT makes a skiplist of a small sorted set in Redis, which then keeps the sign of a
-# zero; SORT ALPHA there compares up to the first zero byte.
+# given, so that a run can be repeated; try others:
+# tests/suites/differential.sh 10000000 "$(date +%s)000". About one of five thousand other seeds meets what is known to differ: SORT
+# makes a skiplist of a small sorted set in Redis, which then keeps the sign of a zero.
 . "$(dirname "$0")/lib.sh"
 
 need redis-server redis-server

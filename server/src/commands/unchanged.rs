@@ -43,7 +43,8 @@ pub struct Probe {
 }
 
 impl Probe {
-    const fn new(least_args: usize, ask: ProbeFn) -> Self {
+    /// Asked with so many arguments or more, the name included.
+    pub const fn new(least_args: usize, ask: ProbeFn) -> Self {
         Self { least_args, ask }
     }
 }

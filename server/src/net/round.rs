@@ -75,14 +75,15 @@ impl<'c> Round<'c> {
                     if !shared.lazy_expiry.is_idle() && counts_keys(entry) {
                         shared.lazy_expiry.settled().await;
                     }
-                    at = match self.run_reads(&shared, at) {
-                        0 => self.run_segment(&shared, at).await,
-                        done => at + done,
-                    };
+                    let (done, gated) = self.run_reads(&shared, at);
+                    at += done;
+                    if done == 0 || !gated.is_empty() {
+                        at = self.run_segment(&shared, at, &gated).await;
+                    }
                     continue;
                 }
                 Next::Write => {
-                    at = self.run_segment(&shared, at).await;
+                    at = self.run_segment(&shared, at, &[]).await;
                     continue;
                 }
                 Next::Session(entry, command, first) => {
@@ -99,10 +100,11 @@ impl<'c> Round<'c> {
     }
 
     /// Runs consecutive reads at once, under the leader's lease; how many. None without a lease, or if it ended meanwhile:
-    /// then nothing of them is left, neither replies nor counts, and they take the long way.
-    fn run_reads(&mut self, shared: &Shared, from: usize) -> usize {
+    /// then nothing of them is left, neither replies nor counts, and they take the long way. Where a write has something
+    /// to change, it and those behind it that have passed the gates are answered too.
+    fn run_reads<'r>(&mut self, shared: &'r Shared, from: usize) -> (usize, Reads<'r, 'c>) {
         if !shared.router.lease().is_valid() {
-            return 0;
+            return (0, Reads::new());
         }
         let (mark, started) = (self.out.len(), Instant::now());
         // A reply that is not sent must be told apart from the next one's.
@@ -115,7 +117,11 @@ impl<'c> Round<'c> {
         // Only now: the lease must have held while the memory was read, and this thread may have been stopped for long.
         if !shared.router.lease().is_valid() {
             self.out.truncate(mark);
-            return 0;
+            return (0, Reads::new());
+        }
+        let mut gated = Reads::new();
+        if ran.met_write {
+            gated.extend(reads.drain(ran.count..));
         }
         reads.truncate(ran.count);
         shared.lazy_expiry.remove(&shared.router, ran.met);
@@ -128,7 +134,7 @@ impl<'c> Round<'c> {
             self.tally.count(&shared.stats, read.entry.id, 1, usec);
         }
         self.settle_reply(mark);
-        reads.len()
+        (reads.len(), gated)
     }
 
     /// Runs reads on the Region's memory as it stands, until the replies should be sent or a write has something to change.
@@ -161,7 +167,10 @@ impl<'c> Round<'c> {
                     Ok(Some(answer)) => {
                         answer.write(&mut Writer::new(self.out, self.session.protocol));
                     }
-                    Ok(None) => break,
+                    Ok(None) => {
+                        ran.met_write = true;
+                        break;
+                    }
                     Err(error) => shared.fatal(&error),
                 }
                 ran.count += 1;
@@ -185,25 +194,33 @@ impl<'c> Round<'c> {
         ran
     }
 
-    /// Sends consecutive data commands as one segment, wherever it must run; answers where to go on.
-    async fn run_segment(&mut self, shared: &Shared, from: usize) -> usize {
+    /// Sends consecutive data commands as one segment, wherever it must run; answers where to go on. The first of them have
+    /// passed the gates already.
+    async fn run_segment(&mut self, shared: &Shared, from: usize, gated: &[Read<'_, '_>]) -> usize {
         let started = Instant::now();
         let mut builder = Builder::default();
         let mut ids: Vec<usize> = Vec::new();
-        let mut at = from;
+        let (mut at, mut gated) = (from, gated.iter());
         while at < self.pipeline.len() {
             let args = self.pipeline.args(at);
-            let (id, writes) = match gates::pass(shared, self.session, &args) {
-                Ok((
-                    Entry {
-                        id,
-                        runs: Runs::Data(command),
-                        ..
-                    },
-                    _,
-                )) => (*id, command.handler.writes(&args)),
-                _ => break,
+            let passed = match gated.next() {
+                Some(read) => Some((read.entry.id, read.command)),
+                None => match gates::pass(shared, self.session, &args) {
+                    Ok((
+                        Entry {
+                            id,
+                            runs: Runs::Data(command),
+                            ..
+                        },
+                        _,
+                    )) => Some((*id, *command)),
+                    _ => None,
+                },
             };
+            let Some((id, command)) = passed else {
+                break;
+            };
+            let writes = command.handler.writes(&args);
             // A reply that is not sent must be told apart from the next one's.
             let alone = self.session.reply == ReplyMode::Skip && at > from;
             if alone || builder.is_full_for(&args) {
@@ -334,10 +351,15 @@ impl<'c> Round<'c> {
     }
 }
 
+/// As many as run under one lock.
+type Reads<'r, 'p> = SmallVec<[Read<'r, 'p>; WARM_KEYS]>;
+
 /// What running reads left besides their replies.
 #[derive(Default)]
 struct RanReads {
     count: usize,
+    /// The next one is a write that has something to change.
+    met_write: bool,
     /// Which of them were answered with an error, and the error.
     errors: Vec<(usize, Vec<u8>)>,
     /// Expired keys.
@@ -388,8 +410,8 @@ fn leading_reads<'r, 'p>(
     pipeline: &'p Pipeline,
     from: usize,
     most: usize,
-) -> SmallVec<[Read<'r, 'p>; WARM_KEYS]> {
-    let mut reads = SmallVec::new();
+) -> Reads<'r, 'p> {
+    let mut reads = Reads::new();
     for at in from..pipeline.len().min(from + most) {
         let args = pipeline.args(at);
         let Ok((entry, first)) = gates::pass(shared, session, &args) else {

@@ -51,6 +51,11 @@ impl EvictionPolicy {
         self != Self::NoEviction
     }
 
+    /// Whether the keys go that are used least often.
+    pub fn is_lfu(self) -> bool {
+        matches!(self, Self::AllKeysLfu | Self::VolatileLfu)
+    }
+
     /// Whether only keys that expire are.
     fn is_volatile(self) -> bool {
         matches!(
@@ -87,6 +92,11 @@ impl Dataset {
     /// Sets which keys are deleted when memory is full.
     pub fn set_eviction_policy(&mut self, policy: EvictionPolicy) {
         self.eviction = policy;
+    }
+
+    /// Which keys go when memory is full.
+    pub(super) fn eviction_policy(&self) -> EvictionPolicy {
+        self.eviction
     }
 
     /// Bytes by which memory exceeds its limit, if keys are to be evicted then; 0: all is well.

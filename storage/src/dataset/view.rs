@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use super::Dataset;
 use super::access::split_mix;
+use super::evict::EvictionPolicy;
 use super::object::{Object, is_expired};
 use super::part::Focus;
 use super::position::Position;
@@ -139,6 +140,11 @@ impl<'a> View<'a> {
                 fields,
             });
         }
+    }
+
+    /// Which keys go when memory is full.
+    pub fn eviction_policy(&self) -> EvictionPolicy {
+        self.dataset.eviction_policy()
     }
 
     /// The keyed hash of an element, for lookups in collections.

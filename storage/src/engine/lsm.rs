@@ -37,7 +37,7 @@ use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode,
     Readable, Snapshot,
 };
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::{Durability, Engine, MAX_KEY_BYTES, Reader, Scan, SortedRecords, WriteBatch};
 use crate::{Error, Result};
@@ -135,6 +135,8 @@ pub struct LsmEngine {
     keyspace: Keyspace,
     obsolete: Arc<Obsolete>,
     trimmer: Trimmer,
+    /// Held while a snapshot is being opened.
+    opening: Arc<RwLock<()>>,
     space: Space,
     failure: Failure,
 }
@@ -156,18 +158,21 @@ impl LsmEngine {
             .keyspace(KEYSPACE, || options.keyspace())
             .map_err(|error| open_error(dir, error))?;
         let space = Space::new(dir, options.reserve_bytes);
-        let trimmer = Trimmer::start(&database, &keyspace)?;
+        let opening = Arc::default();
+        let trimmer = Trimmer::start(&database, &keyspace, &opening)?;
         Ok(Self {
             database,
             keyspace,
             obsolete,
             trimmer,
+            opening,
             space,
             failure: Failure::default(),
         })
     }
 
     fn view_now(&self) -> LsmView {
+        let _opening = self.opening.read();
         LsmView {
             snapshot: self.database.snapshot(),
             keyspace: self.keyspace.clone(),
@@ -417,6 +422,8 @@ fn engine_error(error: fjall::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use fjall::AbstractTree;
+
     use super::*;
 
     fn put(engine: &LsmEngine, keys: std::ops::Range<u32>) {
@@ -447,6 +454,33 @@ mod tests {
         compact(&engine);
         assert_eq!(count(&engine), 40);
         assert_eq!(count(view.as_ref()), 100);
+    }
+
+    #[test]
+    fn what_was_flushed_does_not_stay_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = LsmEngine::open(dir.path(), LsmOptions::raft()).unwrap();
+        let start = 0u32.to_be_bytes();
+        engine.forget(&start, &start);
+        put(&engine, 0..10_000);
+        let full = engine.keyspace.tree.version_memtable_size_sum();
+        let view = engine.view();
+        engine.forget(&start, &9_990u32.to_be_bytes());
+        let (_open, never) = std::sync::mpsc::channel::<()>();
+        let wait = || never.recv_timeout(std::time::Duration::from_millis(10));
+        while engine.keyspace.tree.sealed_memtable_count() > 0 || count(&engine) > 10 {
+            let _ = wait();
+        }
+        assert_eq!(count(view.as_ref()), 10_000, "an older view sees all");
+        drop(view);
+        let left = (0..1_000)
+            .map(|_| {
+                let _ = wait();
+                engine.keyspace.tree.version_memtable_size_sum()
+            })
+            .find(|bytes| *bytes < full / 2);
+        assert!(left.is_some(), "{full} bytes stay in memory");
+        assert_eq!(count(&engine), 10);
     }
 
     #[test]

@@ -49,7 +49,10 @@ impl Value {
                 }
             })?,
             Self::ZSet(members) => txn.edit_zset(key, |zset, edit| {
-                zset.expect(members.len(), edit);
+                // As Redis, which converts nothing on the way: a flat one would lose the sign of a zero.
+                let longest = members.iter().map(|(member, _)| member.len()).max();
+                let is_long = longest > Some(edit.limits().zset_max_listpack_value);
+                zset.expect(if is_long { usize::MAX } else { members.len() }, edit);
                 for (member, score) in members {
                     zset.insert(member, *score, edit);
                 }

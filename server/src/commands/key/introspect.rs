@@ -11,6 +11,15 @@ use crate::commands::error::{CommandError, CommandResult};
 /// Redis keeps one object for each integer below this, and tells that its references are too many to count.
 const SHARED_INTEGERS: std::ops::Range<i64> = 0..10_000;
 
+const NO_FREQUENCY: CommandError = CommandError::Reply(std::borrow::Cow::Borrowed(
+    b"ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between \
+policies at runtime LRU and LFU data will take some time to adjust.",
+));
+const NO_IDLE_TIME: CommandError = CommandError::Reply(std::borrow::Cow::Borrowed(
+    b"ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at \
+runtime LRU and LFU data will take some time to adjust.",
+));
+
 /// Answers what `tell` finds out, or null without the key. No use of it.
 fn about(
     ctx: &ReadContext<'_>,
@@ -25,6 +34,28 @@ fn about(
     Ok(())
 }
 
+/// Answers how a value is used: how often, or when it was last. Redis knows only one of both at a time.
+fn about_use(
+    ctx: &ReadContext<'_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+    how_often: bool,
+    tell: fn(&Object<'_>) -> i64,
+) -> CommandResult {
+    let Some(object) = ctx.view.peek(args.bytes()?)? else {
+        out.null();
+        return Ok(());
+    };
+    match (how_often, ctx.view.eviction_policy().is_lfu()) {
+        (true, false) => Err(NO_FREQUENCY),
+        (false, true) => Err(NO_IDLE_TIME),
+        _ => {
+            out.integer(tell(&object));
+            Ok(())
+        }
+    }
+}
+
 /// OBJECT ENCODING key
 pub(super) fn encoding(
     ctx: &ReadContext<'_>,
@@ -36,25 +67,23 @@ pub(super) fn encoding(
     })
 }
 
-/// OBJECT FREQ key: answered whatever the eviction policy is, because the counter is always kept.
+/// OBJECT FREQ key: of an LFU policy only, as in Redis, though the counter is always kept.
 pub(super) fn freq(
     ctx: &ReadContext<'_>,
     args: &mut Args<'_>,
     out: &mut Writer<'_>,
 ) -> CommandResult {
-    about(ctx, args, out, |object, out| {
-        out.integer(object.freq().into())
-    })
+    about_use(ctx, args, out, true, |object| object.freq().into())
 }
 
-/// OBJECT IDLETIME key
+/// OBJECT IDLETIME key: not of an LFU policy.
 pub(super) fn idletime(
     ctx: &ReadContext<'_>,
     args: &mut Args<'_>,
     out: &mut Writer<'_>,
 ) -> CommandResult {
-    about(ctx, args, out, |object, out| {
-        out.integer((object.idle_ms() / 1000) as i64)
+    about_use(ctx, args, out, false, |object| {
+        (object.idle_ms() / 1000) as i64
     })
 }
 

@@ -73,6 +73,7 @@ impl Elements {
                 ordering
             }
         };
+        let ends_at_zero = options.store.is_none();
         let window = options.window(self.len());
         let spans = if !options.alpha {
             let weighed = self.numbers(options, source)?;
@@ -88,14 +89,18 @@ impl Elements {
             let mut texts = Self::default();
             let weighed = self.texts(options, source, &mut texts)?;
             // What has no weight comes first.
-            let text = |span: &Option<Span>| span.as_ref().map(|span| texts.at(span));
+            let text = |span: &Option<Span>| {
+                span.as_ref()
+                    .map(|span| c_text(texts.at(span), ends_at_zero))
+            };
             select(weighed, window, |(a, _), (b, _)| {
                 directed(text(a).cmp(&text(b)))
             })
         } else {
             let weighed = self.spans.iter().map(|span| ((), span.clone())).collect();
             select(weighed, window, |(_, a), (_, b)| {
-                directed(self.at(a).cmp(self.at(b)))
+                let text = |span| c_text(self.at(span), ends_at_zero);
+                directed(text(a).cmp(text(b)))
             })
         };
         self.spans = spans;
@@ -149,6 +154,14 @@ impl Elements {
             weighed.push((weight, span.clone()));
         }
         Ok(weighed)
+    }
+}
+
+/// The part of a text that counts: what is not stored Redis compares as strings of C, which end at a zero byte.
+fn c_text(text: &[u8], ends_at_zero: bool) -> &[u8] {
+    match text.iter().position(|&byte| byte == 0) {
+        Some(end) if ends_at_zero => &text[..end],
+        _ => text,
     }
 }
 

@@ -1,12 +1,14 @@
 //! Entries that come and go: XADD XTRIM XDEL XSETID.
 
 use resp::Writer;
+use storage::types::Limits;
 use storage::types::stream::{IdRequest, Keep, StreamId};
 
 use super::super::args::Args;
-use super::super::context::WriteContext;
+use super::super::context::{ReadContext, WriteContext};
 use super::super::error::{CommandError, CommandResult};
 use super::super::number::parse_i64;
+use super::super::unchanged::{Probe, Unchanged};
 use super::parse::{self, AddOptions};
 use super::{look, write_id};
 
@@ -81,6 +83,29 @@ pub(super) fn xtrim(
     }
     out.integer(removed as i64);
     Ok(())
+}
+
+/// XTRIM: nothing is above the threshold.
+pub(super) const NOTHING_TO_TRIM: Probe = Probe::new(4, nothing_to_trim);
+
+fn nothing_to_trim(ctx: &ReadContext<'_>, args: &[&[u8]]) -> storage::Result<Option<Unchanged>> {
+    let mut args = Args::new(args);
+    let Ok(key) = args.bytes() else {
+        return Ok(None);
+    };
+    // The limits say only how many entries an approximate one looks at.
+    let Ok(options) = parse::options(&mut args, false, &Limits::default()) else {
+        return Ok(None);
+    };
+    let Some(object) = ctx.view.lookup(key)? else {
+        return Ok(Some(Unchanged::Integer(0)));
+    };
+    let nothing = object.stream().is_some_and(|stream| match options.keep {
+        Some(Keep::Last(len)) => stream.len() <= len,
+        Some(Keep::From(id)) => stream.is_empty() || stream.first_id() >= id,
+        None => false,
+    });
+    Ok(nothing.then_some(Unchanged::Integer(0)))
 }
 
 /// XDEL key id [id ...]

@@ -31,7 +31,7 @@ pub static COMMANDS: &[DataCommand] = &[
     DataCommand::write("xadd", -5, STREAM, Keys::FIRST, add::xadd)
         .deny_oom()
         .fast(),
-    DataCommand::write("xtrim", -4, STREAM, Keys::FIRST, add::xtrim),
+    DataCommand::write("xtrim", -4, STREAM, Keys::FIRST, add::xtrim).probe(add::NOTHING_TO_TRIM),
     DataCommand::write("xdel", -3, STREAM, Keys::FIRST, add::xdel).fast(),
     DataCommand::write("xsetid", -3, STREAM, Keys::FIRST, add::xsetid)
         .deny_oom()

@@ -5,16 +5,26 @@
 //! 350 under SET -P 16). So whenever a range is forgotten, a thread of its own deletes what of it the engine has, and
 //! flushes the memtable right then, when nearly everything in it is dead: the flush drops a deleted pair together with
 //! its value, and writes what is left.
+//!
+//! fjall keeps the state before a flush, with the memtable in it, until the next one, which is one checkpoint later: up to
+//! as much memory again as the log between two checkpoints takes. So the thread lets go of it once the flush is done.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, Readable, UserKey};
+use fjall::{AbstractTree, Database, Keyspace, OwnedWriteBatch, PersistMode, Readable, UserKey};
+
+use parking_lot::RwLock;
 
 use crate::Result;
 
 /// Pairs deleted by one batch: the journal's lock is held for each, and an acknowledgement may wait for it.
 const PAIRS_PER_BATCH: usize = 256;
+
+/// After this it looks whether the flush is done.
+const FLUSH_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The thread that trims.
 pub(super) struct Trimmer {
@@ -23,11 +33,17 @@ pub(super) struct Trimmer {
 }
 
 impl Trimmer {
-    pub(super) fn start(database: &Database, keyspace: &Keyspace) -> Result<Self> {
+    /// Whoever opens a snapshot of the database holds `opening`.
+    pub(super) fn start(
+        database: &Database,
+        keyspace: &Keyspace,
+        opening: &Arc<RwLock<()>>,
+    ) -> Result<Self> {
         let (ranges, received) = channel();
         let worker = Worker {
             database: database.clone(),
             keyspace: keyspace.clone(),
+            opening: Arc::clone(opening),
         };
         let thread = std::thread::Builder::new()
             .name("trim".to_owned())
@@ -60,16 +76,43 @@ impl Drop for Trimmer {
 struct Worker {
     database: Database,
     keyspace: Keyspace,
+    opening: Arc<RwLock<()>>,
 }
 
 impl Worker {
     fn run(&self, ranges: &Receiver<(Vec<u8>, Vec<u8>)>) {
-        for (start, end) in ranges {
-            // A failed write has poisoned the database: the store thread's next one meets the same error, and stops.
-            if self.trim(&start, &end).is_err() {
-                return;
+        let mut flushing = false;
+        loop {
+            let range = if flushing {
+                ranges.recv_timeout(FLUSH_LOOK_INTERVAL)
+            } else {
+                ranges.recv().map_err(RecvTimeoutError::from)
+            };
+            match range {
+                Ok((start, end)) => match self.trim(&start, &end) {
+                    Ok(()) => flushing = true,
+                    // It has poisoned the database: the store thread's next write meets the same error, and stops.
+                    Err(_) => return,
+                },
+                Err(RecvTimeoutError::Timeout) => flushing = !self.release_flushed(),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// Lets go of the memtable that was flushed; false if it is still needed. Snapshots that are opened from now on see the
+    /// newest state or a later one, and reads without one always the newest.
+    fn release_flushed(&self) -> bool {
+        // Nobody is about to open one meanwhile.
+        let _opening = self.opening.write();
+        let snapshots = &self.database.supervisor.snapshot_tracker;
+        if snapshots.open_snapshots() > 0 || self.keyspace.tree.sealed_memtable_count() > 0 {
+            return false;
+        }
+        let mut states = self.keyspace.tree.get_version_history_lock();
+        // What could not be deleted is deleted with the next flush.
+        let _ = states.maintenance(self.keyspace.path(), snapshots.get());
+        true
     }
 
     fn trim(&self, start: &[u8], end: &[u8]) -> fjall::Result<()> {
