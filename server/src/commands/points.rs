@@ -1,4 +1,4 @@
-//! Which commands look only at the elements that they name: on a large collection that is only on disk, these are read, and
+//! Which commands look only at the elements that they name, or at the ends of a list or stream: on a large collection that is only on disk, these are read, and
 //! the rest of it stays there. See [`storage::dataset::Txn::focus`].
 
 use smallvec::SmallVec;
@@ -14,6 +14,9 @@ pub fn of<'a>(name: &str, args: &[&'a [u8]]) -> Option<(&'a [u8], Members<'a>)> 
         "hlen" | "scard" | "zcard" | "type" | "ttl" | "pttl" | "expiretime" | "pexpiretime" => {
             Members::new()
         }
+        "llen" | "lpush" | "rpush" | "lpushx" | "rpushx" | "xlen" => Members::new(),
+        // Behind an id there are no options.
+        "xadd" if matches!(rest.first()?, [b'*' | b'0'..=b'9', ..]) => Members::new(),
         "hget" | "hexists" | "hstrlen" | "hsetnx" | "hincrby" | "hincrbyfloat" | "sismember"
         | "zscore" => rest.iter().take(1).copied().collect(),
         "hmget" | "hdel" | "sadd" | "srem" | "smismember" | "zmscore" | "zrem" => rest.into(),
@@ -61,6 +64,11 @@ mod tests {
         is("zadd k 1 nx", &["nx"]);
         is("zincrby k 1 a", &["a"]);
         is("srem k a b", &["a", "b"]);
+        is("rpush k a b", &[]);
+        is("xadd k * maxlen 1", &[]);
+        is("xadd k 5-1 a b", &[]);
+        assert_eq!(members("xadd k maxlen 5 * a b"), None);
+        assert_eq!(members("xadd k nomkstream * a b"), None);
         assert_eq!(members("hgetall k"), None);
         assert_eq!(members("get"), None);
     }

@@ -165,16 +165,29 @@ impl Dataset {
             incarnation,
         };
         let pending = self.pending_elements(stored, place);
-        let durable = self.engine.scan(&place.prefix(), &place.end());
-        let durable = durable.filter(|pair| {
-            pair.as_ref()
-                .map_or(true, |(key, _)| !pending.contains_key(key))
+        let mut durable = self.engine.scan(&place.prefix(), &place.end()).peekable();
+        let mut newer = pending.iter().peekable();
+        // In order of their keys, which is that of a list's nodes.
+        let mut elements = std::iter::from_fn(|| {
+            loop {
+                let is_newer = match (newer.peek(), durable.peek()) {
+                    (Some((key, _)), Some(Ok((other, _)))) => *key <= other,
+                    (Some(_), None) => true,
+                    _ => false,
+                };
+                if !is_newer {
+                    let pair = durable.next()?;
+                    return Some(
+                        pair.and_then(|(key, value)| record::decode_element(&key, &value)),
+                    );
+                }
+                let (key, value) = newer.next()?;
+                durable.next_if(|pair| pair.as_ref().is_ok_and(|(other, _)| other == key));
+                if let Some(value) = value {
+                    return Some(record::decode_element(key, value));
+                }
+            }
         });
-        let newer = pending.iter();
-        let newer = newer.filter_map(|(key, value)| Some(Ok((key.clone(), value.clone()?))));
-        let mut elements = durable
-            .chain(newer)
-            .map(|pair| pair.and_then(|(key, value)| record::decode_element(&key, &value)));
         let object = Collected::load(stored.kind, meta, &mut elements)?;
         Ok((incarnation, object))
     }

@@ -6,8 +6,8 @@ use super::write_set::WriteSet;
 use crate::ids::LogIndex;
 use crate::types::stream::{Stream, StreamLog};
 use crate::types::{
-    Collection, Edit, Elements, Encoding, Hash, HashRef, HashTable, KeyHasher, Kind, Large, List,
-    QuickList, Records, Set, SetTable, SortedSet, ZSetTree, expiries_of_meta,
+    Collection, Edit, Elements, Encoding, EndKey, Hash, HashRef, HashTable, KeyHasher, Kind, Large,
+    List, QuickList, Records, Set, SetTable, SortedSet, ZSetTree, expiries_of_meta,
 };
 use crate::{Error, Result};
 
@@ -83,6 +83,16 @@ macro_rules! collected {
                     }
                 )*
                 Ok(None)
+            }
+
+            /// See [`Large::ends`].
+            pub(super) fn ends(kind: Kind, meta: &[u8]) -> Option<Vec<EndKey>> {
+                $(
+                    if kind == <$collection>::KIND {
+                        return <$structure>::ends(meta);
+                    }
+                )*
+                None
             }
 
             /// Reads where an element with this hash is to be found. The number means nothing.

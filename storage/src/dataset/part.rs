@@ -2,7 +2,8 @@
 //! stays where it is.
 //!
 //! A command says so with [`Focus`]: its key, and the members or fields that it names. When the key's collection is large and not in
-//! memory, the command sees a part of it: a structure that holds these elements, and counts the others. What changes goes
+//! memory, the command sees a part of it: a structure that holds these elements, and counts the others. Of a list or stream the
+//! part is the nodes at its ends, which are all that adding elements and counting them need. What changes goes
 //! to the write set as it does for a collection in memory, so that records, replies and replicas are the same whether it was
 //! in memory or not. From then on until the next checkpoint the newest record of a key that is not in memory may be in
 //! the write set, or in the checkpoint under way: all reads of records ask there first.
@@ -15,8 +16,8 @@ use super::Dataset;
 use super::collection::{self, Collected};
 use super::position::Position;
 use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stored};
-use crate::Result;
 use crate::types::Kind;
+use crate::{Error, Result};
 
 /// Larger collections are not loaded because of point operations: it would take tens of milliseconds under the lock.
 const LOADED_MAX_ELEMENTS: u64 = 20_000;
@@ -73,8 +74,7 @@ impl Dataset {
         stored: &Stored,
         focus: &Focus,
     ) -> Result<Option<(Incarnation, Collected)>> {
-        let has_parts = matches!(stored.kind, Kind::Hash | Kind::Set | Kind::ZSet);
-        if !has_parts || stored.encoding.is_flat() || stored.field_expiries_ms().0.is_some() {
+        if stored.encoding.is_flat() || stored.field_expiries_ms().0.is_some() {
             return Ok(None);
         }
         let (incarnation, meta) = collection::parse_payload(&stored.payload)?;
@@ -87,12 +87,28 @@ impl Dataset {
             incarnation,
         };
         let mut found = Vec::new();
-        let members: BTreeSet<&[u8]> = focus.members.iter().map(AsRef::as_ref).collect();
-        for member in members {
-            let hash = self.hasher.hash(member);
-            let key = RecordKey::element(&self.hasher, place, hash, member);
-            if let Some(value) = self.read_record(db, &key)? {
+        if matches!(stored.kind, Kind::List | Kind::Stream) {
+            let Some(ends) = Collected::ends(stored.kind, meta) else {
+                return Ok(None);
+            };
+            for (hash, rest) in ends {
+                let key = RecordKey::element(&self.hasher, place, hash, &rest);
+                let Some(value) = self.read_record(db, &key)? else {
+                    return Err(Error::corrupt(
+                        "collection",
+                        format!("no record {rest:02x?}"),
+                    ));
+                };
                 found.push(record::decode_element(&key.to_vec().into(), &value));
+            }
+        } else {
+            let members: BTreeSet<&[u8]> = focus.members.iter().map(AsRef::as_ref).collect();
+            for member in members {
+                let hash = self.hasher.hash(member);
+                let key = RecordKey::element(&self.hasher, place, hash, member);
+                if let Some(value) = self.read_record(db, &key)? {
+                    found.push(record::decode_element(&key.to_vec().into(), &value));
+                }
             }
         }
         let object = Collected::load_part(stored.kind, meta, &mut found.into_iter())?;

@@ -4,6 +4,9 @@
 //! ones at the ends are [`ID_STEP`] apart, and a node that is split shares the gap behind it with its other half. Where
 //! no gap is left, the nodes around get new ids.
 //!
+//! The list's own record tells the first and the last id, so that elements can be pushed to a list that is only on disk: the two
+//! nodes at the ends are a part of the list that counts the other elements too.
+//!
 //! The record of the node that was changed last is put later: when another one changes, or by [`Large::write_unwritten`].
 
 use std::collections::VecDeque;
@@ -12,7 +15,7 @@ use super::edit::Edit;
 use super::kind::Encoding;
 use super::list::{End, ListBackIter, ListIter, remove_equal};
 use super::listpack::{self, Listpack, ListpackRef};
-use super::{Elements, Large, check_len, digest, split_key};
+use super::{Elements, EndKey, Large, check_len, count_absent, digest, split_key};
 use crate::{Error, Result};
 
 /// A node takes elements up to this; a larger element is alone in its node.
@@ -527,6 +530,24 @@ impl QuickList {
         }
     }
 
+    /// Takes in the records of nodes, in order.
+    fn load_nodes(&mut self, elements: &mut Elements<'_>) -> Result<()> {
+        for element in elements {
+            let (key, bytes) = element?;
+            let (high, low) = split_key(&key)?;
+            let low = low
+                .first_chunk()
+                .ok_or_else(|| Error::corrupt("node of a list", format!("key {key:02x?}")))?;
+            let id = u64::from(high) << 32 | u64::from(u32::from_be_bytes(*low));
+            self.account_for(
+                id,
+                self.nodes.len(),
+                Listpack::from_bytes(bytes.as_ref().into()),
+            );
+        }
+        Ok(())
+    }
+
     /// Adds an element at the end of a list that has no records yet.
     fn push_in_memory(&mut self, element: &[u8]) {
         let last = self.nodes.len().wrapping_sub(1);
@@ -582,24 +603,37 @@ impl Large for QuickList {
 
     fn meta(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&(self.len as u64).to_le_bytes());
+        if let (Some(first), Some(last)) = (self.nodes.front(), self.nodes.back()) {
+            out.extend_from_slice(&first.id.to_le_bytes());
+            out.extend_from_slice(&last.id.to_le_bytes());
+        }
+    }
+
+    fn ends(meta: &[u8]) -> Option<Vec<EndKey>> {
+        let ([len, first, last], []) = meta.as_chunks::<8>() else {
+            return None;
+        };
+        let mut ids = vec![u64::from_le_bytes(*first), u64::from_le_bytes(*last)];
+        ids.dedup();
+        let is_list = u64::from_le_bytes(*len) > 0 && ids.is_sorted();
+        let key = |id| {
+            let (high, low) = split_id(id);
+            (high, low.to_vec())
+        };
+        is_list.then(|| ids.into_iter().map(key).collect())
+    }
+
+    fn load_part(meta: &[u8], elements: &mut Elements<'_>) -> Result<Option<Self>> {
+        let mut list = Self::default();
+        list.load_nodes(elements)?;
+        list.len += count_absent("list", meta, list.len)?;
+        Ok(Some(list))
     }
 
     fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self> {
         let mut list = Self::default();
-        for element in elements {
-            let (key, bytes) = element?;
-            let (high, low) = split_key(&key)?;
-            let low = low
-                .first_chunk()
-                .ok_or_else(|| Error::corrupt("node of a list", format!("key {key:02x?}")))?;
-            let id = u64::from(high) << 32 | u64::from(u32::from_be_bytes(*low));
-            list.account_for(
-                id,
-                list.nodes.len(),
-                Listpack::from_bytes(bytes.as_ref().into()),
-            );
-        }
-        check_len("list", meta, list.len)?;
+        list.load_nodes(elements)?;
+        check_len("list", meta.get(..8).unwrap_or(meta), list.len)?;
         Ok(list)
     }
 

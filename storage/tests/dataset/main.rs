@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod content;
+mod ends;
 mod entries;
 mod eviction;
 mod fields;

@@ -7,7 +7,7 @@ use crate::dataset::object::{Object, is_expired};
 use crate::dataset::part::Focus;
 use crate::dataset::position::Position;
 use crate::dataset::record::{ElementPlace, Head, Incarnation, PhysicalDb, Stored};
-use crate::types::{Edit, Parts};
+use crate::types::{Edit, Large, Parts};
 
 /// A part of a collection that is only on disk.
 pub(super) struct Part {
@@ -109,10 +109,11 @@ impl Txn<'_> {
             self.erase_cold(db, at, key, &stored)?;
             return Ok(result);
         }
-        let Parts::Large(large) = value.into_parts() else {
+        let Parts::Large(mut large) = value.into_parts() else {
             return Err(super::collections::wrong_type(key));
         };
         if changed {
+            large.write_unwritten(&mut Edit::new(limits, hasher, now_ms, &mut records));
             let head = Head {
                 kind: stored.kind,
                 encoding: stored.encoding,

@@ -9,7 +9,7 @@ use super::node::Node;
 use super::{NAMED_BYTES, PENDING_BYTES, StreamLog};
 use crate::types::edit::Edit;
 use crate::types::kind::Encoding;
-use crate::types::{Elements, Large, digest, split_key};
+use crate::types::{Elements, EndKey, Large, digest, split_key};
 use crate::{Error, Result};
 
 /// The first four bytes of the keys of groups, consumers, pending entries, deleted entries; nodes' begin with a zero byte.
@@ -17,6 +17,11 @@ const GROUP: u32 = 1 << 24;
 const CONSUMER: u32 = 2 << 24;
 const PENDING: u32 = 3 << 24;
 const DELETED: u32 = 4 << 24;
+
+/// Bytes of the stream's own record before that.
+const OWN_BYTES: usize = 8 + 16 + 16 + 8 + 8;
+/// Bytes of the last node's first id at the end of the stream's own record.
+const LAST_NODE_BYTES: usize = 16;
 
 /// In place of a number that is not known.
 const UNKNOWN: u64 = u64::MAX;
@@ -115,7 +120,8 @@ impl StreamLog {
             groups_made: number(&mut input)?,
             ..Self::default()
         };
-        input.is_empty().then_some((log, len))
+        // The first id of the last node may follow.
+        matches!(input.len(), 0 | LAST_NODE_BYTES).then_some((log, len))
     }
 
     /// Takes in a record; those of nodes come before those of groups, these before consumers, pending entries and deleted ones.
@@ -214,6 +220,33 @@ impl Large for StreamLog {
         out.extend_from_slice(&self.max_deleted_id.to_bytes());
         out.extend_from_slice(&self.entries_added.to_le_bytes());
         out.extend_from_slice(&self.groups_made.to_le_bytes());
+        if let Some(first) = self.nodes.keys().next_back() {
+            out.extend_from_slice(&first.to_bytes());
+        }
+    }
+
+    fn ends(meta: &[u8]) -> Option<Vec<EndKey>> {
+        let (log, _) = Self::load_meta(meta)?;
+        let first = StreamId::from_bytes(*meta.get(OWN_BYTES..)?.first_chunk()?);
+        // Entries of the last node that were deleted by name may have records of their own, which are not looked for.
+        (log.max_deleted_id < first).then(|| {
+            let (high, rest) = node_key(first);
+            vec![(high, rest.to_vec())]
+        })
+    }
+
+    fn load_part(meta: &[u8], elements: &mut Elements<'_>) -> Result<Option<Self>> {
+        let corrupt = |what: &[u8]| Error::corrupt("stream", format!("{what:02x?}"));
+        let (mut log, len) = Self::load_meta(meta).ok_or_else(|| corrupt(meta))?;
+        let mut numbers = Numbers::new();
+        for element in elements {
+            let (key, value) = element?;
+            let (kind, rest) = split_key(&key)?;
+            log.load_record(&mut numbers, kind, rest, &value)
+                .ok_or_else(|| corrupt(&key))?;
+        }
+        log.len = len;
+        Ok(Some(log))
     }
 
     fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self> {
