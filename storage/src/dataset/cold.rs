@@ -10,7 +10,9 @@ use super::entry::{Entry, Flat, Value};
 use super::evict;
 use super::position::Position;
 use super::record::{self, ElementPlace, Incarnation, ParsedKey, PhysicalDb, RecordKey, Stored};
-use crate::ids::{DB_COUNT, SLOT_COUNT};
+use crate::engine::Reader;
+use crate::ids::{DB_COUNT, LogIndex, SLOT_COUNT};
+use crate::types::HashRef;
 use crate::{Error, Result, keys};
 
 /// Keys that readers may note between two calls of [`Dataset::promote`]; further ones are read from the disk once more.
@@ -345,8 +347,13 @@ impl Dataset {
             let Some((sample, entries)) = self.next_sample() else {
                 break;
             };
-            dropped += self.drop_half(&sample, budget - dropped);
+            let gone = self.drop_half(&sample, budget - dropped);
+            dropped += gone;
             looks = looks.saturating_sub(entries);
+            if gone == 0 && entries < SAMPLE_ENTRIES {
+                // These are all that there are, and finding them took a walk over all slots.
+                break;
+            }
         }
         self.counters.dropped += dropped as u64;
         dropped
@@ -424,7 +431,8 @@ impl Dataset {
         dropped
     }
 
-    /// Drops the objects of a slot that `goes` and that are on disk as they are.
+    /// Drops the objects of a slot that `goes` and that are on disk as they are. Of a large collection the newest records may
+    /// also wait to be written, where reads find them: one that changes all the time could not be dropped otherwise.
     fn drop_from(
         &mut self,
         db: PhysicalDb,
@@ -435,11 +443,14 @@ impl Dataset {
             databases,
             hasher,
             frozen,
+            parts_from_elements,
+            engine,
             ..
         } = self;
         let Some(database) = databases.get_mut(usize::from(db.0)) else {
             return 0;
         };
+        let flushed_at = database.flushed_at;
         Database::drop_entries(database, slot, |write_set, entry| {
             let key = RecordKey::new(
                 hasher,
@@ -450,11 +461,44 @@ impl Dataset {
                 },
                 entry.key(),
             );
-            write_set.pending(&key).is_none()
-                && frozen
-                    .as_ref()
-                    .is_none_or(|frozen| frozen.pending(db, &key).is_none())
-                && goes(entry)
+            let at_least = *parts_from_elements;
+            let has_parts = || is_findable(engine.as_ref(), &key, entry, at_least, flushed_at);
+            let is_clean = || {
+                write_set.pending(&key).is_none()
+                    && frozen
+                        .as_ref()
+                        .is_none_or(|frozen| frozen.pending(db, &key).is_none())
+            };
+            goes(entry) && (is_clean() || has_parts())
         })
     }
+}
+
+/// True of a large collection whose key is on disk as it was before: whoever walks over the records finds the key there, and its
+/// newest records where they wait to be written.
+fn is_findable(
+    engine: &dyn Reader,
+    key: &RecordKey<'_>,
+    entry: &Entry,
+    at_least: u64,
+    flushed_at: LogIndex,
+) -> bool {
+    let Some((incarnation, object)) = entry.collected() else {
+        return false;
+    };
+    let expires = |hash: HashRef<'_>| hash.next_expiry_ms().is_some();
+    if (object.len() as u64) < at_least || object.hash().is_some_and(expires) {
+        return false;
+    }
+    // What cannot be read is not dropped; the next write meets the error.
+    let stored = engine.get(&key.to_vec()).ok().flatten();
+    let Some(stored) = stored.and_then(|value| Stored::decode(&value).ok()) else {
+        return false;
+    };
+    let same = collection::parse_payload(&stored.payload).is_ok_and(|(own, _)| own == incarnation);
+    same && !stored.encoding.is_flat()
+        && stored.kind == object.kind()
+        && stored.index >= flushed_at
+        && stored.expire_at_ms == entry.expire_at_ms()
+        && stored.field_expiries_ms().0.is_none()
 }
