@@ -39,7 +39,7 @@ pub struct PeerConfig {
     pub tick_ms: u64,
     /// Ticks between heartbeats.
     pub heartbeat_ticks: usize,
-    /// Ticks for which a voter that has heard from a leader neither campaigns nor votes for another. See [`super::election`].
+    /// Ticks for which a voter that has heard from a leader neither campaigns nor votes for another. See the module `election`.
     pub loyalty_ticks: usize,
     /// Ticks for which a leader may be silent before others act, at least; each Peer draws from its patience up to twice that.
     pub election_ticks: usize,
