@@ -94,12 +94,12 @@ fn own_address(settings: &Settings, local_ip: IpAddr) -> Result<String, Failed> 
         Some(own) => (own.host, own.port, own.bus_port),
         None => {
             let bus = settings
-                .bus_port()
+                .announced_bus_port()
                 .context("there is no port for the peer link: set cluster-port");
             let bus = bus.map_err(Failed::ForGood)?;
             (
                 local_ip.to_string(),
-                settings.client_port().into(),
+                settings.announced_port().into(),
                 bus.into(),
             )
         }

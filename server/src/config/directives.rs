@@ -520,6 +520,24 @@ const CLUSTER: &[Directive] = &[
          cluster-peers.",
     ),
     Directive::new(
+        "cluster-announce-port",
+        "0",
+        int_of!(cluster_announce_port, 0, 65535),
+        "The port at which clients reach this node, where that is not port: behind a proxy or in a container. 0: port.",
+    ),
+    Directive::new(
+        "cluster-announce-tls-port",
+        "0",
+        int_of!(cluster_announce_tls_port, 0, 65535),
+        "The same for tls-port.",
+    ),
+    Directive::new(
+        "cluster-announce-bus-port",
+        "0",
+        int_of!(cluster_announce_bus_port, 0, 65535),
+        "The port at which other nodes reach this node, where that is not cluster-port. 0: cluster-port.",
+    ),
+    Directive::new(
         "join",
         "\"\"",
         Kind::Words {

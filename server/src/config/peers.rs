@@ -181,25 +181,27 @@ pub(super) fn check(settings: &Settings) -> Result<(), String> {
             settings.node_id
         ));
     };
-    if own.port != settings.client_port() {
+    if own.port != settings.announced_port() {
         return Err(format!(
             "cluster-peers says that node {} listens at port {}, but port is {}: set port {} (or with port 0, tls-port)",
             own.store_id,
             own.port,
-            settings.client_port(),
+            settings.announced_port(),
             own.port
         ));
     }
-    if settings.cluster_port != 0 && own.bus_port() != Some(settings.cluster_port) {
+    let announced = settings.announced_bus_port().unwrap_or_default();
+    let is_given = settings.cluster_port != 0 || settings.cluster_announce_bus_port != 0;
+    if is_given && own.bus_port() != Some(announced) {
         return Err(format!(
             "cluster-port is {}, but the other nodes will look for node {} at {}: write {}@{}@{} in cluster-peers on \
              every node",
-            settings.cluster_port,
+            announced,
             own.store_id,
             own.bus_address(),
             own.store_id,
             own.client_address(),
-            settings.cluster_port
+            announced
         ));
     }
     if list.len() > 1 && settings.cluster_secret.is_empty() {

@@ -86,6 +86,10 @@ pub struct Settings {
     pub cluster_secret: Secret,
     /// Empty: found from `bind`. See [`Settings::advertised`].
     pub cluster_announce_ip: String,
+    /// 0: as it listens. The same holds for the other two.
+    pub cluster_announce_port: u16,
+    pub cluster_announce_tls_port: u16,
+    pub cluster_announce_bus_port: u16,
     /// Client addresses of members to join through, when the directory is empty.
     pub join: Vec<String>,
     pub election_timeout_ms: u64,
@@ -282,6 +286,9 @@ impl Settings {
             cluster_port: 0,
             cluster_secret: Secret::default(),
             cluster_announce_ip: String::new(),
+            cluster_announce_port: 0,
+            cluster_announce_tls_port: 0,
+            cluster_announce_bus_port: 0,
             join: Vec::new(),
             election_timeout_ms: 0,
             election_timeout_min_ms: 0,
@@ -315,11 +322,35 @@ impl Settings {
             .find(|peer| peer.store_id == self.store_id())
     }
 
+    /// Where clients find this Store: `cluster-announce-port`, or where it listens.
+    pub fn announced_port(&self) -> u16 {
+        match self.cluster_announce_port {
+            0 => self.client_port(),
+            port => port,
+        }
+    }
+
+    /// The same for clients that use TLS; 0: nowhere.
+    pub fn announced_tls_port(&self) -> u16 {
+        match self.cluster_announce_tls_port {
+            0 => self.tls.port,
+            port => port,
+        }
+    }
+
+    /// The same for other Stores.
+    pub fn announced_bus_port(&self) -> Option<u16> {
+        match self.cluster_announce_bus_port {
+            0 => self.bus_port(),
+            port => Some(port),
+        }
+    }
+
     /// Where this Store listens for other Stores.
     pub fn bus_port(&self) -> Option<u16> {
         match (self.cluster_port, self.own_address()) {
-            (0, Some(own)) => own.bus_port(),
-            (0, None) => self.client_port().checked_add(peers::BUS_PORT_OFFSET),
+            (0, Some(own)) if self.cluster_announce_bus_port == 0 => own.bus_port(),
+            (0, _) => self.client_port().checked_add(peers::BUS_PORT_OFFSET),
             (port, _) => Some(port),
         }
     }
@@ -333,7 +364,7 @@ impl Settings {
             .find(|peer| peer.store_id == store)
         {
             return Some(StoreAddress {
-                tls_port: self.tls.port.into(),
+                tls_port: self.announced_tls_port().into(),
                 ..row.into()
             });
         }
@@ -347,9 +378,9 @@ impl Settings {
         Some(StoreAddress {
             store_id: store.get(),
             host,
-            port: self.client_port().into(),
-            tls_port: self.tls.port.into(),
-            bus_port: self.bus_port()?.into(),
+            port: self.announced_port().into(),
+            tls_port: self.announced_tls_port().into(),
+            bus_port: self.announced_bus_port()?.into(),
         })
     }
 

@@ -75,13 +75,13 @@ impl Members {
                 // A single Store has told nobody where it is.
                 let (port, bus_port) = match member.port {
                     0 if is_own => (
-                        settings.client_port(),
-                        settings.bus_port().unwrap_or_default(),
+                        settings.announced_port(),
+                        settings.announced_bus_port().unwrap_or_default(),
                     ),
                     port => (port, member.bus_port),
                 };
                 let tls_port = if is_own {
-                    settings.tls.port
+                    settings.announced_tls_port()
                 } else {
                     member.tls_port
                 };

@@ -104,9 +104,9 @@ async fn introduce_this_node(call: &AdminCall) -> CommandResult {
         Some(StoreAddress {
             store_id: own.get(),
             host: host.to_owned(),
-            port: settings.client_port().into(),
-            bus_port: settings.bus_port()?.into(),
-            tls_port: settings.tls.port.into(),
+            port: settings.announced_port().into(),
+            bus_port: settings.announced_bus_port()?.into(),
+            tls_port: settings.announced_tls_port().into(),
         })
     });
     drop(settings);

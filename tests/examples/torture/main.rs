@@ -1,0 +1,241 @@
+//! Nodes in processes, a network between them that breaks, clients that remember: is anything acknowledged ever lost, or any
+//! history not linearizable?
+//!
+//! ```sh
+//! cargo run --release -p tests --example torture -- [--cycles N] [--seconds N] [--nodes N] [--seed N]
+//! ```
+//!
+//! In every cycle a few faults strike, drawn from the seed: kill -9, SIGSTOP, partitions of all kinds, delays, transfers, restarts,
+//! nodes that are replaced by empty ones. Meanwhile clients work through all nodes; then everything is repaired, writes must
+//! succeed again, and what the clients saw is checked. At the end all nodes must have the same data. Faults meet the processes at
+//! other moments in every run, so a seed repeats the plan, not the run; a failing run leaves the nodes' logs.
+
+mod check;
+mod faults;
+mod load;
+mod network;
+mod nodes;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use tests::process::{Client, Load, until};
+
+use faults::Fault;
+use load::{Clients, Seen};
+use network::Network;
+use nodes::Nodes;
+
+/// Clients that work on registers and lists, and writers of many keys beside them.
+const CLIENTS: u64 = 6;
+const WRITERS: u64 = 3;
+
+/// Cycles between two comparisons of the nodes' data.
+const DIGEST_EVERY: u64 = 10;
+
+struct Options {
+    cycles: u64,
+    time: Duration,
+    nodes: usize,
+    seed: u64,
+}
+
+impl Options {
+    fn parse() -> Self {
+        let mut options = Self {
+            cycles: 20,
+            time: Duration::MAX,
+            nodes: 3,
+            seed: 1,
+        };
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            let value = words.next().and_then(|value| value.parse::<u64>().ok());
+            let value = value.unwrap_or_else(|| panic!("{word} needs a number"));
+            match word.as_str() {
+                "--cycles" => options.cycles = value,
+                "--seconds" => options.time = Duration::from_secs(value),
+                "--nodes" => options.nodes = value as usize,
+                "--seed" => options.seed = value,
+                _ => panic!("{word} is no option: --cycles, --seconds, --nodes, --seed"),
+            }
+        }
+        options
+    }
+}
+
+/// What all cycles came to.
+#[derive(Default)]
+struct Totals {
+    cycles: u64,
+    faults: BTreeMap<Fault, u64>,
+    acknowledged: u64,
+    latencies_us: Vec<u32>,
+    /// The longest window in which no client was acknowledged anything, of each cycle, with what was done in it.
+    silences: Vec<(Duration, Vec<Fault>)>,
+    errors: BTreeMap<String, u64>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let dir = std::env::temp_dir().join(format!("torture-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let network = Network::new();
+    let mut nodes = Nodes::start(options.nodes, &dir, &network);
+    let mut random = ChaCha8Rng::seed_from_u64(options.seed);
+    let mut totals = Totals::default();
+    let started = Instant::now();
+    let mut result = Ok(());
+    while result.is_ok() && totals.cycles < options.cycles && started.elapsed() < options.time {
+        result = cycle(&mut nodes, &network, &mut random, &mut totals, started);
+        if totals.cycles.is_multiple_of(DIGEST_EVERY) {
+            nodes.wait_for_equal_digests();
+        }
+    }
+    nodes.wait_for_equal_digests();
+    totals.report(started.elapsed());
+    match result {
+        Ok(()) => {
+            std::fs::remove_dir_all(&dir).expect("the directory is ours");
+            ExitCode::SUCCESS
+        }
+        Err(what) => {
+            println!(
+                "FAILED in cycle {} of seed {}: {what}\nlogs and data are in {}",
+                totals.cycles,
+                options.seed,
+                dir.display()
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn cycle(
+    nodes: &mut Nodes,
+    network: &Network,
+    random: &mut ChaCha8Rng,
+    totals: &mut Totals,
+    epoch: Instant,
+) -> Result<(), String> {
+    totals.cycles += 1;
+    let number = totals.cycles;
+    let ports: Vec<u16> = (0..nodes.count()).map(|place| nodes.port(place)).collect();
+    let seed = random.random();
+    let load = Load::start(WRITERS, &ports, number);
+    let clients = Clients::start(CLIENTS, &ports, number, seed, epoch);
+    wait_for(&clients, 100, "operations before the faults");
+    let faults = Fault::draw(random);
+    for fault in &faults {
+        fault.strike(nodes, network, random);
+        let ms = random.random_range(20..500);
+        std::thread::sleep(Duration::from_millis(ms));
+    }
+    let ms = random.random_range(0..800);
+    std::thread::sleep(Duration::from_millis(ms));
+    network.heal();
+    nodes.revive();
+    wait_for(&clients, 100, "operations after the faults");
+    let seen = clients.stop();
+    let verdict = load.stop(number);
+    let mut client = until("a node serves", || serving(nodes));
+    check::check(number, &seen, &mut client)?;
+    verdict.check(&mut client);
+    totals.add(faults, seen, verdict.acknowledged());
+    Ok(())
+}
+
+/// A connection to a node that answers a write.
+fn serving(nodes: &Nodes) -> Option<Client> {
+    let place = nodes.alive().into_iter().next()?;
+    let mut client = Client::connect(nodes.port(place)).ok()?;
+    let reply = client.call(&["SET", "serving", "yes"]).ok()?;
+    (!reply.is_error()).then_some(client)
+}
+
+fn wait_for(clients: &Clients, more: u64, what: &str) {
+    let goal = clients.acknowledged() + more;
+    until(what, || (clients.acknowledged() >= goal).then_some(()));
+}
+
+impl Totals {
+    fn add(&mut self, faults: Vec<Fault>, seen: Vec<Seen>, written: u64) {
+        let mut acknowledged: Vec<u64> = Vec::new();
+        for seen in seen {
+            acknowledged.extend(&seen.acknowledged_ns);
+            self.latencies_us.extend(&seen.latencies_us);
+            for (word, count) in seen.errors {
+                *self.errors.entry(word).or_default() += count;
+            }
+        }
+        acknowledged.sort_unstable();
+        let silence = acknowledged.windows(2).map(|pair| pair[1] - pair[0]).max();
+        let silence = Duration::from_nanos(silence.unwrap_or(0));
+        self.acknowledged += acknowledged.len() as u64 + written;
+        let names: Vec<String> = faults.iter().map(|fault| format!("{fault:?}")).collect();
+        println!(
+            "cycle {}: {}; {} acknowledged, longest silence {silence:.0?}",
+            self.cycles,
+            names.join(", "),
+            acknowledged.len() as u64 + written
+        );
+        for fault in &faults {
+            *self.faults.entry(*fault).or_default() += 1;
+        }
+        self.silences.push((silence, faults));
+    }
+
+    fn report(&mut self, time: Duration) {
+        let faults: Vec<String> = self
+            .faults
+            .iter()
+            .map(|(fault, count)| format!("{fault:?} {count}"))
+            .collect();
+        println!(
+            "\n{} cycles in {:.0} s, {} acknowledged operations\nfaults: {}",
+            self.cycles,
+            time.as_secs_f64(),
+            self.acknowledged,
+            faults.join(", ")
+        );
+        self.latencies_us.sort_unstable();
+        let latency = |permille: usize| {
+            let at = (self.latencies_us.len().max(1) - 1) * permille / 1000;
+            let us = self.latencies_us.get(at).copied().unwrap_or(0);
+            f64::from(us) / 1_000.0
+        };
+        println!(
+            "latency of single operations through any node, faults included: p50 {:.1} ms, p99 {:.1} ms, p99.9 {:.1} ms",
+            latency(500),
+            latency(990),
+            latency(999)
+        );
+        let all = |_: &[Fault]| true;
+        self.silence("all cycles", all);
+        self.silence("the leader killed, nothing else", |faults| {
+            faults == [Fault::KillLeader]
+        });
+        self.silence("transfer or restart only", |faults| {
+            let gentle = [Fault::Transfer, Fault::Restart];
+            faults.iter().all(|fault| gentle.contains(fault))
+        });
+        println!("errors that clients saw: {:?}", self.errors);
+    }
+
+    /// Windows without any acknowledgement, of the cycles that `which` chooses.
+    fn silence(&self, what: &str, which: impl Fn(&[Fault]) -> bool) {
+        let chosen = self.silences.iter().filter(|(_, faults)| which(faults));
+        let mut times: Vec<Duration> = chosen.map(|(silence, _)| *silence).collect();
+        times.sort_unstable();
+        let Some(longest) = times.last() else { return };
+        println!(
+            "longest silence, {what} ({}): p50 {:.0?}, p99 {:.0?}, longest {longest:.0?}",
+            times.len(),
+            times[(times.len() - 1) / 2],
+            times[(times.len() - 1) * 99 / 100]
+        );
+    }
+}

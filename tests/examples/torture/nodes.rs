@@ -1,0 +1,237 @@
+//! The nodes: processes that are killed, stopped, started, removed and replaced.
+
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+use tests::process::{Client, Server, free_port, until};
+
+use crate::network::Network;
+
+const SECRET: [&str; 2] = ["--cluster-secret", "secret of the torture"];
+
+/// One place: its ports stay, processes and ids come and go.
+struct Place {
+    port: u16,
+    options: Vec<String>,
+    server: Option<Server>,
+    running: bool,
+    paused: bool,
+}
+
+/// All places.
+pub(crate) struct Nodes {
+    places: Vec<Place>,
+    dir: PathBuf,
+    /// Directories used so far.
+    generation: usize,
+}
+
+impl Nodes {
+    /// Starts a cluster of so many nodes behind the network's proxies.
+    pub(crate) fn start(count: usize, dir: &Path, network: &Network) -> Self {
+        let ports: Vec<[u16; 3]> = (0..count)
+            .map(|_| [free_port(), free_port(), free_port()])
+            .collect();
+        let peers: Vec<String> = (1..)
+            .zip(&ports)
+            .map(|(id, [client, _, proxy])| format!("{id}@127.0.0.1:{client}@{proxy}"))
+            .collect();
+        let peers = peers.join(",");
+        let mut nodes = Self {
+            places: Vec::new(),
+            dir: dir.to_owned(),
+            generation: 0,
+        };
+        for (place, &[port, bus, proxy]) in ports.iter().enumerate() {
+            network.stand_before(place, proxy, bus);
+            network.note_place(place as u64 + 1, place);
+            let log = dir.join(format!("node-{}.log", place + 1));
+            let mut options: Vec<String> = [SECRET[0], SECRET[1], "--enable-debug-command", "yes"]
+                .map(str::to_owned)
+                .to_vec();
+            let named = [
+                ("--cluster-port", bus.to_string()),
+                ("--cluster-announce-bus-port", proxy.to_string()),
+                ("--logfile", log.display().to_string()),
+            ];
+            options.extend(
+                named
+                    .into_iter()
+                    .flat_map(|(name, value)| [name.to_owned(), value]),
+            );
+            nodes.places.push(Place {
+                port,
+                options,
+                server: None,
+                running: false,
+                paused: false,
+            });
+        }
+        for place in 0..count {
+            let id = (place + 1).to_string();
+            nodes.launch(place, &["--node-id", &id, "--cluster-peers", &peers]);
+        }
+        nodes
+    }
+
+    /// A new process in a new directory.
+    fn launch(&mut self, place: usize, more: &[&str]) {
+        self.generation += 1;
+        let dir = self.dir.join(format!("data-{}", self.generation));
+        let row = &mut self.places[place];
+        let mut options: Vec<&str> = row.options.iter().map(String::as_str).collect();
+        options.extend(more);
+        row.server = Some(Server::start_on(row.port, &dir, &options));
+        row.running = true;
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(crate) fn port(&self, place: usize) -> u16 {
+        self.places[place].port
+    }
+
+    /// Places whose process runs and is not paused.
+    pub(crate) fn alive(&self) -> Vec<usize> {
+        let lives = |place: &usize| self.places[*place].running && !self.places[*place].paused;
+        (0..self.count()).filter(lives).collect()
+    }
+
+    /// The place of a living node that says it leads.
+    pub(crate) fn leader(&self) -> Option<usize> {
+        let leads = |place: &usize| {
+            let client = Client::connect(self.port(*place)).ok();
+            client.is_some_and(|mut client| {
+                let reply = client.call(&["INFO", "raft"]).ok();
+                let text = reply.and_then(|reply| reply.as_str().map(str::to_owned));
+                text.is_some_and(|text| text.contains("raft_role:leader"))
+            })
+        };
+        self.alive().into_iter().find(leads)
+    }
+
+    pub(crate) fn kill(&mut self, place: usize) {
+        self.server(place).kill();
+        self.places[place].running = false;
+        self.places[place].paused = false;
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub(crate) fn terminate(&mut self, place: usize) {
+        self.server(place).signal(Signal::TERM);
+        self.server(place).wait();
+        self.places[place].running = false;
+    }
+
+    pub(crate) fn start_again(&mut self, place: usize) {
+        self.server(place).start_again();
+        self.places[place].running = true;
+    }
+
+    pub(crate) fn pause(&mut self, place: usize) {
+        self.server(place).pause();
+        self.places[place].paused = true;
+    }
+
+    /// Lets paused ones go on and starts dead ones.
+    pub(crate) fn revive(&mut self) {
+        for place in 0..self.count() {
+            if self.places[place].paused {
+                self.server(place).go_on();
+                self.places[place].paused = false;
+            }
+            if !self.places[place].running {
+                self.start_again(place);
+            }
+        }
+    }
+
+    /// Hands over to the node with the id of the process at `to`.
+    pub(crate) fn transfer(&self, to: usize) {
+        let id = self.id(to).to_string();
+        if let Ok(mut client) = Client::connect(self.port(to)) {
+            // Refused if it leads already, or is behind: then nothing happens.
+            let _ = client.call(&["RAFT.TRANSFER_LEADER", &id]);
+        }
+    }
+
+    fn id(&self, place: usize) -> u64 {
+        until("a node tells its id", || {
+            let mut client = Client::connect(self.port(place)).ok()?;
+            let text = client.call(&["INFO", "raft"]).ok()?;
+            let text = text.as_str()?;
+            let field = text
+                .lines()
+                .find_map(|line| line.strip_prefix("raft_node_id:"))?;
+            field.parse().ok()
+        })
+    }
+
+    /// Removes the node at `place`, as if its disk were lost, and lets an empty one join in its place. The cluster must be whole.
+    pub(crate) fn replace(&mut self, place: usize, network: &Network) {
+        let id = self.id(place).to_string();
+        let other = (place + 1) % self.count();
+        until("the node is removed", || {
+            if self.is_gone(other, &id) {
+                return Some(());
+            }
+            let mut client = Client::connect(self.port(other)).ok()?;
+            let reply = client.call(&["RAFT.NODE", "REMOVE", &id]).ok()?;
+            // A leader hands over before it goes.
+            if reply.as_str().is_some_and(|text| text.contains("leads")) {
+                self.transfer(other);
+            }
+            None
+        });
+        self.kill(place);
+        let through = format!("127.0.0.1:{}", self.port(other));
+        self.launch(place, &["--join", &through]);
+        network.note_place(self.id(place), place);
+        let voters = self.count().to_string();
+        until("the new node votes", || {
+            let mut client = Client::connect(self.port(other)).ok()?;
+            let text = client.call(&["INFO", "raft"]).ok()?;
+            text.as_str()?
+                .contains(&format!("raft_voters:{voters}"))
+                .then_some(())
+        });
+    }
+
+    /// Whether the members that `place` knows are without this id.
+    fn is_gone(&self, place: usize, id: &str) -> bool {
+        let asked =
+            Client::connect(self.port(place)).and_then(|mut client| client.call(&["INFO", "raft"]));
+        let Ok(reply) = asked else { return false };
+        let text = reply.as_str().unwrap_or_default().to_owned();
+        text.contains("raft_member0:") && !text.contains(&format!("node={id},"))
+    }
+
+    /// Waits until all nodes have the same data, at the same index of the log.
+    pub(crate) fn wait_for_equal_digests(&self) {
+        until("equal digests at an equal index", || {
+            let digest = |place: usize| {
+                let mut client = Client::connect(self.port(place)).ok()?;
+                let reply = client.call(&["RAFT.DIGEST"]).ok()?;
+                let parts = reply.as_slice()?;
+                Some((
+                    parts.first()?.as_integer()?,
+                    parts.get(1)?.as_str()?.to_owned(),
+                ))
+            };
+            let all: Option<Vec<(i64, String)>> = (0..self.count()).map(digest).collect();
+            let all = all?;
+            let at_one_index = all.iter().all(|(index, _)| *index == all[0].0);
+            if at_one_index {
+                let same = all.iter().all(|(_, digest)| *digest == all[0].1);
+                assert!(same, "the data of the nodes differs at one index: {all:?}");
+            }
+            at_one_index.then_some(())
+        });
+    }
+
+    fn server(&mut self, place: usize) -> &mut Server {
+        self.places[place].server.as_mut().expect("it was started")
+    }
+}
