@@ -62,6 +62,39 @@ fn the_leader_is_killed_under_load() {
     }
 }
 
+/// WAITAOF tells what is on disks: always with fsync on every write, on request in the weaker modes.
+#[test]
+fn waitaof_tells_what_is_synced() {
+    let ask = |client: &mut Client, words: [&str; 3]| {
+        assert_eq!(client.text(&["SET", "key", words[2]]), "OK");
+        let reply = client.call(&["WAITAOF", words[0], words[1], words[2]]);
+        let reply = reply.expect("a reply");
+        let numbers = reply.as_slice().map(|parts| {
+            let parts = parts
+                .iter()
+                .map(|part| part.as_integer().expect("a number"));
+            parts.collect::<Vec<_>>()
+        });
+        numbers.ok_or_else(|| reply.as_str().unwrap_or_default().to_owned())
+    };
+    let cluster = Cluster::start(&[]);
+    let leader = cluster.leader(None);
+    let mut client = cluster.nodes[leader].client();
+    assert_eq!(ask(&mut client, ["1", "2", "20000"]), Ok(vec![1, 2]));
+    let mut follower = cluster.nodes[(leader + 1) % 3].client();
+    assert_eq!(ask(&mut follower, ["1", "1", "20000"]), Ok(vec![1, 1]));
+
+    let cluster = Cluster::start(&["--appendfsync", "everysec"]);
+    let leader = cluster.leader(None);
+    let mut client = cluster.nodes[leader].client();
+    assert_eq!(ask(&mut client, ["1", "0", "0"]), Ok(vec![1, 0]));
+    assert_eq!(ask(&mut client, ["0", "0", "0"]), Ok(vec![0, 0]));
+    assert_eq!(ask(&mut client, ["0", "1", "10"]), Ok(vec![0, 0]));
+    let mut follower = cluster.nodes[(leader + 1) % 3].client();
+    let refused = ask(&mut follower, ["1", "0", "0"]).expect_err("not the leader");
+    assert!(refused.starts_with("ERR WAITAOF cannot be used with replica instances"));
+}
+
 /// What they were sent is forwarded and answered although their node stops; none is cut off in the end.
 #[test]
 fn connections_finish_when_their_node_stops() {

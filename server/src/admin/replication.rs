@@ -1,9 +1,10 @@
-//! ROLE and WAIT.
+//! ROLE, WAIT and WAITAOF.
 
 use std::time::Duration;
 
 use resp::Writer;
 use storage::ids::LogIndex;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::answer::{encode, now};
@@ -12,6 +13,7 @@ use crate::commands::args::Args;
 use crate::commands::error::{CommandError, CommandResult};
 use crate::commands::number::parse_i64;
 use crate::commands::spec::{Flags, Group};
+use crate::config::AppendFsync;
 use crate::dispatch::members::Members;
 use crate::dispatch::{AdminCall, AdminCommand, AdminFuture, Shared};
 
@@ -24,6 +26,7 @@ pub static COMMANDS: &[AdminCommand] = &[
         .flags(Flags::LOADING.with(Flags::STALE).with(Flags::NOSCRIPT))
         .fast(),
     AdminCommand::new("wait", 3, Group::Generic, wait).flags(Flags::BLOCKING),
+    AdminCommand::new("waitaof", 4, Group::Generic, wait_aof).flags(Flags::NOSCRIPT),
 ];
 
 /// ROLE: this Store serves every client as a master would, unless its clients look for the one master.
@@ -93,6 +96,60 @@ fn wait(call: AdminCall) -> AdminFuture {
     })
 }
 
+/// WAITAOF numlocal numreplicas timeout: whether this connection's writes are on the leader's disk, and on how many other voters'.
+///
+/// With `appendfsync always` an acknowledgement says the first, and WAIT's answer is the second. In the weaker modes the leader
+/// syncs its log for whoever asks; of the others it does not know what they have synced, and counts none.
+fn wait_aof(call: AdminCall) -> AdminFuture {
+    Box::pin(async move {
+        let (local, wanted, timeout) = parse_wait_aof(&call.slices())?;
+        let written = LogIndex(
+            call.shared
+                .machine
+                .dataset()
+                .read()
+                .apply_state()
+                .applied_index,
+        );
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let always = call.shared.config.load().appendfsync == AppendFsync::Always;
+        if !always && call.shared.router.leader() != Some(call.shared.store) {
+            return Err(CommandError::reply(
+                "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local \
+                 and are not propagated.",
+            ));
+        }
+        let synced = always || (local && sync(&call.shared, deadline).await);
+        let held = || match always {
+            true => holding(&call.shared, written),
+            false => 0,
+        };
+        while (held() as i64) < wanted && deadline.is_none_or(|deadline| Instant::now() < deadline)
+        {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        encode(&call, |out| {
+            out.array(2);
+            out.integer(i64::from(synced));
+            out.integer(held() as i64);
+            Ok(())
+        })
+    })
+}
+
+/// Syncs this Store's log; false if that takes too long.
+async fn sync(shared: &Shared, deadline: Option<Instant>) -> bool {
+    let (done, wait) = oneshot::channel();
+    shared.router.sync(Box::new(move || {
+        // Nobody may wait any more.
+        let _ = done.send(());
+    }));
+    match deadline {
+        Some(deadline) => matches!(tokio::time::timeout_at(deadline, wait).await, Ok(Ok(()))),
+        None => wait.await.is_ok(),
+    }
+}
+
 fn holding(shared: &Shared, written: LogIndex) -> u64 {
     let status = shared.router.status();
     Replicas::of(&status).holding(written, &status)
@@ -102,15 +159,37 @@ fn holding(shared: &Shared, written: LogIndex) -> u64 {
 fn parse_wait(args: &[&[u8]]) -> CommandResult<(i64, Option<Duration>)> {
     let mut args = Args::new(args);
     let wanted = args.int()?;
+    Ok((wanted, parse_timeout(&mut args)?))
+}
+
+/// Whether the leader's disk is asked for, the number of replicas, and how long to wait.
+fn parse_wait_aof(args: &[&[u8]]) -> CommandResult<(bool, i64, Option<Duration>)> {
+    let mut args = Args::new(args);
+    let local = match args.int()? {
+        0 => false,
+        1 => true,
+        _ => {
+            return Err(CommandError::reply(
+                "ERR value is out of range, value must between 0 and 1",
+            ));
+        }
+    };
+    let wanted = args.int()?;
+    if wanted < 0 {
+        return Err(CommandError::reply(
+            "ERR value is out of range, must be positive",
+        ));
+    }
+    Ok((local, wanted, parse_timeout(&mut args)?))
+}
+
+fn parse_timeout(args: &mut Args<'_>) -> CommandResult<Option<Duration>> {
     let timeout = parse_i64(args.bytes()?).ok_or(CommandError::reply(
         "ERR timeout is not an integer or out of range",
     ))?;
     let timeout_ms =
         u64::try_from(timeout).map_err(|_| CommandError::reply("ERR timeout is negative"))?;
-    Ok((
-        wanted,
-        (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms)),
-    ))
+    Ok((timeout_ms > 0).then(|| Duration::from_millis(timeout_ms)))
 }
 
 #[cfg(test)]
@@ -137,5 +216,34 @@ mod tests {
             Err("ERR timeout is not an integer or out of range".into())
         );
         assert_eq!(parsed("0", "-1"), Err("ERR timeout is negative".into()));
+    }
+
+    #[test]
+    fn arguments_of_waitaof() {
+        let parsed = |words: [&str; 3]| {
+            let words = words.map(str::as_bytes);
+            let args = [&b"waitaof"[..], words[0], words[1], words[2]];
+            parse_wait_aof(&args).map_err(|error| error.to_string())
+        };
+        assert_eq!(parsed(["1", "2", "0"]), Ok((true, 2, None)));
+        let millisecond = Duration::from_millis(1);
+        assert_eq!(parsed(["0", "0", "1"]), Ok((false, 0, Some(millisecond))));
+        for (words, text) in [
+            (
+                ["2", "0", "0"],
+                "ERR value is out of range, value must between 0 and 1",
+            ),
+            (
+                ["x", "0", "0"],
+                "ERR value is not an integer or out of range",
+            ),
+            (
+                ["1", "-1", "0"],
+                "ERR value is out of range, must be positive",
+            ),
+            (["1", "0", "-1"], "ERR timeout is negative"),
+        ] {
+            assert_eq!(parsed(words), Err(text.into()));
+        }
     }
 }

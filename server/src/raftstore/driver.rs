@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::apply::{Applied, ApplyMessage, ApplyTask};
 use super::clock::Now;
 use super::error::Error;
-use super::inbox::StoreMessage;
+use super::inbox::{StoreMessage, SyncCallback};
 use super::peer::{Peer, Step};
 use super::propose::{Proposal, Work};
 use super::queue::Queue;
@@ -249,6 +249,7 @@ impl Driver {
                     }
                 }
                 StoreMessage::Transfer(to) => self.peer.transfer_leader_to(to, now),
+                StoreMessage::Sync(callback) => self.sync_log(callback),
                 StoreMessage::Stop => return false,
             }
         }
@@ -276,15 +277,21 @@ impl Driver {
             && instant >= timers.sync
         {
             timers.sync = instant + interval;
-            let raft = self.engines.raft.clone();
-            // Off this thread, as Redis does for everysec: the disk must not stall the log's appends.
-            if let Err(error) = spawn("sync", move || {
-                if let Err(error) = raft.sync() {
-                    fatal("fsync of the Raft log failed", &error);
-                }
-            }) {
-                tracing::error!("cannot start the thread that syncs the log: {error}");
+            self.sync_log(Box::new(|| ()));
+        }
+    }
+
+    /// Off this thread, as Redis does for everysec: the disk must not stall the log's appends.
+    fn sync_log(&self, callback: SyncCallback) {
+        let raft = self.engines.raft.clone();
+        let synced = spawn("sync", move || {
+            if let Err(error) = raft.sync() {
+                fatal("fsync of the Raft log failed", &error);
             }
+            callback();
+        });
+        if let Err(error) = synced {
+            tracing::error!("cannot start the thread that syncs the log: {error}");
         }
     }
 

@@ -16,6 +16,9 @@ const MAX_WAITING_RAFT_MESSAGES: usize = 16 << 10;
 /// Bytes of proposals that may wait; beyond it they are refused as Busy and the connection holds them.
 const MAX_WAITING_PROPOSAL_BYTES: usize = 256 << 20;
 
+/// Called when the log is on the disk.
+pub(super) type SyncCallback = Box<dyn FnOnce() + Send>;
+
 /// What the store thread is told.
 pub(super) enum StoreMessage {
     Propose(Proposal),
@@ -32,6 +35,8 @@ pub(super) enum StoreMessage {
     Applied(Option<Applied>),
     Checkpointed(LogIndex),
     Transfer(StoreId),
+    /// Make everything appended so far durable, then call back.
+    Sync(SyncCallback),
     Stop,
 }
 

@@ -133,6 +133,12 @@ impl RaftRouter {
         self.inbox.push(StoreMessage::Transfer(to));
     }
 
+    /// Makes the log on this Store durable as far as it is appended now. Where that is so already (`appendfsync always`) it costs an
+    /// fsync more.
+    pub fn sync(&self, callback: Box<dyn FnOnce() + Send>) {
+        self.inbox.push(StoreMessage::Sync(callback));
+    }
+
     /// Makes everything applied so far durable in the kv engine; calls back with the index that is.
     pub fn checkpoint(&self, callback: Box<dyn FnOnce(Result<LogIndex, Error>) + Send>) {
         let callback: Box<dyn FnOnce(LogIndex) + Send> = Box::new(move |index| callback(Ok(index)));

@@ -103,7 +103,7 @@ impl Fault {
                 nodes.terminate(one);
                 nodes.start_again(one);
             }
-            Self::Replace => nodes.replace(one, network),
+            Self::Replace => nodes.replace(one),
         }
     }
 }

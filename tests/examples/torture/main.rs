@@ -18,6 +18,7 @@ mod nodes;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::{Rng as _, SeedableRng as _};
@@ -83,7 +84,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let dir = std::env::temp_dir().join(format!("torture-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a directory");
-    let network = Network::new();
+    let network = Arc::new(Network::new());
     let mut nodes = Nodes::start(options.nodes, &dir, &network);
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let mut totals = Totals::default();

@@ -6,9 +6,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 /// Where the first frame of a connection says who dials: behind the frame's header, the magic, version, purpose and cluster id.
@@ -31,11 +33,21 @@ pub(crate) struct Rule {
 /// Places of nodes (from, to) and their rules; no rule: nothing happens.
 type Rules = HashMap<(usize, usize), Rule>;
 
+/// One proxy's port, and the node's behind it.
+struct Door {
+    port: u16,
+    target: u16,
+    /// Accepts while the node's process lives.
+    task: Option<JoinHandle<()>>,
+}
+
 /// All proxies.
 pub(crate) struct Network {
     rules: Arc<watch::Sender<Rules>>,
     /// Which node has which place, by node id.
     places: Arc<watch::Sender<HashMap<u64, usize>>>,
+    /// Before each place.
+    doors: Mutex<HashMap<usize, Door>>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -48,12 +60,42 @@ impl Network {
         Self {
             rules: Arc::new(watch::Sender::default()),
             places: Arc::new(watch::Sender::default()),
+            doors: Mutex::default(),
             runtime: runtime.expect("a runtime"),
         }
     }
 
     /// Stands at `port` before the node at `place`, which listens at `target`.
     pub(crate) fn stand_before(&self, place: usize, port: u16, target: u16) {
+        let door = Door {
+            port,
+            target,
+            task: None,
+        };
+        self.doors.lock().insert(place, door);
+        self.open(place);
+    }
+
+    /// The process at `place` is gone: its host refuses connections.
+    pub(crate) fn close(&self, place: usize) {
+        let mut doors = self.doors.lock();
+        if let Some(task) = doors.get_mut(&place).and_then(|door| door.task.take()) {
+            task.abort();
+            // Until then it accepts.
+            let _ = self.runtime.block_on(task);
+        }
+    }
+
+    /// A process is there again.
+    pub(crate) fn open(&self, place: usize) {
+        let mut doors = self.doors.lock();
+        let door = doors.get_mut(&place).expect("it stands there");
+        if door.task.is_none() {
+            door.task = Some(self.accept(place, door.port, door.target));
+        }
+    }
+
+    fn accept(&self, place: usize, port: u16, target: u16) -> JoinHandle<()> {
         let (rules, places) = (Arc::clone(&self.rules), Arc::clone(&self.places));
         let listener = self
             .runtime
@@ -70,7 +112,7 @@ impl Network {
                 // However it ends, both sides see it.
                 tokio::spawn(async move { drop(connection.serve(dialer).await) });
             }
-        });
+        })
     }
 
     /// The node with this id is at this place.

@@ -1,6 +1,7 @@
 //! The nodes: processes that are killed, stopped, started, removed and replaced.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::process::Signal;
 use tests::process::{Client, Server, free_port, until};
@@ -22,13 +23,14 @@ struct Place {
 pub(crate) struct Nodes {
     places: Vec<Place>,
     dir: PathBuf,
+    network: Arc<Network>,
     /// Directories used so far.
     generation: usize,
 }
 
 impl Nodes {
     /// Starts a cluster of so many nodes behind the network's proxies.
-    pub(crate) fn start(count: usize, dir: &Path, network: &Network) -> Self {
+    pub(crate) fn start(count: usize, dir: &Path, network: &Arc<Network>) -> Self {
         let ports: Vec<[u16; 3]> = (0..count)
             .map(|_| [free_port(), free_port(), free_port()])
             .collect();
@@ -40,6 +42,7 @@ impl Nodes {
         let mut nodes = Self {
             places: Vec::new(),
             dir: dir.to_owned(),
+            network: Arc::clone(network),
             generation: 0,
         };
         for (place, &[port, bus, proxy]) in ports.iter().enumerate() {
@@ -113,6 +116,7 @@ impl Nodes {
     }
 
     pub(crate) fn kill(&mut self, place: usize) {
+        self.network.close(place);
         self.server(place).kill();
         self.places[place].running = false;
         self.places[place].paused = false;
@@ -122,10 +126,12 @@ impl Nodes {
     pub(crate) fn terminate(&mut self, place: usize) {
         self.server(place).signal(Signal::TERM);
         self.server(place).wait();
+        self.network.close(place);
         self.places[place].running = false;
     }
 
     pub(crate) fn start_again(&mut self, place: usize) {
+        self.network.open(place);
         self.server(place).start_again();
         self.places[place].running = true;
     }
@@ -170,7 +176,7 @@ impl Nodes {
     }
 
     /// Removes the node at `place`, as if its disk were lost, and lets an empty one join in its place. The cluster must be whole.
-    pub(crate) fn replace(&mut self, place: usize, network: &Network) {
+    pub(crate) fn replace(&mut self, place: usize) {
         let id = self.id(place).to_string();
         let other = (place + 1) % self.count();
         until("the node is removed", || {
@@ -186,9 +192,10 @@ impl Nodes {
             None
         });
         self.kill(place);
+        self.network.open(place);
         let through = format!("127.0.0.1:{}", self.port(other));
         self.launch(place, &["--join", &through]);
-        network.note_place(self.id(place), place);
+        self.network.note_place(self.id(place), place);
         let voters = self.count().to_string();
         until("the new node votes", || {
             let mut client = Client::connect(self.port(other)).ok()?;

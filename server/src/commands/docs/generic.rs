@@ -350,4 +350,17 @@ pub(super) static DOCS: &[Doc] = &[
         Argument::integer("numreplicas"),
         Argument::integer("timeout"),
     ]),
+    Doc::new(
+        "waitaof",
+        "7.2.0",
+        "Waits until the preceding writes of the connection are on the disk of the leader, and of other nodes.",
+    )
+    .complexity("O(1)")
+    .categories(&["@connection"])
+    .tips(&["request_policy:all_shards", "response_policy:agg_min"])
+    .arguments(&[
+        Argument::integer("numlocal"),
+        Argument::integer("numreplicas"),
+        Argument::integer("timeout"),
+    ]),
 ];
