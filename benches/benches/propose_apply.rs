@@ -18,7 +18,7 @@ use prost::Message;
 use server::machine::{Machine, batch};
 use server::raftstore::clock::Now;
 use server::raftstore::{
-    Applied, ApplyTask, Lease, Outbox, Peer, PeerConfig, Proposal, SharedLimits,
+    Applied, ApplyTask, Lease, Outbox, Peer, PeerConfig, Proposal, SharedLimits, SharedPriority,
 };
 use storage::engine::lsm::{LsmEngine, LsmOptions};
 use storage::engine::memory::MemoryEngine;
@@ -301,6 +301,7 @@ impl Node {
             seed: 1,
             log_retention_bytes: 0,
             limits: SharedLimits::default(),
+            priority: SharedPriority::default(),
         };
         let peer = Peer::new(config, storage, Arc::new(Lease::default()), Now::read());
         let mut node = Self {

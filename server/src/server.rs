@@ -29,8 +29,8 @@ use crate::import;
 use crate::machine::Machine;
 use crate::net::{IoThreads, Listeners};
 use crate::raftstore::{
-    Member, Members, OpenDataset, PeerConfig, RaftRouter, Role, SharedLimits, Store, StoreOptions,
-    StoreTransport,
+    Member, Members, OpenDataset, PeerConfig, RaftRouter, Role, SharedLimits, SharedPriority,
+    Store, StoreOptions, StoreTransport,
 };
 use crate::session;
 use crate::tls::{self, Tls};
@@ -71,6 +71,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let live = Live {
         active_expire: Arc::new(AtomicBool::new(true)),
         limits: SharedLimits::new(settings.limits),
+        priority: SharedPriority::new(settings.leader_priority.into()),
     };
     let store = start_store(
         &settings, &engines, &identity, &machine, &links, &live, open,
@@ -87,7 +88,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         active_expire: live.active_expire,
         seed: identity::random_u64()?,
     }));
-    admin::install_hooks(&shared, &live.limits);
+    admin::install_hooks(&shared, &live.limits, &live.priority);
     let io_threads = IoThreads::start(&shared, io_threads(&settings))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -178,6 +179,7 @@ fn open_dataset(engines: &Engines, settings: &Settings, obsolete: &Obsolete) -> 
 struct Live {
     active_expire: Arc<AtomicBool>,
     limits: SharedLimits,
+    priority: SharedPriority,
 }
 
 fn start_store(
@@ -212,6 +214,7 @@ fn start_store(
         seed: identity::random_u64()?,
         log_retention_bytes: settings.raft_log_retention_bytes,
         limits: live.limits.clone(),
+        priority: live.priority.clone(),
     };
     let options = StoreOptions {
         dir: settings.dir.clone(),

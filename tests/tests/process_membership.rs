@@ -223,3 +223,23 @@ fn what_would_stop_writes_or_make_no_sense_is_refused() {
     assert_eq!(client.text(&["RAFT.NODE", "REMOVE", "2"]), "OK");
     wait_for_voters(&first, "2");
 }
+
+#[test]
+fn the_node_that_the_operator_prefers_leads() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let first = founder(dir.path());
+    let second = join(dir.path(), "second", &first);
+    let third = join(dir.path(), "third", &first);
+    wait_for_voters(&first, "3");
+    let leads = |node: &Server| {
+        until("the preferred node leads", || {
+            (node.client().info("raft", "raft_role") == "leader").then_some(())
+        });
+    };
+    for (node, priority) in [(&second, "60"), (&third, "70")] {
+        let set = ["CONFIG", "SET", "leader-priority", priority];
+        assert_eq!(node.client().text(&set), "OK");
+        leads(node);
+    }
+    assert_eq!(first.client().text(&["SET", "key", "value"]), "OK");
+}

@@ -339,3 +339,25 @@ fn an_answer_to_the_former_process_is_not_taken_for_one_to_the_new() {
     world.run_ms(LONG_MS);
     world.assert_linearizable();
 }
+
+#[test]
+fn leadership_goes_to_the_store_of_the_highest_priority_and_comes_back_to_it() {
+    let mut world = world();
+    let leader = world.elect();
+    let better = other_than(leader);
+    world.prefer(better, 1);
+    world.run_until(30_000, "the better one leads", |world| {
+        world.leader() == Some(better)
+    });
+    world.crash(better);
+    world.run_until(LONG_MS, "another one leads", |world| {
+        world.leader().is_some_and(|leader| leader != better)
+    });
+    world.restart(better);
+    world.run_until(60_000, "the better one leads again", |world| {
+        world.leader() == Some(better)
+    });
+    world.run_ms(30_000);
+    assert_eq!(world.leader(), Some(better), "it stays");
+    world.converge();
+}

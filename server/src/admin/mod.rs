@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use crate::config::{Config, collections, tls};
 use crate::dispatch::{AdminCommand, Shared};
-use crate::raftstore::SharedLimits;
+use crate::raftstore::{SharedLimits, SharedPriority};
 
 /// The tables of admin commands.
 pub static FAMILIES: [&[AdminCommand]; 10] = [
@@ -76,7 +76,12 @@ pub async fn watch_memory_peak(shared: &Shared) -> Infallible {
 }
 
 /// Lets CONFIG SET take effect in the running Store.
-pub fn install_hooks(shared: &Arc<Shared>, limits: &SharedLimits) {
+pub fn install_hooks(shared: &Arc<Shared>, limits: &SharedLimits, priority: &SharedPriority) {
+    let own = priority.clone();
+    shared.config.on_set("leader-priority", move |settings| {
+        own.set(settings.leader_priority.into());
+        Ok(())
+    });
     let dataset = Arc::clone(shared.machine.dataset());
     shared.config.on_set("maxmemory", move |settings| {
         dataset.write().set_maxmemory(settings.maxmemory_bytes);

@@ -578,6 +578,15 @@ const CLUSTER: &[Directive] = &[
     )
     .own(),
     Directive::new(
+        "leader-priority",
+        "50",
+        int_of!(leader_priority, 0, 1000),
+        "Of nodes whose logs are equally long, the one with the highest priority is elected, and a leader hands over to a node of \
+         a higher priority when that has caught up.",
+    )
+    .run_time()
+    .own(),
+    Directive::new(
         "election-timeout-ms",
         "500",
         int_of!(election_timeout_ms, 50, 600_000),

@@ -92,6 +92,7 @@ pub struct Settings {
     pub cluster_announce_bus_port: u16,
     /// Client addresses of members to join through, when the directory is empty.
     pub join: Vec<String>,
+    pub leader_priority: u32,
     pub election_timeout_ms: u64,
     pub election_timeout_min_ms: u64,
     pub heartbeat_interval_ms: u64,
@@ -290,6 +291,7 @@ impl Settings {
             cluster_announce_tls_port: 0,
             cluster_announce_bus_port: 0,
             join: Vec::new(),
+            leader_priority: 0,
             election_timeout_ms: 0,
             election_timeout_min_ms: 0,
             heartbeat_interval_ms: 0,

@@ -10,6 +10,7 @@ use storage::types::Limits;
 use super::election::MAX_GROWTH;
 use super::lease::LEASE_MARGIN_PERCENT;
 use super::peer::mix;
+use super::priority::SharedPriority;
 
 /// Bytes of one coalesced entry: what waits beyond it goes into the next. Keeps an apply under the exclusive lock short.
 pub(super) const MAX_ENTRY_BYTES: usize = 256 << 10;
@@ -47,6 +48,8 @@ pub struct PeerConfig {
     pub seed: u64,
     /// Bytes of log kept behind the checkpoint for followers that are behind.
     pub log_retention_bytes: u64,
+    /// See [`SharedPriority`].
+    pub priority: SharedPriority,
     /// Stamped into entries while this Peer leads.
     pub limits: SharedLimits,
 }
@@ -106,6 +109,7 @@ impl PeerConfig {
             max_election_tick: 2 * MAX_GROWTH * self.election_ticks,
             heartbeat_tick: self.heartbeat_ticks,
             applied: applied.get(),
+            priority: self.priority.get(),
             max_size_per_msg: MAX_APPEND_BYTES,
             max_inflight_msgs: MAX_INFLIGHT_APPENDS,
             check_quorum: true,

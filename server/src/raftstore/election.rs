@@ -222,7 +222,7 @@ mod tests {
     use storage::ids::RegionId;
 
     use super::*;
-    use crate::raftstore::SharedLimits;
+    use crate::raftstore::{SharedLimits, SharedPriority};
 
     fn config(peer: u64) -> PeerConfig {
         PeerConfig {
@@ -236,6 +236,7 @@ mod tests {
             seed: peer,
             log_retention_bytes: 0,
             limits: SharedLimits::default(),
+            priority: SharedPriority::default(),
         }
     }
 

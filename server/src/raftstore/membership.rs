@@ -364,7 +364,7 @@ impl Peer {
     }
 
     /// Whether a Store's log is nearly whole. One that has nothing yet could not even vote, and the others might need it to.
-    fn has_caught_up(&self, id: u64) -> bool {
+    pub(super) fn has_caught_up(&self, id: u64) -> bool {
         let raft = &self.raw.raft;
         raft.prs().get(id).is_some_and(|progress| {
             progress.state == ProgressState::Replicate

@@ -19,6 +19,7 @@ use super::error::Error;
 use super::lease::{Echoes, Lease};
 use super::logger::raft_logger;
 use super::membership::Members;
+use super::priority::Priorities;
 use super::propose::Held;
 use super::read::Reads;
 use super::status::{PeerProgress, Role, Status};
@@ -84,6 +85,7 @@ pub struct Peer {
     transfer_in_term: bool,
     elections: u64,
     pub(super) election: Election,
+    pub(super) priorities: Priorities,
     votes_refused_until_ns: u64,
     stale_deadline_ns: Option<u64>,
 }
@@ -123,6 +125,7 @@ impl Peer {
             transfer_in_term: false,
             elections: 0,
             election: Election::default(),
+            priorities: Priorities::default(),
             stale_deadline_ns: None,
             config,
         };
@@ -213,6 +216,7 @@ impl Peer {
         }
         self.retry_reads();
         self.promote_learner(now);
+        self.mind_priority(now);
         self.publish_lease(now);
     }
 
@@ -267,6 +271,8 @@ impl Peer {
             if kind == MessageType::MsgHeartbeatResponse {
                 let ns = now.monotonic_ns.saturating_sub(message.probe_echo_ns);
                 self.election.on_round_trip(PeerId(from), ns);
+                self.priorities
+                    .record(PeerId(from), message.leader_priority);
             }
             self.publish_lease(now);
         }
@@ -432,6 +438,7 @@ impl Peer {
             self.transfer_in_term = false;
             self.lease.set(0);
             self.election.on_lead();
+            self.priorities.on_lead();
         } else if seen.role != StateRole::Leader && before.role == StateRole::Leader {
             self.term_start = None;
             self.lease.set(0);

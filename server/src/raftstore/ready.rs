@@ -110,6 +110,7 @@ impl Peer {
             probe_echo_ns,
             from_address,
             round_trip_us,
+            leader_priority: self.config.priority.get(),
         };
         let Some(index) = snapshot else {
             out.send(envelope);

@@ -87,6 +87,12 @@ impl World {
         self.settle(StoreId(store));
     }
 
+    /// The Store is to lead rather than those of a lower priority; at first all have 0.
+    pub fn prefer(&mut self, store: u64, priority: i64) {
+        tracing::info!(target: "sim", "{store} has priority {priority}");
+        self.node(store).priority.set(priority);
+    }
+
     /// From now on messages from the first to the second wait for [`World::release_one`].
     pub fn hold(&mut self, from: u64, to: u64) {
         tracing::info!(target: "sim", "messages from {from} to {to} are held");

@@ -9,7 +9,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use server::machine::Machine;
 use server::raftstore::clock::Now;
-use server::raftstore::{ApplyTask, Lease, Outbox, Peer, PeerConfig, SharedLimits};
+use server::raftstore::{ApplyTask, Lease, Outbox, Peer, PeerConfig, SharedLimits, SharedPriority};
 use storage::dataset::{Checkpoint, Dataset, DatasetOptions};
 use storage::engine::memory::MemoryEngine;
 use storage::engine::{Durability, Engine, Engines};
@@ -86,6 +86,7 @@ pub(super) struct Node {
     /// Counts starts: events of an earlier one are void.
     pub(super) incarnation: u64,
     pub(super) paused_until_ns: u64,
+    pub(super) priority: SharedPriority,
     seed: u64,
     /// Who founded the cluster; empty for a Store that joins.
     founders: Vec<StoreId>,
@@ -107,6 +108,7 @@ impl Node {
             running: None,
             incarnation: 0,
             paused_until_ns: 0,
+            priority: SharedPriority::default(),
             seed: rng.random(),
             founders,
             log_retention_bytes: retention,
@@ -165,6 +167,7 @@ impl Node {
             seed: self.seed.wrapping_add(self.incarnation),
             log_retention_bytes: self.log_retention_bytes,
             limits: SharedLimits::new(limits()),
+            priority: self.priority.clone(),
         };
         let peer = Peer::new(config, storage, lease.clone(), self.now(time_ns))
             .expect("raft accepts its state");

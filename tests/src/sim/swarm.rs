@@ -90,6 +90,10 @@ fn trouble(world: &mut World) {
             }
         }
         34..40 => change_members(world, store),
+        43..45 => {
+            let priority = world.rng.random_range(0..3);
+            world.prefer(store, priority);
+        }
         // A firewall refuses what the process would take.
         40..43 => world.refuse(store, other),
         _ => {}
