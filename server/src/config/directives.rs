@@ -581,8 +581,8 @@ const CLUSTER: &[Directive] = &[
         "leader-priority",
         "50",
         int_of!(leader_priority, 0, 1000),
-        "Of nodes whose logs are equally long, the one with the highest priority is elected, and a leader hands over to a node of \
-         a higher priority when that has caught up.",
+        "A leader hands over to a node of a higher priority that has caught up, so that the cluster is led from where the \
+         operator wants it whenever that is possible.",
     )
     .run_time()
     .own(),

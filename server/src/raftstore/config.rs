@@ -109,7 +109,6 @@ impl PeerConfig {
             max_election_tick: 2 * MAX_GROWTH * self.election_ticks,
             heartbeat_tick: self.heartbeat_ticks,
             applied: applied.get(),
-            priority: self.priority.get(),
             max_size_per_msg: MAX_APPEND_BYTES,
             max_inflight_msgs: MAX_INFLIGHT_APPENDS,
             check_quorum: true,

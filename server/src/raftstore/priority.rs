@@ -1,5 +1,8 @@
-//! Which Store should lead (`leader-priority`): Raft lets a voter refuse a candidate of lower priority that has no longer log, and
-//! the leader hands over to a voter of higher priority that has caught up.
+//! Which Store should lead (`leader-priority`): a leader hands over to a voter of higher priority that has caught up.
+//!
+//! The `raft` crate has priorities of its own, which are not used: a voter refuses a candidate of lower priority unless its log has a
+//! higher index, whatever its term. A voter with a longer log of an older term then refuses the only one that could be elected, for
+//! ever; the simulated world found it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +29,7 @@ impl SharedPriority {
         Self(Arc::new(AtomicI64::new(priority)))
     }
 
-    /// From the next tick on.
+    /// From now on.
     pub fn set(&self, priority: i64) {
         self.0.store(priority, Ordering::Relaxed);
     }
@@ -72,15 +75,12 @@ impl Priorities {
 }
 
 impl Peer {
-    /// Called once a tick: takes over what the operator has set, and as the leader hands over to a better voter.
+    /// Called once a tick: a leader hands over to a better voter.
     pub(super) fn mind_priority(&mut self, now: Now) {
-        let own = self.config.priority.get();
-        if self.raw.raft.priority != own {
-            self.raw.set_priority(own);
-        }
         if !self.is_leader() || !self.priorities.tick() || self.is_changing() || self.stopped {
             return;
         }
+        let own = self.config.priority.get();
         let me = self.config.peer.get();
         let voters = self.voters();
         let ready = voters
