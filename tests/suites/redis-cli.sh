@@ -35,7 +35,9 @@ use_cli() {
     cli --bigkeys | grep -q "Biggest string found" || fail "--bigkeys"
     cli --memkeys | grep -q "Biggest string found" || fail "--memkeys"
     expect "--csv" '"a","b"' "$(cli --csv command getkeys mset a 1 b 2)"
+    cli config set maxmemory-policy allkeys-lfu >/dev/null
     cli --hotkeys | grep -q "Sampled" || fail "--hotkeys"
+    cli config set maxmemory-policy noeviction >/dev/null
     cli set 'rdb key' 'rdb value' >/dev/null
     cli --rdb "$WORK/remote.rdb" >"$WORK/rdb.log" 2>&1 || fail "--rdb: $(tail -3 "$WORK/rdb.log")"
     redis-check-rdb "$WORK/remote.rdb" >"$WORK/check.log" 2>&1 || fail "the file of --rdb: $(tail -3 "$WORK/check.log")"
