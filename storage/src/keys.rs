@@ -78,6 +78,13 @@ pub fn data_records(start_slot: u16, end_slot: u16) -> (Bytes, Bytes) {
     (key(start_slot), key(end_slot))
 }
 
+/// The slot of a key of data records.
+pub fn slot_of_record(key: &[u8]) -> Option<u16> {
+    let (kind, rest) = key.split_first()?;
+    let slot = rest.first_chunk().filter(|_| *kind == DATA)?;
+    Some(u16::from_be_bytes(*slot))
+}
+
 /// RaftLocalState, in the raft engine.
 pub fn raft_state(region: RegionId) -> Bytes {
     region_key(RAFT, region, RAFT_STATE, 0).freeze()

@@ -41,6 +41,14 @@ impl Lease {
         now_ns < self.valid_until_ns.load(Ordering::Acquire)
     }
 
+    /// For how long the lease holds from now on, in nanoseconds: 0 without one, `u64::MAX` for a Store that is alone.
+    pub fn left_ns(&self) -> u64 {
+        match self.valid_until_ns.load(Ordering::Acquire) {
+            u64::MAX => u64::MAX,
+            until => until.saturating_sub(monotonic_ns()),
+        }
+    }
+
     /// Publishes the end of the lease; 0 revokes it.
     pub(super) fn set(&self, valid_until_ns: u64) {
         self.valid_until_ns.store(valid_until_ns, Ordering::Release);
@@ -110,8 +118,10 @@ mod tests {
         assert!(!lease.is_valid());
         lease.set(u64::MAX);
         assert!(lease.is_valid());
+        assert_eq!(lease.left_ns(), u64::MAX);
         lease.set(1);
         assert!(!lease.is_valid());
+        assert_eq!(lease.left_ns(), 0);
         assert!(lease.is_valid_at(0));
     }
 }

@@ -46,7 +46,7 @@ pub(super) enum Kind {
     ForwardResponse = 0xD2,
     /// The `RaftMessage` (MsgSnapshot) that a stream belongs to.
     SnapshotBegin = 0xE1,
-    /// `sequence u64 | crc32 u32 | last u8`, then the chunk.
+    /// `sequence u64 | crc32 u32 | 1 for the last, else 2 + percent sent u8`, then the chunk.
     SnapshotChunk = 0xE2,
     /// Receiver: `ok u8`, then text. The stream is over.
     SnapshotEnd = 0xE3,

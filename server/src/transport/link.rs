@@ -19,6 +19,7 @@ use super::connection::{Connection, LinkError, Liveness};
 use super::counters;
 use super::directory::Directory;
 use super::handshake::{self, HandshakeError, Identity};
+use super::progress::Underway;
 use super::snapshot_send::Pace;
 use super::socket::LinkSocket;
 use super::{Handler, TransportOptions};
@@ -44,6 +45,8 @@ pub(super) struct Context {
     pub(super) pace: Pace,
     /// The other Stores.
     pub(super) directory: Directory,
+    /// The snapshot that is on its way to this Store.
+    pub(super) receiving: Underway,
 }
 
 impl Context {
@@ -124,8 +127,8 @@ pub(super) struct Remote {
     pub(super) appeared: Notify,
     /// It has refused a connection without TLS.
     wants_tls: AtomicBool,
-    /// A snapshot is under way to it.
-    pub(super) receives_snapshot: AtomicBool,
+    /// The snapshot that is under way to it.
+    pub(super) snapshot: Underway,
 }
 
 impl Remote {
@@ -137,7 +140,7 @@ impl Remote {
             connected: AtomicBool::new(false),
             appeared: Notify::new(),
             wants_tls: AtomicBool::new(false),
-            receives_snapshot: AtomicBool::new(false),
+            snapshot: Underway::default(),
         }
     }
 

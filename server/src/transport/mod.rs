@@ -83,6 +83,7 @@ mod link;
 mod listener;
 mod options;
 mod outbox;
+mod progress;
 mod raft_link;
 mod snapshot_receive;
 mod snapshot_send;
@@ -102,10 +103,12 @@ use tracing::{info, warn};
 
 pub use forward::{ForwardError, ForwardResult};
 pub use options::{StartError, TransportConfig, TransportOptions};
+pub use progress::SnapshotProgress;
 
 use directory::{Directory, PeerLinks};
 use handshake::Identity;
 use link::{Context, Driver, Tasks};
+use progress::Underway;
 use snapshot_send::Pace;
 
 /// Answers a forwarded request, from any thread. Dropped without being called, it answers [`ForwardError::Unknown`].
@@ -136,6 +139,8 @@ pub struct LinkStatus {
     pub address: String,
     /// Whether our raft link to it stands.
     pub connected: bool,
+    /// The snapshot that is on its way to it.
+    pub snapshot: Option<SnapshotProgress>,
 }
 
 /// All links of one Store. Dropped, it ends them at once; [`Transport::shutdown`] is gentler.
@@ -191,6 +196,7 @@ impl Transport {
             tasks: Tasks::new(),
             pace: Pace::new(options.snapshot_bytes_per_second),
             directory: Directory::default(),
+            receiving: Underway::default(),
             options,
         });
         Directory::set(&context, &config.peers, config.next_store);
@@ -289,8 +295,14 @@ impl Transport {
             store: links.remote.store,
             address: links.remote.address(),
             connected: links.remote.connected.load(Ordering::Relaxed),
+            snapshot: links.remote.snapshot.now(),
         };
         self.context.directory.all().iter().map(status).collect()
+    }
+
+    /// The snapshot that is on its way to this Store.
+    pub fn receiving(&self) -> Option<SnapshotProgress> {
+        self.context.receiving.now()
     }
 
     /// Sends what is queued, within a bound, and ends every task. Requests that were not sent yet are answered `NotSent`,

@@ -29,6 +29,7 @@ pub(super) async fn serve(context: &Context, connection: &mut Connection) -> Lin
         result = receive(context, connection) => result,
         () = context.closing() => Err(LinkError::Shutdown),
     };
+    context.receiving.end();
     let peer = connection.peer;
     let text = match result {
         Ok((message, file)) => {
@@ -63,11 +64,16 @@ async fn receive(
 ) -> Result<(RaftMessage, ReceivedSnapshot), LinkError> {
     let message = begin(context, connection).await?;
     let mut file = FileWorker::start(&context.snapshot_dir, &message)?;
+    context.receiving.begin();
     loop {
         while file.offer_waiting()
             && let Some(frame) = connection.next(&[Kind::SnapshotChunk, Kind::Ping])?
         {
-            file.waiting = Some(chunk(frame.payload)?);
+            let chunk = chunk(frame.payload)?;
+            if context.receiving.note(chunk.percent, chunk.bytes.len()) {
+                info!("{} % of the snapshot is here", chunk.percent);
+            }
+            file.waiting = Some(chunk);
         }
         if let Some(received) = file.outcome()? {
             return Ok((message, received));
@@ -103,12 +109,16 @@ fn chunk(mut payload: Bytes) -> Result<SnapshotChunk, FrameError> {
     }
     let sequence = payload.get_u64_le();
     let crc32 = payload.get_u32_le();
-    let last = payload.get_u8() == 1;
+    let (last, percent) = match payload.get_u8() {
+        1 => (true, 100),
+        more => (false, more.saturating_sub(2)),
+    };
     Ok(SnapshotChunk {
         sequence,
         crc32,
         bytes: payload,
         last,
+        percent,
     })
 }
 

@@ -1,7 +1,6 @@
 //! Snapshots, the sending side: one connection for each, at a bounded rate, acknowledged at the end.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::{Buf, BufMut};
 use parking_lot::Mutex;
@@ -77,7 +76,7 @@ pub(super) async fn send(
     message: RaftMessage,
     source: SnapshotSource,
 ) {
-    if remote.receives_snapshot.swap(true, Ordering::AcqRel) {
+    if !remote.snapshot.begin() {
         return;
     }
     let store = remote.store;
@@ -87,21 +86,20 @@ pub(super) async fn send(
         result = stream(&context, &remote, &message, source) => result,
         () = context.closing() => Err(SendError::Shutdown),
     };
-    remote.receives_snapshot.store(false, Ordering::Release);
+    let bytes = remote.snapshot.end().bytes;
     match &result {
-        Ok(bytes) => info!("node {store} has the snapshot of index {index}, {bytes} bytes"),
+        Ok(()) => info!("node {store} has the snapshot of index {index}, {bytes} bytes"),
         Err(error) => warn!("the snapshot of index {index} did not reach node {store}: {error}"),
     }
     context.handler.snapshot_sent(store, result.is_ok());
 }
 
-/// Returns the bytes of all chunks.
 async fn stream(
     context: &Context,
     remote: &Remote,
     message: &RaftMessage,
     source: SnapshotSource,
-) -> Result<u64, SendError> {
+) -> Result<(), SendError> {
     let length = message.encoded_len();
     if length > Kind::SnapshotBegin.max_bytes() {
         return Err(SendError::TooLarge(length));
@@ -111,7 +109,6 @@ async fn stream(
     let wake = Arc::new(Notify::new());
     let mut chunks = read_ahead(source, Arc::clone(&wake));
     let mut turn: Option<(Instant, SnapshotChunk)> = None;
-    let mut bytes = 0;
     loop {
         if turn.is_none()
             && connection.out.remaining() < BACKLOG_BYTES
@@ -124,7 +121,7 @@ async fn stream(
             ));
         }
         if let Some((_, chunk)) = turn.take_if(|(at, _)| *at <= Instant::now()) {
-            bytes += chunk.bytes.len() as u64;
+            remote.snapshot.note(chunk.percent, chunk.bytes.len());
             push_chunk(&mut connection, chunk);
             continue;
         }
@@ -137,7 +134,7 @@ async fn stream(
             && let Some(frame) = connection.next(&[Kind::SnapshotEnd, Kind::Pong])?
         {
             return match frame.payload.split_first() {
-                Some((1, _)) => Ok(bytes),
+                Some((1, _)) => Ok(()),
                 Some((_, text)) => Err(SendError::Refused(
                     String::from_utf8_lossy(text).into_owned(),
                 )),
@@ -153,8 +150,13 @@ fn push_chunk(connection: &mut Connection, chunk: SnapshotChunk) {
         .push_with(Kind::SnapshotChunk, chunk.bytes, |head| {
             head.put_u64_le(chunk.sequence);
             head.put_u32_le(chunk.crc32);
-            head.put_u8(u8::from(chunk.last));
+            head.put_u8(last_or_percent(chunk.last, chunk.percent));
         });
+}
+
+/// One byte for both: 1 for the last chunk, else 2 more than the percents.
+fn last_or_percent(last: bool, percent: u8) -> u8 {
+    if last { 1 } else { percent.min(100) + 2 }
 }
 
 /// Reads the source on a thread that may block; ends when the receiver is dropped.

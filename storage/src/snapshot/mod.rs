@@ -52,4 +52,7 @@ pub struct SnapshotChunk {
     pub bytes: Bytes,
     /// Nothing follows.
     pub last: bool,
+    /// How much of the stream is sent with this chunk, 0 to 100, by the slots that its records have reached: a stream's length
+    /// is not known before its end.
+    pub percent: u8,
 }

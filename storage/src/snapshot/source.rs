@@ -126,6 +126,7 @@ impl SnapshotSource {
             crc32: crc32fast::hash(&bytes),
             bytes,
             last,
+            percent: percent(&self.ranges, &position.stage),
         };
         position.sequence += 1;
         Ok(Some(chunk))
@@ -214,7 +215,48 @@ impl Position {
     }
 }
 
+/// How much of the stream is read, 0 to 100.
+fn percent(ranges: &[(Bytes, Bytes); 2], stage: &Stage) -> u8 {
+    let Stage::Records { range, from } = stage else {
+        return if matches!(stage, Stage::Head) { 0 } else { 100 };
+    };
+    let [_, (start, end)] = ranges;
+    let slot = |key: &Bytes| keys::slot_of_record(key).map_or(0, u64::from);
+    let all = slot(end).saturating_sub(slot(start)).max(1);
+    match range {
+        0 => 0,
+        _ => u8::try_from(slot(from).saturating_sub(slot(start)) * 100 / all)
+            .unwrap_or(100)
+            .min(99),
+    }
+}
+
 fn record_length(bytes: &[u8]) -> Result<u32> {
     u32::try_from(bytes.len())
         .map_err(|_| Error::corrupt("record", format!("{} bytes long", bytes.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stage, percent};
+    use crate::ids::{FIRST_REGION, SLOT_COUNT};
+    use crate::keys;
+
+    #[test]
+    fn the_slot_tells_how_far_a_stream_is() {
+        let ranges = [
+            keys::system_records(FIRST_REGION),
+            keys::data_records(0, SLOT_COUNT),
+        ];
+        let at = |range: usize, slot: u16| {
+            let (from, _) = keys::data_records(slot, SLOT_COUNT);
+            percent(&ranges, &Stage::Records { range, from })
+        };
+        assert_eq!(percent(&ranges, &Stage::Head), 0);
+        assert_eq!(at(0, 0), 0);
+        assert_eq!(at(1, 0), 0);
+        assert_eq!(at(1, SLOT_COUNT / 2), 50);
+        assert_eq!(at(1, SLOT_COUNT - 1), 99);
+        assert_eq!(percent(&ranges, &Stage::Tail), 100);
+    }
 }

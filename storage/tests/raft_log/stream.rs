@@ -64,6 +64,8 @@ fn a_snapshot_travels_between_engines_of_different_kinds() {
             .skip(1)
             .all(|chunk| chunk.bytes.len() == CHUNK_BYTES && !chunk.last)
     );
+    assert!(sent.is_sorted_by_key(|chunk| chunk.percent));
+    assert!(sent.last().is_some_and(|chunk| chunk.percent == 100));
     source.restart();
     assert_eq!(
         chunks(&mut source),

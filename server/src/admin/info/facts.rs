@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::dispatch::saves::SavesFacts;
 use crate::dispatch::stats::Rates;
 use crate::raftstore::Status;
+use crate::transport::{LinkStatus, SnapshotProgress};
 
 /// Everything that the sections need.
 #[derive(Debug)]
@@ -40,6 +41,12 @@ pub struct Facts {
     pub cpu: CpuTimes,
     /// The Raft core.
     pub raft: Status,
+    /// For how long this Store may answer reads on its own, nanoseconds; `u64::MAX` without an end.
+    pub lease_ns: u64,
+    /// The links to the other Stores.
+    pub links: Vec<LinkStatus>,
+    /// The snapshot that this Store receives.
+    pub receiving: Option<SnapshotProgress>,
     /// The other voters.
     pub replicas: Replicas,
     /// The leader's host and port when this Store calls itself a replica of it.

@@ -50,6 +50,13 @@ pub fn facts(shared: &Shared) -> Facts {
         },
         counters: counters(shared, &data),
         cpu: process::cpu_times(),
+        lease_ns: shared.router.lease().left_ns(),
+        links: shared
+            .transport()
+            .map_or_else(Vec::new, |transport| transport.links()),
+        receiving: shared
+            .transport()
+            .and_then(|transport| transport.receiving()),
         replicas: Replicas::of(&raft),
         master: shared.says_replica().then(|| master(shared)),
         store_id: shared.store,

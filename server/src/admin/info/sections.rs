@@ -323,6 +323,13 @@ fn raft(facts: &Facts, text: &mut Text) {
         "raft_leader_id",
         raft.leader.map_or(0, |leader| leader.get()),
     );
+    let (lease, left_ms) = match facts.lease_ns {
+        0 => ("none", 0),
+        u64::MAX => ("unlimited", 0),
+        left_ns => ("valid", left_ns / 1_000_000),
+    };
+    text.field("raft_lease", lease);
+    text.field("raft_lease_left_ms", left_ms);
     text.field("raft_voters", raft.voters);
     text.field("raft_members", raft.members.list.len());
     text.field("raft_conf_ver", raft.members.conf_ver);
@@ -353,5 +360,20 @@ fn raft(facts: &Facts, text: &mut Text) {
             u8::from(peer.snapshot)
         );
         text.field(&format!("raft_peer{number}"), value);
+    }
+    let sent = facts
+        .links
+        .iter()
+        .filter_map(|link| Some((link.store, link.snapshot?)));
+    for (number, (store, progress)) in sent.enumerate() {
+        let value = format!(
+            "node={store},percent={},bytes={}",
+            progress.percent, progress.bytes
+        );
+        text.field(&format!("raft_snapshot_sent{number}"), value);
+    }
+    if let Some(progress) = facts.receiving {
+        let value = format!("percent={},bytes={}", progress.percent, progress.bytes);
+        text.field("raft_snapshot_received", value);
     }
 }

@@ -11,6 +11,7 @@ use crate::admin::process;
 use crate::admin::replicas::{Replicas, tests::three};
 use crate::dispatch::saves::SavesFacts;
 use crate::raftstore::Status;
+use crate::transport::{LinkStatus, SnapshotProgress};
 
 fn facts() -> Facts {
     let status = three();
@@ -22,6 +23,17 @@ fn facts() -> Facts {
     };
     Facts {
         replicas: Replicas::of(&raft),
+        lease_ns: 300_000_000,
+        links: vec![LinkStatus {
+            store: StoreId(3),
+            address: String::new(),
+            connected: true,
+            snapshot: Some(SnapshotProgress {
+                percent: 40,
+                bytes: 1000,
+            }),
+        }],
+        receiving: None,
         settings: Arc::default(),
         config_file: String::new(),
         run_id: "0".repeat(40),
@@ -126,6 +138,12 @@ fn the_default_sections() {
     assert_eq!(
         field("Raft", "raft_peer1"),
         "node=2,match=7,lag=3,active=1,voter=1,snapshot=0"
+    );
+    assert_eq!(field("Raft", "raft_lease"), "valid");
+    assert_eq!(field("Raft", "raft_lease_left_ms"), "300");
+    assert_eq!(
+        field("Raft", "raft_snapshot_sent0"),
+        "node=3,percent=40,bytes=1000"
     );
 }
 
