@@ -18,7 +18,7 @@ use prost::Message;
 use server::machine::{Machine, batch};
 use server::raftstore::clock::Now;
 use server::raftstore::{
-    Applied, ApplyTask, Lease, Outbox, Peer, PeerConfig, Proposal, SharedLimits, SharedPriority,
+    ApplyTask, Lease, Outbox, Peer, PeerConfig, Proposal, SharedLimits, SharedPriority,
 };
 use storage::engine::lsm::{LsmEngine, LsmOptions};
 use storage::engine::memory::MemoryEngine;
@@ -124,6 +124,7 @@ fn entry(mut pipeline: impl FnMut() -> Bytes) -> Bytes {
         header: Some(header),
         requests: (0..CLIENTS).map(|_| request(pipeline())).collect(),
         delete_expired: None,
+        state_check: None,
     };
     entry.encode_to_vec().into()
 }
@@ -353,8 +354,8 @@ impl Node {
             }
             for task in self.tasks.0.drain(..) {
                 let applied = task.execute(&self.machine).expect("apply");
-                if let Some(Applied { index, now_ms }) = applied {
-                    self.peer.on_applied(index, now_ms, now);
+                if let Some(applied) = applied {
+                    self.peer.on_applied(applied, now);
                 }
             }
         }

@@ -83,7 +83,13 @@ impl Machine {
             responses: Vec::new(),
         };
         execution.run(&entry.requests)?;
-        Ok(execution.responses)
+        let responses = std::mem::take(&mut execution.responses);
+        drop(execution);
+        if let Some(check) = entry.state_check {
+            dataset.judge(LogIndex(check.agreed_index), check.agreed_digest)?;
+            dataset.check(u16::try_from(check.from_slot).unwrap_or(0))?;
+        }
+        Ok(responses)
     }
 }
 
@@ -193,11 +199,17 @@ impl Execution<'_> {
                     Ok(())
                 }
             }
-            DataHandler::Write(handler) => handler(
-                &mut WriteContext { txn: &mut self.txn },
-                &mut cursor,
-                &mut out,
-            ),
+            DataHandler::Write(handler) => {
+                let result = handler(
+                    &mut WriteContext { txn: &mut self.txn },
+                    &mut cursor,
+                    &mut out,
+                );
+                if result.is_ok() {
+                    self.txn.note_reply(out.since(mark));
+                }
+                result
+            }
             DataHandler::Either { .. } | DataHandler::Container => Err(CommandError::SYNTAX),
         };
         if let Err(error) = result {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use parking_lot::RwLock;
 use raft::eraftpb::Entry;
-use storage::dataset::{CheckpointDone, CleanupDone, Dataset};
+use storage::dataset::{Checked, CheckpointDone, CleanupDone, Dataset};
 use storage::ids::{LogIndex, Term};
 use storage::proto::command::{RaftCmdResponse, ResponseHeader};
 
@@ -69,6 +69,8 @@ pub struct Applied {
     pub index: LogIndex,
     /// The Region's logical time there.
     pub now_ms: u64,
+    /// The newest check of this replica.
+    pub checked: Option<Checked>,
 }
 
 impl ApplyTask {
@@ -91,7 +93,7 @@ impl ApplyTask {
         } in self.entries
         {
             let (index, term) = (LogIndex(entry.index), Term(entry.term));
-            let (responses, now_ms) = {
+            let (responses, state) = {
                 let mut dataset = machine.dataset().write();
                 let responses = match configuration {
                     Some(change) => {
@@ -106,7 +108,7 @@ impl ApplyTask {
                         !callbacks.is_empty(),
                     )?,
                 };
-                (responses, dataset.now_ms())
+                (responses, (dataset.now_ms(), dataset.checked()))
             };
             if !callbacks.is_empty() && responses.len() != callbacks.len() {
                 let detail = format!(
@@ -120,7 +122,12 @@ impl ApplyTask {
                 bind_resp_term(&mut response, term);
                 callback(Ok(response));
             }
-            applied = Some(Applied { index, now_ms });
+            let (now_ms, checked) = state;
+            applied = Some(Applied {
+                index,
+                now_ms,
+                checked,
+            });
         }
         Ok(applied)
     }

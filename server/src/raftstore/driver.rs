@@ -219,9 +219,11 @@ impl Driver {
         }
     }
 
-    fn on_applied(&mut self, Applied { index, now_ms }: Applied, now: Now) {
-        self.router.applied_ms.store(now_ms, Ordering::Relaxed);
-        self.peer.on_applied(index, now_ms, now);
+    fn on_applied(&mut self, applied: Applied, now: Now) {
+        self.router
+            .applied_ms
+            .store(applied.now_ms, Ordering::Relaxed);
+        self.peer.on_applied(applied, now);
     }
 
     /// Hands every message to the Peer; false to stop.

@@ -42,6 +42,7 @@ mod apply;
 mod checkpoint;
 mod compact;
 mod config;
+mod consistency;
 mod driver;
 mod election;
 mod error;

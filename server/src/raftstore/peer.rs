@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use raft::eraftpb::MessageType;
 use raft::{RawNode, StateRole};
+use storage::dataset::Checked;
 use storage::ids::{LogIndex, PeerId, StoreId, Term};
 use storage::peer_storage::PeerStorage;
 use storage::proto::command::RaftMessage;
 use storage::snapshot::ReceivedSnapshot;
 
-use super::apply::Callback;
+use super::apply::{Applied, Callback};
 use super::clock::Now;
 use super::config::PeerConfig;
+use super::consistency::Consistency;
 use super::election::{Election, Moment};
 use super::error::Error;
 use super::lease::{Echoes, Lease};
@@ -86,6 +88,9 @@ pub struct Peer {
     elections: u64,
     pub(super) election: Election,
     pub(super) priorities: Priorities,
+    pub(super) consistency: Consistency,
+    /// The newest check that was executed here.
+    pub(super) checked: Option<Checked>,
     votes_refused_until_ns: u64,
     stale_deadline_ns: Option<u64>,
 }
@@ -126,6 +131,8 @@ impl Peer {
             elections: 0,
             election: Election::default(),
             priorities: Priorities::default(),
+            consistency: Consistency::default(),
+            checked: None,
             stale_deadline_ns: None,
             config,
         };
@@ -217,6 +224,7 @@ impl Peer {
         self.retry_reads();
         self.promote_learner(now);
         self.mind_priority(now);
+        self.mind_consistency(now);
         self.publish_lease(now);
     }
 
@@ -273,6 +281,11 @@ impl Peer {
                 self.election.on_round_trip(PeerId(from), ns);
                 self.priorities
                     .record(PeerId(from), message.leader_priority);
+                self.consistency.record(
+                    PeerId(from),
+                    message.checked_index,
+                    message.checked_digest,
+                );
             }
             self.publish_lease(now);
         }
@@ -341,8 +354,13 @@ impl Peer {
         self.raw.report_snapshot(store.get(), status);
     }
 
-    /// The apply worker has executed everything up to `index`; `now_ms` is the Region's logical time there.
-    pub fn on_applied(&mut self, index: LogIndex, now_ms: u64, now: Now) {
+    /// The apply worker has executed a task.
+    pub fn on_applied(&mut self, applied: Applied, now: Now) {
+        let Applied {
+            index,
+            now_ms,
+            checked,
+        } = applied;
         assert!(
             index >= self.applied,
             "applied went back from {} to {index}",
@@ -356,6 +374,7 @@ impl Peer {
             return;
         }
         self.applied = index;
+        self.checked = checked;
         self.last_now_ms = self.last_now_ms.max(now_ms);
         self.raw.advance_apply_to(index.get());
         self.raw.mut_store().set_applied(index);
@@ -382,6 +401,7 @@ impl Peer {
             commit_index: LogIndex(raft.raft_log.committed),
             applied_index: self.applied,
             checkpoint_index: storage.checkpoint_index(),
+            checked_index: self.checked.map_or(LogIndex(0), |checked| checked.index),
             log_bytes: storage.log_bytes(),
             peers: self.progress(),
             voters: self.voters().len(),
@@ -439,6 +459,7 @@ impl Peer {
             self.lease.set(0);
             self.election.on_lead();
             self.priorities.on_lead();
+            self.consistency.on_lead();
         } else if seen.role != StateRole::Leader && before.role == StateRole::Leader {
             self.term_start = None;
             self.lease.set(0);

@@ -2,7 +2,9 @@
 
 use prost::Message;
 use storage::ids::{LogIndex, StoreId};
-use storage::proto::command::{DeleteExpired, ExpiredKey, RaftCmdRequest, Request, RequestHeader};
+use storage::proto::command::{
+    DeleteExpired, ExpiredKey, RaftCmdRequest, Request, RequestHeader, StateCheck,
+};
 use storage::proto::store as pb;
 
 use super::apply::Callback;
@@ -28,6 +30,8 @@ pub struct Proposal {
 pub enum Work {
     /// Remove keys whose time has come.
     DeleteExpired(Vec<ExpiredKey>),
+    /// Digest a part of the data, to compare the replicas.
+    Check(StateCheck),
 }
 
 /// Entries on their way to a majority from which on proposals are held back, to share the next one. Two: while one makes
@@ -122,8 +126,7 @@ impl Peer {
         if self.check_proposal(&RequestHeader::default()).is_err() {
             return;
         }
-        let Work::DeleteExpired(keys) = work;
-        self.propose_entry(Coalesced::default(), Some(DeleteExpired { keys }), now);
+        self.propose_entry(Coalesced::default(), Some(work), now);
     }
 
     /// Whether a request may be proposed here and now. Nothing has been appended when this refuses.
@@ -157,20 +160,19 @@ impl Peer {
             .filter(|&store| store != self.config.store)
     }
 
-    fn propose_entry(
-        &mut self,
-        coalesced: Coalesced,
-        delete_expired: Option<DeleteExpired>,
-        now: Now,
-    ) {
-        if coalesced.requests.is_empty() && delete_expired.is_none() {
-            return;
-        }
+    fn propose_entry(&mut self, coalesced: Coalesced, work: Option<Work>, now: Now) {
+        let (delete_expired, state_check) = match work {
+            Some(Work::DeleteExpired(keys)) => (Some(DeleteExpired { keys }), None),
+            Some(Work::Check(check)) => (None, Some(check)),
+            None if coalesced.requests.is_empty() => return,
+            None => (None, None),
+        };
         let index = LogIndex(self.raw.raft.raft_log.last_index()).next();
         let data = RaftCmdRequest {
             header: Some(self.stamp(index, now)),
             requests: coalesced.requests,
             delete_expired,
+            state_check,
         };
         let mut encoded = Vec::with_capacity(HEADER_BYTES + data.encoded_len());
         let outcome = match data.encode(&mut encoded) {

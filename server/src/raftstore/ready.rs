@@ -94,6 +94,8 @@ impl Peer {
             true => self.election.round_trip_us(&self.voters()),
             false => 0,
         };
+        let answers = message.get_msg_type() == MessageType::MsgHeartbeatResponse;
+        let (checked_index, checked_digest) = if answers { self.found() } else { (0, 0) };
         let envelope = RaftMessage {
             region_id: self.config.region.get(),
             from_peer: Some(pb::Peer {
@@ -111,6 +113,8 @@ impl Peer {
             from_address,
             round_trip_us,
             leader_priority: self.config.priority.get(),
+            checked_index,
+            checked_digest,
         };
         let Some(index) = snapshot else {
             out.send(envelope);

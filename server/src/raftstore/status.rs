@@ -68,6 +68,8 @@ pub struct Status {
     pub applied_index: LogIndex,
     /// The applied index that the kv engine holds durably.
     pub checkpoint_index: LogIndex,
+    /// Where this replica was last compared with the others; 0: not yet.
+    pub checked_index: LogIndex,
     /// Bytes of the log.
     pub log_bytes: u64,
     /// Progress of every Peer; only the leader knows it.

@@ -47,6 +47,7 @@ fn entry(now_ms: u64, requests: Vec<Request>, expired: &[(&[u8], u64)]) -> Bytes
         delete_expired: Some(DeleteExpired {
             keys: expired.iter().map(key).collect(),
         }),
+        state_check: None,
     };
     entry.encode_to_vec().into()
 }

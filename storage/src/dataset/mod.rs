@@ -39,6 +39,7 @@
 //! | `warm` | fetching the memory of several keys at once |
 
 mod access;
+mod check;
 mod checkpoint;
 mod cleanup;
 mod cold;
@@ -66,6 +67,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use prost::Message;
 
+pub use check::Checked;
 pub use checkpoint::{Checkpoint, CheckpointDone, Obsolete};
 pub use cleanup::{Cleanup, CleanupDone};
 pub use database::Garbage;
@@ -121,6 +123,8 @@ pub struct Dataset {
     /// As of the last entry executed.
     applied: RaftApplyState,
     checkpoint_index: LogIndex,
+    /// The newest check of this replica.
+    checked: Option<Checked>,
     /// The Region, if it was changed since the last freeze.
     configured: Option<Region>,
     frozen: Option<Arc<checkpoint::Frozen>>,
@@ -186,6 +190,7 @@ impl Dataset {
             databases: Default::default(),
             checkpoint_index: LogIndex(applied.applied_index),
             applied,
+            checked: None,
             configured: None,
             frozen: None,
             obsolete: Obsolete::default(),

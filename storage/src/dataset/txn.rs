@@ -109,6 +109,11 @@ impl<'a> Txn<'a> {
         self.touches = touches;
     }
 
+    /// See [`Dataset::note_reply`].
+    pub fn note_reply(&mut self, reply: &[u8]) {
+        self.dataset.note_reply(reply);
+    }
+
     /// The database at work.
     pub fn db(&self) -> DbIndex {
         self.db

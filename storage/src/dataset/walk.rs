@@ -219,6 +219,24 @@ pub(super) fn digest(dataset: &Dataset) -> Result<u64> {
 }
 
 fn digest_of(db: DbIndex, found: &Found<'_>, bytes: &mut Vec<u8>) -> u64 {
+    begin_digest(db, found, bytes);
+    match found.object.collected() {
+        Some(collected) => bytes.extend_from_slice(&collected.digest().to_le_bytes()),
+        None => bytes.extend_from_slice(found.object.payload()),
+    }
+    end_digest(bytes)
+}
+
+/// The same without the elements of large collections.
+pub(super) fn outline(db: DbIndex, found: &Found<'_>, bytes: &mut Vec<u8>) -> u64 {
+    begin_digest(db, found, bytes);
+    if found.object.encoding().is_flat() {
+        bytes.extend_from_slice(found.object.payload());
+    }
+    end_digest(bytes)
+}
+
+fn begin_digest(db: DbIndex, found: &Found<'_>, bytes: &mut Vec<u8>) {
     let object = &found.object;
     bytes.clear();
     bytes.extend_from_slice(&[db.get(), object.kind().code(), object.encoding().code()]);
@@ -230,10 +248,9 @@ fn digest_of(db: DbIndex, found: &Found<'_>, bytes: &mut Vec<u8>) -> u64 {
     );
     record::put_varint(bytes, found.key.len() as u64);
     bytes.extend_from_slice(&found.key);
-    match object.collected() {
-        Some(collected) => bytes.extend_from_slice(&collected.digest().to_le_bytes()),
-        None => bytes.extend_from_slice(object.payload()),
-    }
+}
+
+fn end_digest(bytes: &[u8]) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(bytes);
     hasher.finish()

@@ -302,6 +302,7 @@ pub(crate) fn write_checkpoint(
             ..Default::default()
         }),
         now_ms: index * 10,
+        reply_digest: 0,
     };
     let count = keys::system_record(FIRST_REGION, b"count");
     let mut records = vec![

@@ -39,6 +39,14 @@ impl World {
         self.schedule_own(StoreId(store), TICK_MS * 1_000_000, Happening::Tick);
     }
 
+    /// The next command that nobody waits for at this Store is lost on its way to the data.
+    pub fn forget(&mut self, store: u64) {
+        tracing::info!(target: "sim", "{store} is to forget a command");
+        let node = self.node(store);
+        node.is_wrong = true;
+        node.running.as_mut().expect("it runs").forgets = true;
+    }
+
     /// True while this Store runs.
     pub fn is_up(&self, store: u64) -> bool {
         self.nodes[&StoreId(store)].running.is_some()

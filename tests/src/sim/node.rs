@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
+use prost::Message as _;
+use raft::eraftpb::EntryType;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use server::machine::Machine;
@@ -15,7 +17,7 @@ use storage::engine::memory::MemoryEngine;
 use storage::engine::{Durability, Engine, Engines};
 use storage::ids::{FIRST_REGION, LogIndex, PeerId, StoreId};
 use storage::peer_storage::{PeerStorage, PeerStorageOptions};
-use storage::proto::command::RaftMessage;
+use storage::proto::command::{RaftCmdRequest, RaftMessage};
 use storage::proto::store::StoreIdent;
 use storage::snapshot::SnapshotSource;
 use storage::types::Limits;
@@ -74,6 +76,8 @@ pub(super) struct Running {
     pub(super) lease: Arc<Lease>,
     pub(super) tasks: VecDeque<ApplyTask>,
     pub(super) checkpoint: Option<Checkpoint>,
+    /// The next command is lost on its way to the data, as by a bug or a bad memory.
+    pub(super) forgets: bool,
 }
 
 /// One Store.
@@ -87,6 +91,8 @@ pub(super) struct Node {
     pub(super) incarnation: u64,
     pub(super) paused_until_ns: u64,
     pub(super) priority: SharedPriority,
+    /// Its data was made to differ: it may stop.
+    pub(super) is_wrong: bool,
     seed: u64,
     /// Who founded the cluster; empty for a Store that joins.
     founders: Vec<StoreId>,
@@ -109,6 +115,7 @@ impl Node {
             incarnation: 0,
             paused_until_ns: 0,
             priority: SharedPriority::default(),
+            is_wrong: false,
             seed: rng.random(),
             founders,
             log_retention_bytes: retention,
@@ -177,6 +184,7 @@ impl Node {
             lease,
             tasks: VecDeque::new(),
             checkpoint: None,
+            forgets: false,
         });
     }
 
@@ -277,6 +285,19 @@ pub(super) fn entries_of(task: &ApplyTask) -> Vec<AppliedEntry> {
             data: entry.data.clone(),
         })
         .collect()
+}
+
+/// Makes nothing of the first command that nobody waits for; false if there is none.
+pub(super) fn lose_command(task: &mut ApplyTask) -> bool {
+    let lost = task.entries.iter_mut().find(|committed| {
+        let entry = &committed.entry;
+        let has_requests = RaftCmdRequest::decode(entry.data.clone())
+            .is_ok_and(|request| !request.requests.is_empty());
+        entry.get_entry_type() == EntryType::EntryNormal
+            && has_requests
+            && committed.callbacks.is_empty()
+    });
+    lost.map(|committed| committed.entry.data.clear()).is_some()
 }
 
 /// Small ones, so that collections of a few elements become large.

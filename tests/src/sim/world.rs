@@ -16,7 +16,7 @@ use storage::snapshot::{ReceivedSnapshot, SnapshotReceiver, SnapshotSource};
 
 use super::client::{Client, History, Outcome, decode, key_name, request};
 use super::network::{Network, Weather};
-use super::node::{AppliedEntry, Collected, Node, Outcomes, Running, entries_of};
+use super::node::{AppliedEntry, Collected, Node, Outcomes, Running, entries_of, lose_command};
 use super::trace;
 
 /// Length of a tick.
@@ -499,15 +499,21 @@ impl World {
         let Some(running) = self.node(store.get()).running.as_mut() else {
             return;
         };
-        let Some(task) = running.tasks.pop_front() else {
+        let Some(mut task) = running.tasks.pop_front() else {
             return;
         };
         let entries = entries_of(&task);
-        let applied = task
-            .execute(&running.machine)
-            .expect("apply")
-            .expect("a task has entries");
-        running.peer.on_applied(applied.index, applied.now_ms, now);
+        if running.forgets {
+            running.forgets = !lose_command(&mut task);
+        }
+        let applied = match task.execute(&running.machine) {
+            Ok(applied) => applied.expect("a task has entries"),
+            Err(error) => {
+                assert!(self.nodes[&store].is_wrong, "{store} cannot apply: {error}");
+                return self.crash(store.get());
+            }
+        };
+        running.peer.on_applied(applied, now);
         let more = !running.tasks.is_empty();
         self.assert_one_history(entries);
         if more {
