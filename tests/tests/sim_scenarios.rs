@@ -27,6 +27,21 @@ fn a_leader_is_elected_and_only_one() {
 }
 
 #[test]
+fn nobody_who_answers_is_called_lost() {
+    let mut world = world();
+    let leader = world.elect();
+    for _ in 0..LONG_MS / 10 {
+        assert_eq!(world.lost(leader), [0; 0]);
+        world.run_ms(10);
+    }
+    let gone = other_than(leader);
+    world.crash(gone);
+    world.run_until(LONG_MS, "the leader misses it", |world| {
+        world.lost(leader) == [gone]
+    });
+}
+
+#[test]
 fn what_was_written_is_read() {
     let mut world = world();
     let leader = world.elect();

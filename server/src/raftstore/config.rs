@@ -83,6 +83,11 @@ impl PeerConfig {
         (self.loyalty_ticks as u64 - 1) * self.tick_ms * 1_000_000
     }
 
+    /// How long a leader may be silent at least, in nanoseconds.
+    pub(super) fn patience_ns(&self) -> u64 {
+        self.election_ticks as u64 * self.tick_ms * 1_000_000
+    }
+
     /// How long a lease lasts from the moment when the heartbeat was sent, in nanoseconds.
     pub fn lease_ns(&self) -> u64 {
         self.loyalty_ns() / 100 * LEASE_MARGIN_PERCENT

@@ -71,6 +71,11 @@ impl Echoes {
         *newest = probe_ns.max(*newest);
     }
 
+    /// The newest stamp that this one has echoed.
+    pub(super) fn newest_ns(&self, peer: PeerId) -> Option<u64> {
+        self.newest_ns.get(&peer).copied()
+    }
+
     /// The newest stamp that a majority of `voters` has echoed; `me` echoes `now_ns`. `None` for an empty set.
     pub(super) fn quorum_ns(&self, voters: &[u64], me: PeerId, now_ns: u64) -> Option<u64> {
         let mut stamps: Vec<u64> = voters

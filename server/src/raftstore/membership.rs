@@ -312,15 +312,7 @@ impl Peer {
             .into_iter()
             .filter(|id| !removed.contains(id))
             .collect();
-        let answers = |id: &&u64| {
-            **id == me
-                || self
-                    .raw
-                    .raft
-                    .prs()
-                    .get(**id)
-                    .is_some_and(|progress| progress.recent_active)
-        };
+        let answers = |id: &&u64| self.answers(**id);
         let (answering, majority) = (left.iter().filter(answers).count(), left.len() / 2 + 1);
         if answering < majority {
             return Err(format!(
@@ -368,7 +360,7 @@ impl Peer {
         let raft = &self.raw.raft;
         raft.prs().get(id).is_some_and(|progress| {
             progress.state == ProgressState::Replicate
-                && progress.recent_active
+                && self.answers(id)
                 && progress.matched + PROMOTE_WITHIN_ENTRIES >= raft.raft_log.last_index()
         })
     }

@@ -39,6 +39,9 @@ pub(super) struct Pending {
     pub(super) callbacks: Vec<Callback>,
 }
 
+/// Election time-outs without an answer after which a Peer is called lost.
+const LOST_AFTER_ELECTIONS: u64 = 2;
+
 /// What [`Peer::step`] did with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -85,6 +88,9 @@ pub struct Peer {
     /// Index of the first entry of the term that this Peer leads.
     term_start: Option<LogIndex>,
     transfer_in_term: bool,
+    /// When this Peer began to lead, and when time came in last, by the monotonic clock.
+    lead_since_ns: u64,
+    last_tick_ns: u64,
     elections: u64,
     pub(super) election: Election,
     pub(super) priorities: Priorities,
@@ -128,6 +134,8 @@ impl Peer {
             heard: None,
             term_start: None,
             transfer_in_term: false,
+            lead_since_ns: 0,
+            last_tick_ns: now.monotonic_ns,
             elections: 0,
             election: Election::default(),
             priorities: Priorities::default(),
@@ -209,6 +217,7 @@ impl Peer {
     /// One tick of Raft's logical clock. Called at most once per `tick_ms`: after a pause ticks are not made up for, or a
     /// follower would campaign while messages of a healthy leader wait in its inbox.
     pub fn tick(&mut self, now: Now) {
+        self.last_tick_ns = now.monotonic_ns;
         self.raw.tick();
         self.observe(now);
         self.campaign_if_due(now);
@@ -409,6 +418,15 @@ impl Peer {
         }
     }
 
+    /// Whether a Peer has answered lately, as its leader knows. Raft's own `recent_active` does not tell: it is cleared at every
+    /// election time-out, and everybody would seem to be lost for a moment.
+    pub(super) fn answers(&self, id: u64) -> bool {
+        let heard_ns = self.echoes.newest_ns(PeerId(id)).unwrap_or(0);
+        let limit_ns = LOST_AFTER_ELECTIONS * self.config.patience_ns();
+        id == self.config.peer.get()
+            || heard_ns.max(self.lead_since_ns) + limit_ns >= self.last_tick_ns
+    }
+
     fn progress(&self) -> Vec<PeerProgress> {
         if !self.is_leader() {
             return Vec::new();
@@ -421,7 +439,7 @@ impl Peer {
                 peer: PeerId(id),
                 store: store_of(id),
                 matched: LogIndex(progress.matched),
-                active: id == self.config.peer.get() || progress.recent_active,
+                active: self.answers(id),
                 voter: voters.contains(&id),
                 snapshot: progress.state == raft::ProgressState::Snapshot,
             })
@@ -456,6 +474,7 @@ impl Peer {
             self.term_start = Some(LogIndex(self.raw.raft.raft_log.last_index()));
             self.echoes.clear();
             self.transfer_in_term = false;
+            self.lead_since_ns = now.monotonic_ns;
             self.lease.set(0);
             self.election.on_lead();
             self.priorities.on_lead();

@@ -295,6 +295,14 @@ impl World {
             .term()
     }
 
+    /// The Stores that this leader takes for lost.
+    pub fn lost(&self, leader: u64) -> Vec<u64> {
+        let running = self.nodes[&StoreId(leader)].running.as_ref();
+        let peers = running.expect("the leader runs").peer.status().peers;
+        let lost = peers.iter().filter(|peer| !peer.active);
+        lost.map(|peer| peer.store.get()).collect()
+    }
+
     /// Everything works again; waits until every member votes and has applied all that any has, then compares digests.
     pub fn converge(&mut self) {
         self.heal();
