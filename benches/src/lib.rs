@@ -87,6 +87,10 @@ impl Reader for Sink {
     fn scan(&self, _: &[u8], _: &[u8]) -> Scan<'_> {
         Box::new(std::iter::empty())
     }
+
+    fn scan_back(&self, _: &[u8], _: &[u8]) -> Scan<'_> {
+        Box::new(std::iter::empty())
+    }
 }
 
 impl Engine for Sink {

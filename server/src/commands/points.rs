@@ -1,22 +1,46 @@
-//! Which commands look only at the elements that they name, or at the ends of a list or stream: on a large collection that is only on disk, these are read, and
-//! the rest of it stays there. See [`storage::dataset::Txn::focus`].
+//! Which commands look only at the elements that they name, or near the ends of a list or stream: of a large collection that is
+//! only on disk, these are read, and the rest of it stays there. See [`storage::dataset::Txn::focus`].
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
+use storage::dataset::{Looks, Members, Point};
+use storage::types::Limits;
 
-/// The elements that a command names.
-pub type Members<'a> = SmallVec<[&'a [u8]; 4]>;
+use super::number::parse_i64;
+use super::stream;
 
-/// The key of a command and the elements of its collection that it looks at, if these are all; `args` begins with the name. Whether
-/// the arguments make sense is the command's business.
-pub fn of<'a>(name: &str, args: &[&'a [u8]]) -> Option<(&'a [u8], Members<'a>)> {
+/// What a command looks at, key by key.
+pub type Points<'a> = SmallVec<[Point<'a>; 1]>;
+
+/// The keys of a command and what it looks at there, if that is not all; `args` begins with the name. Whether the arguments make
+/// sense is the command's business.
+pub fn of<'a>(name: &str, args: &[&'a [u8]], limits: &Limits) -> Option<Points<'a>> {
     let (&key, rest) = args.get(1..)?.split_first()?;
-    let members = match name {
+    let looks = match name {
+        "exists" | "touch" => {
+            let keys = args.iter().skip(1);
+            return Some(keys.map(|key| Point::new(key, [])).collect());
+        }
+        "object|encoding" | "object|refcount" | "object|idletime" | "object|freq" => {
+            return Some(smallvec![Point::new(rest.first()?, [])]);
+        }
+        "lpop" | "rpop" | "lmpop" | "lmove" | "rpoplpush" => return taken(name, key, rest),
+        _ => match of_list(name, rest).or_else(|| stream::looks(name, args, limits)) {
+            Some(looks) => looks,
+            None if name == "xread" => return stream::points_of_read(args),
+            None => Looks::Elements(named(name, rest)?),
+        },
+    };
+    Some(smallvec![Point { key, looks }])
+}
+
+/// The members or fields that a command names.
+fn named<'a>(name: &str, rest: &[&'a [u8]]) -> Option<Members<'a>> {
+    Some(match name {
         "hlen" | "scard" | "zcard" | "type" | "ttl" | "pttl" | "expiretime" | "pexpiretime" => {
             Members::new()
         }
-        "llen" | "lpush" | "rpush" | "lpushx" | "rpushx" | "xlen" => Members::new(),
-        // Behind an id there are no options.
-        "xadd" if matches!(rest.first()?, [b'*' | b'0'..=b'9', ..]) => Members::new(),
+        "llen" | "lpush" | "rpush" | "lpushx" | "rpushx" | "xlen" | "xsetid" => Members::new(),
+        "expire" | "pexpire" | "expireat" | "pexpireat" | "persist" => Members::new(),
         "hget" | "hexists" | "hstrlen" | "hsetnx" | "hincrby" | "hincrbyfloat" | "sismember"
         | "zscore" => rest.iter().take(1).copied().collect(),
         "hmget" | "hdel" | "sadd" | "srem" | "smismember" | "zmscore" | "zrem" => rest.into(),
@@ -27,8 +51,60 @@ pub fn of<'a>(name: &str, args: &[&'a [u8]]) -> Option<(&'a [u8], Members<'a>)> 
             pairs.skip(1).step_by(2).copied().collect()
         }
         _ => return None,
+    })
+}
+
+/// Positions in a list.
+fn of_list<'a>(name: &str, rest: &[&'a [u8]]) -> Option<Looks<Members<'a>>> {
+    let number = |at: usize| parse_i64(rest.get(at)?);
+    match name {
+        "lindex" => Some(match number(0) {
+            Some(at) => Looks::Range {
+                start: at,
+                stop: at,
+            },
+            None => Looks::Elements(Members::new()),
+        }),
+        "lrange" => Some(Looks::Range {
+            start: number(0)?,
+            stop: number(1)?,
+        }),
+        "ltrim" => Some(Looks::KeepRange {
+            start: number(0)?,
+            stop: number(1)?,
+        }),
+        _ => None,
+    }
+}
+
+/// Elements that go from the end of a list.
+fn taken<'a>(name: &str, key: &'a [u8], rest: &[&'a [u8]]) -> Option<Points<'a>> {
+    let count = |arg: &[u8]| usize::try_from(parse_i64(arg)?).ok();
+    let from = |key: &'a [u8], head: usize, tail: usize| Point {
+        key,
+        looks: Looks::Take { head, tail },
     };
-    Some((key, members))
+    match name {
+        "lpop" | "rpop" => {
+            let count = rest.first().map_or(Some(1), |arg| count(arg)).unwrap_or(0);
+            let (head, tail) = if name == "lpop" {
+                (count, 0)
+            } else {
+                (0, count)
+            };
+            Some(smallvec![from(key, head, tail)])
+        }
+        "lmpop" => {
+            let (keys, options) = rest.split_at_checked(count(key)?)?;
+            let (end, options) = options.split_first()?;
+            let count = options.get(1).map_or(Some(1), |arg| count(arg))?;
+            let is_head = end.eq_ignore_ascii_case(b"left");
+            let (head, tail) = if is_head { (count, 0) } else { (0, count) };
+            Some(keys.iter().map(|key| from(key, head, tail)).collect())
+        }
+        // Source and destination may be the same list.
+        _ => Some(smallvec![from(key, 1, 1), Point::new(rest.first()?, [])]),
+    }
 }
 
 fn is_flag_of_zadd(arg: &[u8]) -> bool {
@@ -40,20 +116,25 @@ fn is_flag_of_zadd(arg: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn members(command: &str) -> Option<Vec<String>> {
-        let args: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
-        let name = command.split(' ').next().unwrap_or_default();
-        let text = |member: &&[u8]| String::from_utf8_lossy(member).into_owned();
-        of(name, &args).map(|(key, members)| {
-            assert_eq!(key, b"k");
-            members.iter().map(text).collect()
-        })
+    fn points<'a>(args: &'a [&'a [u8]]) -> Option<Points<'a>> {
+        let name = std::str::from_utf8(args[0]).unwrap();
+        of(name, args, &Limits::default())
+    }
+
+    fn split(command: &str) -> Vec<&[u8]> {
+        command.split(' ').map(str::as_bytes).collect()
     }
 
     #[test]
     fn names_every_element_that_a_command_looks_at() {
-        let is = |command, wanted: &[&str]| {
-            assert_eq!(members(command).unwrap(), wanted, "{command}");
+        let is = |command: &str, wanted: &[&str]| {
+            let members = wanted.iter().map(|member| member.as_bytes());
+            let args = split(command);
+            assert_eq!(
+                points(&args).unwrap()[..],
+                [Point::new(b"k", members)],
+                "{command}"
+            );
         };
         is("hlen k", &[]);
         is("hget k a", &["a"]);
@@ -65,11 +146,50 @@ mod tests {
         is("zincrby k 1 a", &["a"]);
         is("srem k a b", &["a", "b"]);
         is("rpush k a b", &[]);
+        is("exists k", &[]);
+        is("lindex k none", &[]);
         is("xadd k * maxlen 1", &[]);
         is("xadd k 5-1 a b", &[]);
-        assert_eq!(members("xadd k maxlen 5 * a b"), None);
-        assert_eq!(members("xadd k nomkstream * a b"), None);
-        assert_eq!(members("hgetall k"), None);
-        assert_eq!(members("get"), None);
+        is("xadd k nomkstream * a b", &[]);
+        assert_eq!(points(&[b"hgetall", b"k"]), None);
+        assert_eq!(points(&[b"get"]), None);
+    }
+
+    #[test]
+    fn tells_how_far_a_command_looks_into_a_list() {
+        let is = |command: &str, wanted: &[(&str, Looks<Members<'_>>)]| {
+            let args = split(command);
+            let found = points(&args).unwrap();
+            let found = found.iter().map(|point| (point.key, point.looks.clone()));
+            let wanted = wanted
+                .iter()
+                .map(|(key, looks)| (key.as_bytes(), looks.clone()));
+            assert!(found.eq(wanted), "{command}");
+        };
+        let take = |head, tail| Looks::Take { head, tail };
+        let none = || Looks::Elements(Members::new());
+        is("lpop k", &[("k", take(1, 0))]);
+        is("rpop k 12", &[("k", take(0, 12))]);
+        is("rpop k x", &[("k", take(0, 0))]);
+        is(
+            "lmpop 2 a b RIGHT COUNT 3",
+            &[("a", take(0, 3)), ("b", take(0, 3))],
+        );
+        is("rpoplpush a b", &[("a", take(1, 1)), ("b", none())]);
+        is("lmove a a LEFT RIGHT", &[("a", take(1, 1)), ("a", none())]);
+        is(
+            "lrange k -3 -1",
+            &[(
+                "k",
+                Looks::Range {
+                    start: -3,
+                    stop: -1,
+                },
+            )],
+        );
+        is(
+            "ltrim k 0 9",
+            &[("k", Looks::KeepRange { start: 0, stop: 9 })],
+        );
     }
 }

@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 use storage::dataset::{Ahead, Dataset, Txn, View, WARM_KEYS};
 use storage::ids::{DB_COUNT, DbIndex, LogIndex, Term};
 use storage::proto::command::{ExpiredKey, RaftCmdRequest, RaftCmdResponse, Request};
+use storage::types::Limits;
 
 use crate::commands::args::Args;
 use crate::commands::context::{ReadContext, WriteContext};
@@ -173,9 +174,10 @@ impl Execution<'_> {
                 format!("{name} is not a data command"),
             ));
         };
-        let points = (!self.txn.is_complete()).then(|| points::of(command.spec.name, args));
+        let limits = self.txn.limits();
+        let points = (!self.txn.is_complete()).then(|| points::of(command.spec.name, args, limits));
         match points.flatten() {
-            Some((key, members)) => self.txn.focus(key, members),
+            Some(points) => self.txn.focus(points),
             None => self.txn.unfocus(),
         }
         let mut out = Writer::new(&mut self.replies, protocol(request.protocol));
@@ -229,9 +231,9 @@ pub fn ahead<'a>(args: &'a [&'a [u8]]) -> Option<Ahead<'a>> {
 /// A view that knows what the command at work looks at.
 pub fn focused<'a>(mut view: View<'a>, command: &DataCommand, args: &[&[u8]]) -> View<'a> {
     if !view.is_complete()
-        && let Some((key, members)) = points::of(command.spec.name, args)
+        && let Some(points) = points::of(command.spec.name, args, &Limits::default())
     {
-        view.focus(key, members);
+        view.focus(points);
     }
     view
 }

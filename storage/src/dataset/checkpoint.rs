@@ -10,7 +10,7 @@ use prost::Message;
 use super::Dataset;
 use super::record::{self, ParsedKey, PhysicalDb, RecordKey};
 use super::system;
-use super::write_set::{FrozenSet, Pending, WriteSet};
+use super::write_set::{FrozenSet, KeyRange, Pending, PendingNodes, WriteSet};
 use crate::engine::Engine;
 use crate::ids::{DB_COUNT, LogIndex};
 use crate::proto::store::{PeerState, RegionLocalState};
@@ -34,6 +34,15 @@ impl Frozen {
     /// See [`FrozenSet::get`].
     pub(super) fn get(&self, db: PhysicalDb, key: &RecordKey<'_>) -> Option<Option<Bytes>> {
         self.sets.get(usize::from(db.0))?.get(key)
+    }
+
+    /// See [`FrozenSet::nodes`].
+    pub(super) fn nodes(
+        &self,
+        db: PhysicalDb,
+        range: KeyRange<'_>,
+    ) -> Option<Box<dyn PendingNodes + '_>> {
+        Some(self.sets.get(usize::from(db.0))?.nodes(range))
     }
 
     /// See [`FrozenSet::gather`].

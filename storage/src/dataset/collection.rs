@@ -4,9 +4,9 @@
 use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stored};
 use super::write_set::WriteSet;
 use crate::ids::LogIndex;
-use crate::types::stream::{Stream, StreamLog};
+use crate::types::stream::{self, Stream, StreamLog};
 use crate::types::{
-    Collection, Edit, Elements, Encoding, EndKey, Hash, HashRef, HashTable, KeyHasher, Kind, Large,
+    Collection, Edit, Elements, Encoding, Hash, HashRef, HashTable, KeyHasher, Kind, Large, Limits,
     List, QuickList, Records, Set, SetTable, SortedSet, ZSetTree, expiries_of_meta,
 };
 use crate::{Error, Result};
@@ -75,24 +75,19 @@ macro_rules! collected {
             }
 
             /// Builds a part of a collection from some of its records; none of a type that has no parts.
-            pub(super) fn load_part(kind: Kind, meta: &[u8], elements: &mut Elements<'_>) -> Result<Option<Self>> {
+            pub(super) fn load_part(
+                kind: Kind,
+                meta: &[u8],
+                elements: &mut Elements<'_>,
+                gap: Option<&[u8]>,
+            ) -> Result<Option<Self>> {
                 $(
                     if kind == <$collection>::KIND {
-                        let part = <$structure>::load_part(meta, elements)?;
+                        let part = <$structure>::load_part(meta, elements, gap)?;
                         return Ok(part.map(|part| Self::$name(Box::new(part))));
                     }
                 )*
                 Ok(None)
-            }
-
-            /// See [`Large::ends`].
-            pub(super) fn ends(kind: Kind, meta: &[u8]) -> Option<Vec<EndKey>> {
-                $(
-                    if kind == <$collection>::KIND {
-                        return <$structure>::ends(meta);
-                    }
-                )*
-                None
             }
 
             /// Reads where an element with this hash is to be found. The number means nothing.
@@ -145,6 +140,11 @@ collected! {
 }
 
 impl Collected {
+    /// True unless this is a part of a list that may become flat when elements are removed.
+    pub(super) fn stays_large(&self, limits: &Limits) -> bool {
+        List::large(self).is_none_or(|list| List::stays_large(list, limits))
+    }
+
     /// A hash.
     pub(super) fn hash(&self) -> Option<HashRef<'_>> {
         Hash::large(self).map(Hash::large_ref)
@@ -217,11 +217,21 @@ pub(super) struct ElementRecords<'a> {
     pub(super) incarnations: &'a mut Incarnations,
     pub(super) db: PhysicalDb,
     pub(super) slot: u16,
+    pub(super) kind: Kind,
     /// None of a flat collection.
     pub(super) incarnation: Option<Incarnation>,
 }
 
 impl ElementRecords<'_> {
+    /// Whether an element's record is one of those that parts of lists and streams are made of, and are looked for in order.
+    fn is_node(&self, hash: u32) -> bool {
+        match self.kind {
+            Kind::List => true,
+            Kind::Stream => stream::is_of_entries(hash),
+            _ => false,
+        }
+    }
+
     fn place(&self) -> Option<ElementPlace> {
         Some(ElementPlace {
             slot: self.slot,
@@ -249,6 +259,12 @@ impl Records for ElementRecords<'_> {
         };
         let key = RecordKey::element(self.hasher, place, hash, rest);
         let head = record::element_head(rest);
+        if self.is_node(hash) {
+            let mut all = smallvec::SmallVec::<[&[u8]; 8]>::with_capacity(value.len() + 1);
+            all.push(&head);
+            all.extend_from_slice(value);
+            return self.write_set.put_node(&key, &all);
+        }
         match value {
             [] => self.write_set.put(&key, &[&head]),
             [one] => self.write_set.put(&key, &[&head, one]),
@@ -263,8 +279,12 @@ impl Records for ElementRecords<'_> {
 
     fn delete(&mut self, hash: u32, rest: &[u8]) {
         if let Some(place) = self.place() {
-            self.write_set
-                .delete(&RecordKey::element(self.hasher, place, hash, rest));
+            let key = RecordKey::element(self.hasher, place, hash, rest);
+            if self.is_node(hash) {
+                self.write_set.delete_node(&key);
+            } else {
+                self.write_set.delete(&key);
+            }
         }
     }
 

@@ -1,23 +1,28 @@
 //! Point operations on large collections that are only on disk: what a command says that it will look at is read, the rest
 //! stays where it is.
 //!
-//! A command says so with [`Focus`]: its key, and the members or fields that it names. When the key's collection is large and not in
+//! A command says so with [`Point`]s: its keys, and the members or fields that it names, or how far it looks into a list or
+//! stream. When a key's collection is large and not in
 //! memory, the command sees a part of it: a structure that holds these elements, and counts the others. Of a list or stream the
-//! part is the nodes at its ends, which are all that adding elements and counting them need. What changes goes
+//! part always has the nodes at its ends, which are all that adding elements and counting them need. What changes goes
 //! to the write set as it does for a collection in memory, so that records, replies and replicas are the same whether it was
 //! in memory or not. From then on until the next checkpoint the newest record of a key that is not in memory may be in
 //! the write set, or in the checkpoint under way: all reads of records ask there first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::Dataset;
 use super::collection::{self, Collected};
+use super::nodes::{Nodes, PartNodes};
 use super::position::Position;
 use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stored};
-use crate::types::Kind;
-use crate::{Error, Result};
+use crate::Result;
+use crate::types::stream::{Keep, Shape, StreamId};
+use crate::types::{Kind, Limits, ListEnds};
 
 /// Larger collections are not loaded because of point operations: it would take tens of milliseconds under the lock.
 const LOADED_MAX_ELEMENTS: u64 = 20_000;
@@ -26,18 +31,108 @@ const ELEMENT_BYTES: u64 = 128;
 /// A collection that takes more than one part in so many of the memory is not loaded because of point operations either.
 const LOADED_PARTS: u64 = 32;
 
-/// The only elements of the collection at a key that a command looks at, besides how many there are.
+/// Elements that a command names.
+pub type Members<'a> = SmallVec<[&'a [u8]; 4]>;
+
+/// A key of a command and what it looks at there, besides how many elements there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// All that is looked at or changed.
+    pub looks: Looks<Members<'a>>,
+}
+
+/// What of a collection a command looks at. What does not fit the type of the collection means nothing but its size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Looks<M = Vec<Box<[u8]>>> {
+    /// These members or fields; of a list or stream, what adding elements looks at.
+    Elements(M),
+    /// Elements of a list from a first to a last position, negative ones counted from the end.
+    Range {
+        /// The first one.
+        start: i64,
+        /// The last one, included.
+        stop: i64,
+    },
+    /// So many elements at either end of a list, which go.
+    Take {
+        /// At the first.
+        head: usize,
+        /// At the last.
+        tail: usize,
+    },
+    /// What is outside of this range of a list, and goes.
+    KeepRange {
+        /// The first position that stays.
+        start: i64,
+        /// The last one, included.
+        stop: i64,
+    },
+    /// The first entries of a stream with these ids, or the last.
+    Entries {
+        /// Which entries.
+        ids: RangeInclusive<StreamId>,
+        /// How many of them at most.
+        count: usize,
+        /// From the last on.
+        backwards: bool,
+    },
+    /// These entries of a stream, which go.
+    Delete(Vec<StreamId>),
+    /// The first entries of a stream, which go, when one may have been added.
+    KeepEntries {
+        /// What stays.
+        keep: Keep,
+        /// How many go at most; 0: any number.
+        limit: usize,
+    },
+}
+
+impl<'a> Point<'a> {
+    /// Of members or fields.
+    pub fn new(key: &'a [u8], members: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self {
+            key,
+            looks: Looks::Elements(members.into_iter().collect()),
+        }
+    }
+}
+
+/// A [`Point`] of a key that is only on disk.
 #[derive(Clone, Debug)]
 pub(super) struct Focus {
     pub(super) key: Box<[u8]>,
-    members: Vec<Box<[u8]>>,
+    looks: Looks,
+    /// Of an entry at work: when a list becomes flat.
+    limits: Limits,
 }
 
 impl Focus {
-    pub(super) fn new<'m>(key: &[u8], members: impl IntoIterator<Item = &'m [u8]>) -> Self {
+    pub(super) fn new(point: Point<'_>, limits: &Limits) -> Self {
+        let looks = match point.looks {
+            Looks::Elements(members) => {
+                Looks::Elements(members.into_iter().map(Box::from).collect())
+            }
+            Looks::Range { start, stop } => Looks::Range { start, stop },
+            Looks::Take { head, tail } => Looks::Take { head, tail },
+            Looks::KeepRange { start, stop } => Looks::KeepRange { start, stop },
+            Looks::Entries {
+                ids,
+                count,
+                backwards,
+            } => Looks::Entries {
+                ids,
+                count,
+                backwards,
+            },
+            Looks::Delete(ids) => Looks::Delete(ids),
+            Looks::KeepEntries { keep, limit } => Looks::KeepEntries { keep, limit },
+        };
         Self {
-            key: key.into(),
-            members: members.into_iter().map(Box::from).collect(),
+            key: point.key.into(),
+            looks,
+            limits: *limits,
         }
     }
 }
@@ -86,33 +181,47 @@ impl Dataset {
             db,
             incarnation,
         };
-        let mut found = Vec::new();
-        if matches!(stored.kind, Kind::List | Kind::Stream) {
-            let Some(ends) = Collected::ends(stored.kind, meta) else {
-                return Ok(None);
-            };
-            for (hash, rest) in ends {
-                let key = RecordKey::element(&self.hasher, place, hash, &rest);
-                let Some(value) = self.read_record(db, &key)? else {
-                    return Err(Error::corrupt(
-                        "collection",
-                        format!("no record {rest:02x?}"),
-                    ));
-                };
-                found.push(record::decode_element(&key.to_vec().into(), &value));
-            }
-        } else {
-            let members: BTreeSet<&[u8]> = focus.members.iter().map(AsRef::as_ref).collect();
-            for member in members {
-                let hash = self.hasher.hash(member);
-                let key = RecordKey::element(&self.hasher, place, hash, member);
-                if let Some(value) = self.read_record(db, &key)? {
-                    found.push(record::decode_element(&key.to_vec().into(), &value));
-                }
+        let nodes = Nodes {
+            dataset: self,
+            place,
+            pending: stored.index > self.checkpoint_index,
+        };
+        let found = match stored.kind {
+            Kind::List => match ListEnds::of(meta) {
+                Some(ends) => nodes.of_list(&ends, &focus.looks)?,
+                None => None,
+            },
+            Kind::Stream => match Shape::of(meta) {
+                Some(shape) => nodes.of_stream(&shape, &focus.looks)?,
+                None => None,
+            },
+            _ => Some(self.named(place, &focus.looks)?),
+        };
+        let Some(PartNodes { records, gap }) = found else {
+            return Ok(None);
+        };
+        let mut elements = records.into_iter().map(Ok);
+        let part = Collected::load_part(stored.kind, meta, &mut elements, gap.as_deref())?;
+        let part = part.filter(|part| focus.looks.keeps_large(part, &focus.limits));
+        Ok(part.map(|part| (incarnation, part)))
+    }
+
+    /// The elements that a command names.
+    fn named(&self, place: ElementPlace, looks: &Looks) -> Result<PartNodes> {
+        let mut found = PartNodes::default();
+        let Looks::Elements(members) = looks else {
+            return Ok(found);
+        };
+        let members: BTreeSet<&[u8]> = members.iter().map(AsRef::as_ref).collect();
+        for member in members {
+            let hash = self.hasher.hash(member);
+            let key = RecordKey::element(&self.hasher, place, hash, member);
+            if let Some(value) = self.read_record(place.db, &key)? {
+                let element = record::decode_element(&key.to_vec().into(), &value)?;
+                found.records.extend([element]);
             }
         }
-        let object = Collected::load_part(stored.kind, meta, &mut found.into_iter())?;
-        Ok(object.map(|object| (incarnation, object)))
+        Ok(found)
     }
 
     /// Notes that a reader found a collection on disk and looked at a part: it is loaded unless that takes too much.

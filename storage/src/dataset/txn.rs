@@ -63,8 +63,8 @@ pub struct Txn<'a> {
     recent: recent::Recent,
     /// The collection whose own record is still to be written.
     unwritten: Option<recent::Unwritten>,
-    /// What the command at work looks at.
-    focus: Option<Focus>,
+    /// What the command at work looks at, of keys that are only on disk.
+    focus: Vec<Focus>,
 }
 
 impl Drop for Txn<'_> {
@@ -94,7 +94,7 @@ impl<'a> Txn<'a> {
             removable_fields: fields::REMOVED_FIELDS,
             recent: recent::Recent::default(),
             unwritten: None,
-            focus: None,
+            focus: Vec::new(),
         }
     }
 
@@ -147,7 +147,7 @@ impl<'a> Txn<'a> {
 
     /// Reads the database at work at the entry's time.
     pub fn view(&self) -> View<'_> {
-        let view = View::new(self.dataset, self.db, self.now_ms).with_focus(self.focus.as_ref());
+        let view = View::new(self.dataset, self.db, self.now_ms).with_focus(&self.focus);
         if self.touches {
             view
         } else {
@@ -184,7 +184,7 @@ impl<'a> Txn<'a> {
 
     /// The value of `key`, brought into memory; counts as a use of it.
     pub fn lookup(&mut self, key: &[u8]) -> Result<Option<Object<'_>>> {
-        if self.focus.is_some() {
+        if !self.focus.is_empty() {
             let at = self.position(key);
             if let Some(part) = self.part(at, key)? {
                 return Ok(Some(self.part_object(part)));
@@ -202,7 +202,7 @@ impl<'a> Txn<'a> {
 
     /// The value of `key`, brought into memory, without counting as a use of it.
     pub fn peek(&mut self, key: &[u8]) -> Result<Option<Object<'_>>> {
-        if self.focus.is_some() {
+        if !self.focus.is_empty() {
             let at = self.position(key);
             if let Some(part) = self.part(at, key)? {
                 return Ok(Some(self.part_object(part)));

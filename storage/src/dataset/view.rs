@@ -8,7 +8,7 @@ use super::Dataset;
 use super::access::split_mix;
 use super::evict::EvictionPolicy;
 use super::object::{Object, is_expired};
-use super::part::Focus;
+use super::part::{Focus, Point};
 use super::position::Position;
 use super::record::{PhysicalDb, RecordKey};
 use super::walk::{self, Found, Range};
@@ -16,7 +16,7 @@ use super::warm::Ahead;
 use crate::Result;
 use crate::ids::{DbIndex, SLOT_COUNT, Slot};
 use crate::proto::command::ExpiredKey;
-use crate::types::Kind;
+use crate::types::{Kind, Limits};
 
 /// Keys that a window of the hash space holds on average, when a random key is drawn from it.
 const WINDOW_KEYS: u64 = 8;
@@ -42,7 +42,7 @@ pub struct View<'a> {
     misses: Cell<u64>,
     random: Cell<u64>,
     met: RefCell<Met>,
-    focus: Option<Cow<'a, Focus>>,
+    focus: Cow<'a, [Focus]>,
 }
 
 /// Expired keys that a view met.
@@ -72,16 +72,22 @@ impl<'a> View<'a> {
             misses: Cell::new(0),
             random: Cell::new(now_ms),
             met: RefCell::default(),
-            focus: None,
+            focus: Cow::Borrowed(&[]),
         }
     }
 
     /// See [`super::Txn::focus`]: what this view will be asked for.
-    pub fn focus<'m>(&mut self, key: &[u8], members: impl IntoIterator<Item = &'m [u8]>) {
-        let at = self.dataset.hasher.position(key);
-        let is_cold = self.dataset.may_be_cold(self.physical, at)
-            && self.dataset.database(self.physical).find(at, key).is_none();
-        self.focus = is_cold.then(|| Cow::Owned(Focus::new(key, members)));
+    pub fn focus<'m>(&mut self, points: impl IntoIterator<Item = Point<'m>>) {
+        let mut focus = Vec::new();
+        for point in points {
+            let at = self.dataset.hasher.position(point.key);
+            let database = self.dataset.database(self.physical);
+            if self.dataset.may_be_cold(self.physical, at) && database.find(at, point.key).is_none()
+            {
+                focus.push(Focus::new(point, &Limits::default()));
+            }
+        }
+        self.focus = Cow::Owned(focus);
     }
 
     /// True when all keys of the database are in memory, and a focus means nothing.
@@ -90,8 +96,8 @@ impl<'a> View<'a> {
     }
 
     /// With the focus of a transaction.
-    pub(super) fn with_focus(mut self, focus: Option<&'a Focus>) -> Self {
-        self.focus = focus.map(Cow::Borrowed);
+    pub(super) fn with_focus(mut self, focus: &'a [Focus]) -> Self {
+        self.focus = Cow::Borrowed(focus);
         self
     }
 
@@ -226,7 +232,7 @@ impl<'a> View<'a> {
         let Some(stored) = self.dataset.read_cold(self.physical, &record_key)? else {
             return Ok(None);
         };
-        if let Some(focus) = self.focus.as_ref().filter(|focus| *focus.key == *key)
+        if let Some(focus) = self.focus.iter().find(|focus| *focus.key == *key)
             && let Some((_, part)) =
                 self.dataset
                     .read_part(self.physical, at.slot, &stored, focus)?

@@ -5,6 +5,7 @@
 //! when the set is frozen. Everything is moved, never walked, at a freeze, except the marks of large values.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -52,7 +53,12 @@ struct Indexed {
 struct Records<C> {
     index: HashTable<Indexed>,
     chunks: Vec<C>,
+    /// Where the records are that are looked for in their order, by engine key.
+    nodes: BTreeMap<Box<[u8]>, Place>,
 }
+
+/// What a node in the order of records takes besides its key, about.
+const ORDERED_BYTES: usize = 40;
 
 struct Lengths {
     key: usize,
@@ -127,6 +133,11 @@ impl<C: AsRef<[u8]>> Records<C> {
         Some(self.value(self.find(key)?))
     }
 
+    fn nodes(&self, range: KeyRange<'_>) -> Box<dyn PendingNodes + '_> {
+        let nodes = self.nodes.range::<[u8], _>(range);
+        Box::new(nodes.map(|(key, &place)| (Bytes::copy_from_slice(key), self.value(place))))
+    }
+
     fn gather(&self, prefix: &[u8], into: &mut BTreeMap<Bytes, Option<Bytes>>) {
         for at in &self.index {
             if let Some(key) = self.key(at.place).filter(|key| key.starts_with(prefix)) {
@@ -135,6 +146,14 @@ impl<C: AsRef<[u8]>> Records<C> {
         }
     }
 }
+
+/// Bounds of engine keys.
+pub(super) type KeyRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// Engine keys and records in order; no record: it is deleted.
+pub(super) trait PendingNodes: DoubleEndedIterator<Item = (Bytes, Option<Bytes>)> {}
+
+impl<I: DoubleEndedIterator<Item = (Bytes, Option<Bytes>)>> PendingNodes for I {}
 
 struct LargeMark {
     key: Box<[u8]>,
@@ -147,6 +166,7 @@ pub(super) struct WriteSet {
     large: BTreeMap<Place, LargeMark>,
     arena_bytes: usize,
     large_bytes: usize,
+    nodes_bytes: usize,
 }
 
 impl Default for WriteSet {
@@ -154,12 +174,14 @@ impl Default for WriteSet {
         let records = Records {
             index: HashTable::new(),
             chunks: Vec::new(),
+            nodes: BTreeMap::new(),
         };
         Self {
             records,
             large: BTreeMap::new(),
             arena_bytes: 0,
             large_bytes: 0,
+            nodes_bytes: 0,
         }
     }
 }
@@ -187,7 +209,7 @@ impl WriteSet {
     /// Bytes allocated here.
     pub(super) fn memory_bytes(&self) -> usize {
         let chunks: usize = self.records.chunks.iter().map(Vec::capacity).sum();
-        chunks + self.records.index.allocation_size()
+        chunks + self.records.index.allocation_size() + self.nodes_bytes
     }
 
     /// Brings the record of a key with this hash into the processor's caches. The number means nothing.
@@ -216,15 +238,54 @@ impl WriteSet {
         self.records.gather(prefix, into);
     }
 
+    /// The records whose engine keys are in a range, of those that were written by [`Self::put_node`] or
+    /// [`Self::delete_node`].
+    pub(super) fn nodes(&self, range: KeyRange<'_>) -> Box<dyn PendingNodes + '_> {
+        self.records.nodes(range)
+    }
+
     /// The record becomes these parts, one behind the other.
     #[inline]
     pub(super) fn put(&mut self, key: &RecordKey<'_>, parts: &[&[u8]]) {
+        self.put_at(key, parts);
+    }
+
+    /// Where it was put.
+    #[inline]
+    fn put_at(&mut self, key: &RecordKey<'_>, parts: &[&[u8]]) -> Place {
         let length = parts.iter().map(|part| part.len()).sum();
         let (place, was) = self.place(key, length);
         if was == LARGE {
             self.unmark(place);
         }
         self.write_value(place, length as u32, parts, key.len());
+        place
+    }
+
+    /// [`Self::put`] of a record that will be looked for in the order of records.
+    pub(super) fn put_node(&mut self, key: &RecordKey<'_>, parts: &[&[u8]]) {
+        let appended = self.arena_bytes;
+        let place = self.put_at(key, parts);
+        if self.arena_bytes > appended {
+            self.note_node(key, place);
+        }
+    }
+
+    /// [`Self::delete`] of such a record.
+    pub(super) fn delete_node(&mut self, key: &RecordKey<'_>) {
+        let appended = self.arena_bytes;
+        let place = self.delete_at(key);
+        if self.arena_bytes > appended {
+            self.note_node(key, place);
+        }
+    }
+
+    fn note_node(&mut self, key: &RecordKey<'_>, place: Place) {
+        let key = key.to_vec().into_boxed_slice();
+        let bytes = key.len() + ORDERED_BYTES;
+        if self.records.nodes.insert(key, place).is_none() {
+            self.nodes_bytes += bytes;
+        }
     }
 
     /// The value of `key`, which is too large to be copied now, is to be taken from memory at the freeze.
@@ -246,11 +307,16 @@ impl WriteSet {
 
     /// The record is to be deleted.
     pub(super) fn delete(&mut self, key: &RecordKey<'_>) {
+        self.delete_at(key);
+    }
+
+    fn delete_at(&mut self, key: &RecordKey<'_>) -> Place {
         let (place, was) = self.place(key, 0);
         if was == LARGE {
             self.unmark(place);
         }
         self.write_value(place, TOMBSTONE, &[], key.len());
+        place
     }
 
     fn unmark(&mut self, place: Place) {
@@ -360,6 +426,7 @@ impl WriteSet {
             records: Records {
                 index: self.records.index,
                 chunks,
+                nodes: self.records.nodes,
             },
             large,
             size_bytes: self.arena_bytes + self.large_bytes,
@@ -403,6 +470,11 @@ impl FrozenSet {
     /// Takes all records whose engine keys begin so into `into`.
     pub(super) fn gather(&self, prefix: &[u8], into: &mut BTreeMap<Bytes, Option<Bytes>>) {
         self.records.gather(prefix, into);
+    }
+
+    /// See [`WriteSet::nodes`].
+    pub(super) fn nodes(&self, range: KeyRange<'_>) -> Box<dyn PendingNodes + '_> {
+        self.records.nodes(range)
     }
 
     pub(super) fn pending(&self, key: &RecordKey<'_>) -> Option<Pending> {

@@ -22,6 +22,7 @@
 //!   fjall is not touched, and work goes on when there is room.
 
 mod creation;
+mod keeper;
 mod obsolete;
 mod repair;
 mod trim;
@@ -42,6 +43,7 @@ use parking_lot::{Mutex, RwLock};
 use super::{Durability, Engine, MAX_KEY_BYTES, Reader, Scan, SortedRecords, WriteBatch};
 use crate::{Error, Result};
 
+use keeper::Keeper;
 use obsolete::Obsolete;
 pub use obsolete::ObsoleteFilter;
 use trim::Trimmer;
@@ -135,6 +137,7 @@ pub struct LsmEngine {
     keyspace: Keyspace,
     obsolete: Arc<Obsolete>,
     trimmer: Trimmer,
+    _keeper: Keeper,
     /// Held while a snapshot is being opened.
     opening: Arc<RwLock<()>>,
     space: Space,
@@ -165,6 +168,7 @@ impl LsmEngine {
             keyspace,
             obsolete,
             trimmer,
+            _keeper: Keeper::start(dir)?,
             opening,
             space,
             failure: Failure::default(),
@@ -218,6 +222,10 @@ impl Reader for LsmEngine {
 
     fn scan(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
         self.view_now().scan_owned(start, end)
+    }
+
+    fn scan_back(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
+        self.view_now().scan_back_owned(start, end)
     }
 }
 
@@ -282,20 +290,30 @@ struct LsmView {
 
 impl LsmView {
     /// The iterator keeps the snapshot alive by itself, so it may outlive this view.
-    fn scan_owned(&self, start: &[u8], end: &[u8]) -> Scan<'static> {
-        if !end.is_empty() && start >= end {
-            return Box::new(std::iter::empty());
-        }
-        let pairs = if end.is_empty() {
-            self.snapshot.range(&self.keyspace, start..)
+    fn range(&self, start: &[u8], end: &[u8]) -> Option<fjall::Iter> {
+        if end.is_empty() {
+            Some(self.snapshot.range(&self.keyspace, start..))
+        } else if start < end {
+            Some(self.snapshot.range(&self.keyspace, start..end))
         } else {
-            self.snapshot.range(&self.keyspace, start..end)
-        };
-        Box::new(pairs.map(|pair| {
-            let (key, value) = pair.into_inner().map_err(engine_error)?;
-            Ok((key.into(), value.into()))
-        }))
+            None
+        }
     }
+
+    fn scan_owned(&self, start: &[u8], end: &[u8]) -> Scan<'static> {
+        let pairs = self.range(start, end).into_iter().flatten();
+        Box::new(pairs.map(read_pair))
+    }
+
+    fn scan_back_owned(&self, start: &[u8], end: &[u8]) -> Scan<'static> {
+        let pairs = self.range(start, end).map(Iterator::rev);
+        Box::new(pairs.into_iter().flatten().map(read_pair))
+    }
+}
+
+fn read_pair(pair: fjall::Guard) -> Result<(Bytes, Bytes)> {
+    let (key, value) = pair.into_inner().map_err(engine_error)?;
+    Ok((key.into(), value.into()))
 }
 
 impl Reader for LsmView {
@@ -309,6 +327,10 @@ impl Reader for LsmView {
 
     fn scan(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
         self.scan_owned(start, end)
+    }
+
+    fn scan_back(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
+        self.scan_back_owned(start, end)
     }
 }
 

@@ -174,6 +174,11 @@ impl Reader for MemoryEngine {
         let map = Arc::clone(&self.inner.lock().visible);
         Box::new(MapScan::new(map, start, end))
     }
+
+    fn scan_back(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
+        let map = Arc::clone(&self.inner.lock().visible);
+        Box::new(MapScanBack::new(map, start, end))
+    }
 }
 
 impl Engine for MemoryEngine {
@@ -244,6 +249,10 @@ impl Reader for MemoryView {
     fn scan(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
         Box::new(MapScan::new(Arc::clone(&self.map), start, end))
     }
+
+    fn scan_back(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
+        Box::new(MapScanBack::new(Arc::clone(&self.map), start, end))
+    }
 }
 
 /// Walks a shared map by looking up each key's successor, so that it borrows nothing.
@@ -272,6 +281,41 @@ impl Iterator for MapScan {
             .range((self.next.clone(), Bound::Unbounded))
             .next()?;
         if !self.end.is_empty() && *key >= self.end {
+            return None;
+        }
+        self.next = Bound::Excluded(key.clone());
+        Some(Ok((key.clone(), value.clone())))
+    }
+}
+
+/// The same from the end on.
+struct MapScanBack {
+    map: Arc<Map>,
+    start: Bytes,
+    next: Bound<Bytes>,
+}
+
+impl MapScanBack {
+    fn new(map: Arc<Map>, start: &[u8], end: &[u8]) -> Self {
+        let next = match end {
+            [] => Bound::Unbounded,
+            end => Bound::Excluded(Bytes::copy_from_slice(end)),
+        };
+        Self {
+            map,
+            start: Bytes::copy_from_slice(start),
+            next,
+        }
+    }
+}
+
+impl Iterator for MapScanBack {
+    type Item = Result<(Bytes, Bytes)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let range = (Bound::Unbounded, self.next.clone());
+        let (key, value) = self.map.range(range).next_back()?;
+        if *key < self.start {
             return None;
         }
         self.next = Bound::Excluded(key.clone());

@@ -79,7 +79,7 @@ impl WriteBatch {
     }
 }
 
-/// Pairs in ascending key order; an item is an error when the engine cannot read on.
+/// Pairs in key order; an item is an error when the engine cannot read on.
 pub type Scan<'a> = Box<dyn Iterator<Item = Result<(Bytes, Bytes)>> + 'a>;
 
 /// Records in strictly ascending key order; `None` deletes the key.
@@ -91,6 +91,8 @@ pub trait Reader: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>>;
     /// The pairs with `start <= key < end`, ascending. An empty `end` means no upper bound.
     fn scan(&self, start: &[u8], end: &[u8]) -> Scan<'_>;
+    /// The pairs with `start <= key < end`, descending. An empty `end` means no upper bound. Reads only what is asked for.
+    fn scan_back(&self, start: &[u8], end: &[u8]) -> Scan<'_>;
 }
 
 /// An ordered key-value engine. Shared between threads; every method may be called at any time.

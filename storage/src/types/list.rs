@@ -5,7 +5,7 @@ use super::item::Item;
 use super::kind::{Encoding, Kind};
 use super::limits::Limits;
 use super::listpack::{self, Listpack, ListpackRef};
-use super::quicklist::QuickList;
+use super::quicklist::{MIN_ENTRY_BYTES, QuickList};
 use super::{Collection, Parts};
 
 /// Above this, a list whose directive bounds only the number of elements is large all the same, as in Redis.
@@ -182,6 +182,13 @@ impl List {
     /// After an element was replaced: becomes flat if it may be.
     pub fn settle(&mut self, edit: &mut Edit<'_>) {
         self.flatten(1, edit);
+    }
+
+    /// True of a part that is large however many of its elements are removed: others are absent.
+    pub(crate) fn stays_large(part: &QuickList, limits: &Limits) -> bool {
+        let bounds = Bounds::of(limits);
+        let absent = part.absent();
+        absent * MIN_ENTRY_BYTES > bounds.bytes || absent > bounds.elements
     }
 
     fn flatten(&mut self, divisor: usize, edit: &mut Edit<'_>) {

@@ -46,6 +46,7 @@ pub use item::Item;
 pub use kind::{Encoding, Kind, parse_int};
 pub use limits::Limits;
 pub use list::{End, List, ListBackIter, ListIter, ListRef};
+pub(crate) use quicklist::ListEnds;
 pub use quicklist::QuickList;
 pub use set::{Set, SetRef, SetTable};
 pub use zset::{Change, MemberBound, SortedSet, SortedSetRef, ZSetIter, ZSetTree};
@@ -75,15 +76,13 @@ pub(crate) trait Large: Sized {
     /// Builds it from its records.
     fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self>;
 
-    /// The keys of the records at its ends, behind the incarnation, if its own record tells them: of a list or stream, all that
-    /// adding elements there looks at.
-    fn ends(_meta: &[u8]) -> Option<Vec<EndKey>> {
-        None
-    }
-
-    /// Builds a part of it from some of its records: it holds these elements and counts the others. None of a type that has
-    /// no parts.
-    fn load_part(_meta: &[u8], _elements: &mut Elements<'_>) -> Result<Option<Self>> {
+    /// Builds a part of it from some of its records: it holds these elements and counts the others. `gap`: the key of the
+    /// first element behind those that are missing, where order counts. None of a type that has no parts.
+    fn load_part(
+        _meta: &[u8],
+        _elements: &mut Elements<'_>,
+        _gap: Option<&[u8]>,
+    ) -> Result<Option<Self>> {
         Ok(None)
     }
 
@@ -149,9 +148,6 @@ fn split_key(key: &[u8]) -> Result<(u32, &[u8])> {
 }
 
 /// An error unless `meta` is this number of elements.
-/// The key of an element's record, behind the incarnation: a hash, or what stands for one, and the rest.
-pub(crate) type EndKey = (u32, Vec<u8>);
-
 fn check_len(what: &'static str, meta: &[u8], len: usize) -> Result<()> {
     if meta == (len as u64).to_le_bytes() {
         Ok(())

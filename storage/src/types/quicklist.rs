@@ -4,8 +4,9 @@
 //! ones at the ends are [`ID_STEP`] apart, and a node that is split shares the gap behind it with its other half. Where
 //! no gap is left, the nodes around get new ids.
 //!
-//! The list's own record tells the first and the last id, so that elements can be pushed to a list that is only on disk: the two
-//! nodes at the ends are a part of the list that counts the other elements too.
+//! The list's own record tells the first and the last id, so that elements at the ends of a list that is only on disk can be
+//! looked at, added and removed: nodes from one end on and from the other are a part of the list that counts the elements between
+//! them, too, and otherwise behaves as if they were there.
 //!
 //! The record of the node that was changed last is put later: when another one changes, or by [`Large::write_unwritten`].
 
@@ -15,7 +16,7 @@ use super::edit::Edit;
 use super::kind::Encoding;
 use super::list::{End, ListBackIter, ListIter, remove_equal};
 use super::listpack::{self, Listpack, ListpackRef};
-use super::{Elements, EndKey, Large, check_len, count_absent, digest, split_key};
+use super::{Elements, Large, check_len, count_absent, digest};
 use crate::{Error, Result};
 
 /// A node takes elements up to this; a larger element is alone in its node.
@@ -26,6 +27,8 @@ const ID_STEP: u64 = 1 << 24;
 const MIN_GAP: u64 = 1 << 8;
 /// Bytes of a listpack that are no entries.
 const EMPTY_BYTES: usize = 7;
+/// Bytes of the shortest entry.
+pub(super) const MIN_ENTRY_BYTES: usize = 2;
 
 /// A large list.
 #[derive(Clone, Default)]
@@ -40,6 +43,41 @@ pub struct QuickList {
     entry_bytes: usize,
     /// The node that was changed last, whose record is still to be put: elements are often pushed one after the other.
     unwritten: Option<u64>,
+    /// What a part does not have.
+    absent: Option<Absent>,
+}
+
+/// Nodes in the middle of a list that are only on disk.
+#[derive(Clone, Copy)]
+struct Absent {
+    elements: usize,
+    /// The id of the first node behind them.
+    before: u64,
+}
+
+/// What a list's own record tells of it.
+pub(crate) struct ListEnds {
+    /// Number of elements.
+    pub(crate) len: usize,
+    /// The keys of the first and of the last node.
+    pub(crate) first: [u8; 8],
+    pub(crate) last: [u8; 8],
+}
+
+impl ListEnds {
+    /// None of a list that was written before records told it.
+    pub(crate) fn of(meta: &[u8]) -> Option<Self> {
+        let ([len, first, last], []) = meta.as_chunks::<8>() else {
+            return None;
+        };
+        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        let len = usize::try_from(u64::from_le_bytes(*len)).ok()?;
+        (len > 0 && first <= last).then(|| Self {
+            len,
+            first: first.to_be_bytes(),
+            last: last.to_be_bytes(),
+        })
+    }
 }
 
 /// Some consecutive elements.
@@ -81,6 +119,13 @@ impl Node {
 
 fn split_id(id: u64) -> (u32, [u8; 4]) {
     ((id >> 32) as u32, (id as u32).to_be_bytes())
+}
+
+/// The id of the node with this key.
+fn id_of(key: &[u8]) -> Result<u64> {
+    let id = key.first_chunk().filter(|id| id.len() == key.len());
+    id.map(|id| u64::from_be_bytes(*id))
+        .ok_or_else(|| Error::corrupt("node of a list", format!("key {key:02x?}")))
 }
 
 /// Counts that are added up together when an element is looked for: enough to be added several at a time.
@@ -161,9 +206,14 @@ impl QuickList {
         self.nodes.iter().map(|node| node.listpack.as_ref())
     }
 
-    /// Bytes that one listpack of all elements would take.
+    /// Bytes that one listpack of all elements would take; of a part, at least.
     pub(super) fn flat_bytes(&self) -> usize {
-        self.entry_bytes + EMPTY_BYTES
+        self.entry_bytes + EMPTY_BYTES + self.absent() * MIN_ENTRY_BYTES
+    }
+
+    /// Number of elements that a part does not have.
+    pub(super) fn absent(&self) -> usize {
+        self.absent.map_or(0, |absent| absent.elements)
     }
 
     /// All elements in one listpack.
@@ -215,7 +265,19 @@ impl QuickList {
             return (self.nodes.len(), 0);
         }
         let (first, last) = self.counts.as_slices();
-        if index <= self.len / 2 {
+        let from_head = match self.absent {
+            None => index <= self.len / 2,
+            Some(absent) => {
+                let head = self.nodes.partition_point(|node| node.id < absent.before);
+                index
+                    < self
+                        .counts
+                        .range(..head)
+                        .map(|&count| usize::from(count))
+                        .sum()
+            }
+        };
+        if from_head {
             match find_forward(first, index) {
                 Ok(found) => found,
                 Err(left) => {
@@ -534,13 +596,8 @@ impl QuickList {
     fn load_nodes(&mut self, elements: &mut Elements<'_>) -> Result<()> {
         for element in elements {
             let (key, bytes) = element?;
-            let (high, low) = split_key(&key)?;
-            let low = low
-                .first_chunk()
-                .ok_or_else(|| Error::corrupt("node of a list", format!("key {key:02x?}")))?;
-            let id = u64::from(high) << 32 | u64::from(u32::from_be_bytes(*low));
             self.account_for(
-                id,
+                id_of(&key)?,
                 self.nodes.len(),
                 Listpack::from_bytes(bytes.as_ref().into()),
             );
@@ -609,24 +666,19 @@ impl Large for QuickList {
         }
     }
 
-    fn ends(meta: &[u8]) -> Option<Vec<EndKey>> {
-        let ([len, first, last], []) = meta.as_chunks::<8>() else {
-            return None;
-        };
-        let mut ids = vec![u64::from_le_bytes(*first), u64::from_le_bytes(*last)];
-        ids.dedup();
-        let is_list = u64::from_le_bytes(*len) > 0 && ids.is_sorted();
-        let key = |id| {
-            let (high, low) = split_id(id);
-            (high, low.to_vec())
-        };
-        is_list.then(|| ids.into_iter().map(key).collect())
-    }
-
-    fn load_part(meta: &[u8], elements: &mut Elements<'_>) -> Result<Option<Self>> {
+    fn load_part(
+        meta: &[u8],
+        elements: &mut Elements<'_>,
+        gap: Option<&[u8]>,
+    ) -> Result<Option<Self>> {
         let mut list = Self::default();
         list.load_nodes(elements)?;
-        list.len += count_absent("list", meta, list.len)?;
+        let elements = count_absent("list", meta, list.len)?;
+        if elements > 0 {
+            let before = gap.map_or(Ok(u64::MAX), id_of)?;
+            list.absent = Some(Absent { elements, before });
+            list.len += elements;
+        }
         Ok(Some(list))
     }
 

@@ -358,7 +358,11 @@ impl Large for SetTable {
         Ok(table)
     }
 
-    fn load_part(meta: &[u8], elements: &mut Elements<'_>) -> Result<Option<Self>> {
+    fn load_part(
+        meta: &[u8],
+        elements: &mut Elements<'_>,
+        _: Option<&[u8]>,
+    ) -> Result<Option<Self>> {
         let mut table = Self::gather(elements)?;
         table.absent = count_absent("set", meta, table.members.len())?;
         Ok(Some(table))

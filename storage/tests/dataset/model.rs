@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use storage::dataset::Expiry;
+use storage::dataset::{Expiry, Point};
 use storage::ids::DbIndex;
 use storage::types::{Change, Encoding, Kind, Limits};
 
@@ -465,7 +465,10 @@ impl World {
             // As commands do that say what they look at; the others bring the whole set into memory.
             if members.first().is_some_and(|number| number % 3 > 0) {
                 let named: Vec<Vec<u8>> = members.iter().map(|&number| member(number)).collect();
-                txn.focus(&name(key), named.iter().map(|member| &member[..]));
+                txn.focus([Point::new(
+                    &name(key),
+                    named.iter().map(|member| &member[..]),
+                )]);
             }
             let found = txn.lookup(&name(key)).unwrap();
             let count = found.map_or(0, |found| found.set().unwrap().len());
@@ -507,7 +510,7 @@ impl World {
             txn.set_limits(limits());
             if fields.first().is_some_and(|(number, _)| number % 3 > 0) {
                 let named: Vec<Vec<u8>> = fields.iter().map(|&(number, _)| field(number)).collect();
-                txn.focus(&name(key), named.iter().map(|field| &field[..]));
+                txn.focus([Point::new(&name(key), named.iter().map(|field| &field[..]))]);
             }
             let found = txn.lookup(&name(key)).unwrap();
             let first = fields.first().map(|&(number, _)| field(number));
@@ -559,7 +562,10 @@ impl World {
             if members.first().is_some_and(|(number, _)| number % 3 > 0) {
                 let named: Vec<Vec<u8>> =
                     members.iter().map(|&(number, _)| member(number)).collect();
-                txn.focus(&name(key), named.iter().map(|member| &member[..]));
+                txn.focus([Point::new(
+                    &name(key),
+                    named.iter().map(|member| &member[..]),
+                )]);
             }
             txn.edit_zset(&name(key), |set, edit| {
                 let change = |&(number, score): &(u16, i32)| {

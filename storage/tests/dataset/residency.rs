@@ -26,6 +26,10 @@ impl Reader for Counting {
     fn scan(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
         self.inner.scan(start, end)
     }
+
+    fn scan_back(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
+        self.inner.scan_back(start, end)
+    }
 }
 
 impl Engine for Counting {

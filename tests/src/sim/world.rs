@@ -787,6 +787,10 @@ impl Reader for NeverSynced {
     fn scan(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
         self.0.scan(start, end)
     }
+
+    fn scan_back(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
+        self.0.scan_back(start, end)
+    }
 }
 
 impl Engine for NeverSynced {

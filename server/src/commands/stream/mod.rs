@@ -5,8 +5,11 @@ mod claim;
 mod group;
 mod info;
 mod parse;
+mod points;
 mod range;
 mod read;
+
+pub(super) use points::{looks, points_of_read};
 
 use resp::Writer;
 use storage::dataset::Object;

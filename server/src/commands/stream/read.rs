@@ -10,18 +10,18 @@ use super::super::error::{CommandError, CommandResult};
 use super::{look, parse, stream, write_entries, write_entry, write_id};
 
 /// The arguments of XREAD and XREADGROUP.
-struct Request<'a> {
+pub(super) struct Request<'a> {
     /// Group and consumer, of XREADGROUP.
     group: Option<(&'a [u8], &'a [u8])>,
     noack: bool,
     /// Of each stream.
-    count: usize,
+    pub(super) count: usize,
     keys: &'a [&'a [u8]],
-    ids: &'a [&'a [u8]],
+    pub(super) ids: &'a [&'a [u8]],
 }
 
 impl<'a> Request<'a> {
-    fn parse(args: &mut Args<'a>, in_group: bool) -> CommandResult<Self> {
+    pub(super) fn parse(args: &mut Args<'a>, in_group: bool) -> CommandResult<Self> {
         let mut request = Self {
             group: None,
             noack: false,

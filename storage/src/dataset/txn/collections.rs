@@ -73,7 +73,7 @@ impl Txn<'_> {
         change: impl FnOnce(&mut C, &mut Edit<'_>) -> R,
     ) -> Result<R> {
         let at = self.position(key);
-        if self.focus.is_some()
+        if !self.focus.is_empty()
             && let Some(part) = self.part(at, key)?
         {
             return self.edit_part(at, key, part, change);
@@ -118,6 +118,7 @@ impl Txn<'_> {
                 incarnations,
                 db,
                 slot: at.slot,
+                kind: C::KIND,
                 incarnation: entry.collected().map(|(incarnation, _)| incarnation),
             };
             let mut value = take::<C>(entry, scratch)?;
@@ -161,6 +162,7 @@ impl Txn<'_> {
             incarnations,
             db,
             slot: at.slot,
+            kind: C::KIND,
             incarnation: None,
         };
         let mut value = C::default();

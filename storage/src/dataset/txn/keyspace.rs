@@ -75,6 +75,12 @@ impl Txn<'_> {
     pub fn set_expiry(&mut self, key: &[u8], expire_at_ms: Option<u64>) -> Result<bool> {
         let at = self.position(key);
         let (db, index) = (self.physical, self.index);
+        if !self.focus.is_empty()
+            && let Some(part) = self.part(at, key)?
+        {
+            self.set_expiry_of_part(at, key, &part, expire_at_ms);
+            return Ok(true);
+        }
         if !self.bring(db, at, key)? {
             return Ok(false);
         }
@@ -235,6 +241,7 @@ impl Txn<'_> {
             incarnations,
             db,
             slot: at.slot,
+            kind: entry.kind(),
             incarnation: None,
         };
         if let Some((own, object)) = entry.collected_mut() {

@@ -4,7 +4,7 @@ use super::Txn;
 use crate::Result;
 use crate::dataset::collection::{self, Collected, ElementRecords, IsCollected};
 use crate::dataset::object::{Object, is_expired};
-use crate::dataset::part::Focus;
+use crate::dataset::part::{Focus, Point};
 use crate::dataset::position::Position;
 use crate::dataset::record::{ElementPlace, Head, Incarnation, PhysicalDb, Stored};
 use crate::types::{Edit, Large, Parts};
@@ -17,13 +17,18 @@ pub(super) struct Part {
 }
 
 impl Txn<'_> {
-    /// Says that until the next call, `members` are the only elements of the collection at `key` that are looked at or changed,
-    /// besides how many it has: if it is large and only on disk, it need not be loaded.
-    pub fn focus<'m>(&mut self, key: &[u8], members: impl IntoIterator<Item = &'m [u8]>) {
-        let at = self.position(key);
-        let is_cold = self.dataset.may_be_cold(self.physical, at)
-            && self.dataset.database(self.physical).find(at, key).is_none();
-        self.focus = is_cold.then(|| Focus::new(key, members));
+    /// Says that until the next call, these points are all of the collections at their keys that is looked at or changed, besides
+    /// how many elements they have: one that is large and only on disk need not be loaded.
+    pub fn focus<'m>(&mut self, points: impl IntoIterator<Item = Point<'m>>) {
+        self.focus.clear();
+        for point in points {
+            let at = self.position(point.key);
+            let database = self.dataset.database(self.physical);
+            if self.dataset.may_be_cold(self.physical, at) && database.find(at, point.key).is_none()
+            {
+                self.focus.push(Focus::new(point, &self.limits));
+            }
+        }
     }
 
     /// True when all keys of the database at work are in memory, and a focus means nothing.
@@ -33,14 +38,14 @@ impl Txn<'_> {
 
     /// The command looks at whatever it likes.
     pub fn unfocus(&mut self) {
-        self.focus = None;
+        self.focus.clear();
     }
 
     /// What the focus shows of `key`, if it is a large collection that is only on disk.
     #[cold]
     pub(super) fn part(&self, at: Position, key: &[u8]) -> Result<Option<Part>> {
         let db = self.physical;
-        let Some(focus) = self.focus.as_ref().filter(|focus| *focus.key == *key) else {
+        let Some(focus) = self.focus.iter().find(|focus| *focus.key == *key) else {
             return Ok(None);
         };
         if self.dataset.database(db).find(at, key).is_some() {
@@ -99,6 +104,7 @@ impl Txn<'_> {
             incarnations,
             db,
             slot: at.slot,
+            kind: C::KIND,
             incarnation: Some(incarnation),
         };
         let mut value = C::from_large(large);
@@ -127,6 +133,30 @@ impl Txn<'_> {
                 .put(&record_key, &[&head.encode(), &payload]);
         }
         Ok(result)
+    }
+
+    /// Sets or clears the expiry of a collection that is only on disk.
+    pub(super) fn set_expiry_of_part(
+        &mut self,
+        at: Position,
+        key: &[u8],
+        part: &Part,
+        expire_at_ms: Option<u64>,
+    ) {
+        let (db, index) = (self.physical, self.index);
+        let record_key = self.record_key(db, at, key);
+        let head = Head {
+            kind: part.stored.kind,
+            encoding: part.stored.encoding,
+            index,
+            expire_at_ms,
+            key,
+        };
+        let database = self.dataset.database_mut(db);
+        database.count_expiring(part.stored.expire_at_ms, expire_at_ms);
+        database
+            .write_set
+            .put(&record_key, &[&head.encode(), &part.stored.payload]);
     }
 
     /// Deletes a key that is only on disk.

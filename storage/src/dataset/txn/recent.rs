@@ -97,6 +97,7 @@ impl Txn<'_> {
                 incarnations,
                 db,
                 slot: at.slot,
+                kind: object.kind(),
                 incarnation: Some(*incarnation),
             };
             object.write_unwritten(&mut Edit::new(limits, hasher, now_ms, &mut records));

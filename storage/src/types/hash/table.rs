@@ -343,7 +343,11 @@ impl Large for HashTable {
         Ok(table)
     }
 
-    fn load_part(meta: &[u8], elements: &mut Elements<'_>) -> Result<Option<Self>> {
+    fn load_part(
+        meta: &[u8],
+        elements: &mut Elements<'_>,
+        _: Option<&[u8]>,
+    ) -> Result<Option<Self>> {
         let mut table = Self::gather(elements)?;
         table.absent = count_absent("hash", meta, table.fields.len())?;
         Ok(Some(table))

@@ -1,15 +1,16 @@
 //! The records of a stream, and the stream of its records.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::group::{Consumer, Group, Pending};
 use super::id::StreamId;
 use super::node::Node;
-use super::{NAMED_BYTES, PENDING_BYTES, StreamLog};
+use super::{DELETED_MAX, NAMED_BYTES, PENDING_BYTES, StreamLog};
 use crate::types::edit::Edit;
 use crate::types::kind::Encoding;
-use crate::types::{Elements, EndKey, Large, digest, split_key};
+use crate::types::{Elements, Large, digest, split_key};
 use crate::{Error, Result};
 
 /// The first four bytes of the keys of groups, consumers, pending entries, deleted entries; nodes' begin with a zero byte.
@@ -18,10 +19,10 @@ const CONSUMER: u32 = 2 << 24;
 const PENDING: u32 = 3 << 24;
 const DELETED: u32 = 4 << 24;
 
-/// Bytes of the stream's own record before that.
-const OWN_BYTES: usize = 8 + 16 + 16 + 8 + 8;
-/// Bytes of the last node's first id at the end of the stream's own record.
-const LAST_NODE_BYTES: usize = 16;
+/// Bytes of an id.
+const ID_BYTES: usize = 16;
+/// Bytes of the first ids of the last and of the first node, at the end of the stream's own record.
+const END_NODES_BYTES: usize = 2 * ID_BYTES;
 
 /// In place of a number that is not known.
 const UNKNOWN: u64 = u64::MAX;
@@ -101,6 +102,76 @@ fn id(input: &mut &[u8]) -> Option<StreamId> {
     Some(StreamId::from_bytes(*input.split_off(..16)?.first_chunk()?))
 }
 
+/// True of the beginning of keys of nodes and of deleted entries.
+pub(crate) fn is_of_entries(kind: u32) -> bool {
+    matches!(kind & 0xff00_0000, 0 | DELETED)
+}
+
+/// What a stream's own record tells of its nodes.
+pub(crate) struct Shape {
+    pub(crate) len: usize,
+    pub(crate) last_id: StreamId,
+    pub(crate) max_deleted_id: StreamId,
+    /// The first id of the first node, if it is known.
+    pub(crate) first: Option<StreamId>,
+}
+
+impl Shape {
+    pub(crate) fn of(meta: &[u8]) -> Option<Self> {
+        let (log, len, mut ends) = StreamLog::load_meta(meta)?;
+        id(&mut ends);
+        Some(Self {
+            len,
+            last_id: log.last_id,
+            max_deleted_id: log.max_deleted_id,
+            first: id(&mut ends),
+        })
+    }
+
+    /// The key of the node with this first id.
+    pub(crate) fn node_key(first: StreamId) -> Vec<u8> {
+        let (high, rest) = node_key(first);
+        [&high.to_be_bytes()[..], &rest].concat()
+    }
+
+    /// The key of the record of this entry's deletion.
+    pub(crate) fn deletion_key(id: StreamId) -> Vec<u8> {
+        [&DELETED.to_be_bytes()[..], &id.to_bytes()].concat()
+    }
+
+    /// The first id of the node with this key.
+    pub(crate) fn first_of(key: &[u8]) -> Result<StreamId> {
+        let id = key.get(1..).and_then(|id| id.first_chunk());
+        id.map(|id| StreamId::from_bytes(*id))
+            .ok_or_else(|| Error::corrupt("node of a stream", format!("key {key:02x?}")))
+    }
+
+    /// The last id in a node, of an entry that is there or not.
+    pub(crate) fn last_in(first: StreamId, bytes: &[u8]) -> StreamId {
+        Node::from_bytes(first, bytes.to_vec()).last()
+    }
+
+    /// How many entries of a node with ids of a range there are at least: it may have deleted ones that it does not know of.
+    pub(crate) fn live_at_least(
+        &self,
+        first: StreamId,
+        bytes: &[u8],
+        ids: RangeInclusive<StreamId>,
+    ) -> usize {
+        let node = Node::from_bytes(first, bytes.to_vec());
+        let found = node
+            .entries()
+            .filter(|entry| ids.contains(&entry.id))
+            .count();
+        let unknown = if self.max_deleted_id < first {
+            0
+        } else {
+            DELETED_MAX
+        };
+        found.saturating_sub(unknown)
+    }
+}
+
 /// Names of groups by their numbers.
 type Numbers = BTreeMap<u64, Box<[u8]>>;
 
@@ -110,7 +181,8 @@ fn known(number: u64) -> Option<u64> {
 }
 
 impl StreamLog {
-    fn load_meta(meta: &[u8]) -> Option<(Self, usize)> {
+    /// The stream without its nodes, their number of entries, and the first ids of the last and the first node.
+    fn load_meta(meta: &[u8]) -> Option<(Self, usize, &[u8])> {
         let mut input = meta;
         let len = usize::try_from(number(&mut input)?).ok()?;
         let log = Self {
@@ -120,8 +192,7 @@ impl StreamLog {
             groups_made: number(&mut input)?,
             ..Self::default()
         };
-        // The first id of the last node may follow.
-        matches!(input.len(), 0 | LAST_NODE_BYTES).then_some((log, len))
+        matches!(input.len(), 0 | ID_BYTES | END_NODES_BYTES).then_some((log, len, input))
     }
 
     /// Takes in a record; those of nodes come before those of groups, these before consumers, pending entries and deleted ones.
@@ -220,24 +291,19 @@ impl Large for StreamLog {
         out.extend_from_slice(&self.max_deleted_id.to_bytes());
         out.extend_from_slice(&self.entries_added.to_le_bytes());
         out.extend_from_slice(&self.groups_made.to_le_bytes());
-        if let Some(first) = self.nodes.keys().next_back() {
-            out.extend_from_slice(&first.to_bytes());
+        let (first, last) = (self.nodes.keys().next(), self.nodes.keys().next_back());
+        for end in [last, first].into_iter().flatten() {
+            out.extend_from_slice(&end.to_bytes());
         }
     }
 
-    fn ends(meta: &[u8]) -> Option<Vec<EndKey>> {
-        let (log, _) = Self::load_meta(meta)?;
-        let first = StreamId::from_bytes(*meta.get(OWN_BYTES..)?.first_chunk()?);
-        // Entries of the last node that were deleted by name may have records of their own, which are not looked for.
-        (log.max_deleted_id < first).then(|| {
-            let (high, rest) = node_key(first);
-            vec![(high, rest.to_vec())]
-        })
-    }
-
-    fn load_part(meta: &[u8], elements: &mut Elements<'_>) -> Result<Option<Self>> {
+    fn load_part(
+        meta: &[u8],
+        elements: &mut Elements<'_>,
+        _: Option<&[u8]>,
+    ) -> Result<Option<Self>> {
         let corrupt = |what: &[u8]| Error::corrupt("stream", format!("{what:02x?}"));
-        let (mut log, len) = Self::load_meta(meta).ok_or_else(|| corrupt(meta))?;
+        let (mut log, len, _) = Self::load_meta(meta).ok_or_else(|| corrupt(meta))?;
         let mut numbers = Numbers::new();
         for element in elements {
             let (key, value) = element?;
@@ -251,7 +317,7 @@ impl Large for StreamLog {
 
     fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self> {
         let corrupt = |what: &[u8]| Error::corrupt("stream", format!("{what:02x?}"));
-        let (mut log, len) = Self::load_meta(meta).ok_or_else(|| corrupt(meta))?;
+        let (mut log, len, _) = Self::load_meta(meta).ok_or_else(|| corrupt(meta))?;
         let mut numbers = Numbers::new();
         for element in elements {
             let (key, value) = element?;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 pub use group::{Consumer, Group, Pending};
 pub use id::StreamId;
+pub(crate) use load::{Shape, is_of_entries};
 pub use node::Entry;
 
 use super::edit::Edit;

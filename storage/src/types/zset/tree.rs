@@ -136,7 +136,11 @@ impl Large for ZSetTree {
         Ok(tree)
     }
 
-    fn load_part(meta: &[u8], elements: &mut Elements<'_>) -> Result<Option<Self>> {
+    fn load_part(
+        meta: &[u8],
+        elements: &mut Elements<'_>,
+        _: Option<&[u8]>,
+    ) -> Result<Option<Self>> {
         let mut tree = Self::gather(elements)?;
         tree.absent = count_absent("sorted set", meta, tree.ranking.len())?;
         Ok(Some(tree))
