@@ -1,7 +1,9 @@
 //! What can go wrong below the commands. Never turned into a reply: an error of this kind stops the process, except
-//! [`Error::Full`], which makes the Store read-only until there is room.
+//! [`Error::Full`], which makes the Store read-only until there is room, and [`Error::Cold`].
 
 use std::io;
+
+use crate::dataset::ColdKey;
 
 /// I/O failed, or what was read is not what was written.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,10 @@ pub enum Error {
         /// What was found, for the operator.
         detail: String,
     },
+    /// A large collection is only on disk, and a reader that asked to be told is to load it first: see
+    /// [`crate::dataset::Dataset::cold`]. Stops nothing.
+    #[error("a large collection is only on disk")]
+    Cold(Box<ColdKey>),
     /// The disk has no room left.
     #[error("no space left on the disk")]
     Full,

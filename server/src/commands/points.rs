@@ -6,6 +6,7 @@ use storage::dataset::{Looks, Members, Point};
 use storage::types::Limits;
 
 use super::number::parse_i64;
+use super::spec::{Group, Spec};
 use super::stream;
 
 /// What a command looks at, key by key.
@@ -31,6 +32,23 @@ pub fn of<'a>(name: &str, args: &[&'a [u8]], limits: &Limits) -> Option<Points<'
         },
     };
     Some(smallvec![Point { key, looks }])
+}
+
+/// Whether a command may need all of a collection: its family works on collections, or on keys of any type, and it is none that
+/// only removes or overwrites.
+pub fn may_need_all(spec: &Spec) -> bool {
+    let on_collections = matches!(
+        spec.group,
+        Group::List | Group::Hash | Group::Set | Group::SortedSet | Group::Stream | Group::Geo
+    );
+    let on_any = spec.group == Group::Generic
+        && !matches!(spec.name, "del" | "unlink" | "exists" | "touch" | "type");
+    on_collections || on_any
+}
+
+/// Whether a point is never too much to be read from the disk under the lock.
+pub fn is_small(point: &Point<'_>) -> bool {
+    matches!(point.looks, Looks::Elements(_))
 }
 
 /// The members or fields that a command names.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use storage::proto::command::{RaftCmdResponse, Request};
 
 use super::eviction::is_out_of_memory;
+use super::preload;
 use super::routing::read_here;
 use super::segment::{needs_memory, reads_only};
 use super::shared::Shared;
@@ -24,10 +25,14 @@ pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
             reply(Err(ForwardError::OutOfMemory));
         }
         Err(reason) => reply(Err(ForwardError::Refused { reason })),
-        Ok(false) => shared.router.propose(
-            request,
-            Box::new(move |result| reply(result.map_err(ForwardError::from))),
-        ),
+        Ok(false) if preload::may_need(shared, &request) => {
+            let shared = Arc::clone(shared);
+            tokio::spawn(async move {
+                preload::settle(&shared, &request).await;
+                propose(&shared, request, reply);
+            });
+        }
+        Ok(false) => propose(shared, request, reply),
         Ok(true) if shared.router.leader() != Some(shared.store) => {
             reply(Err(ForwardError::NotLeader {
                 leader: shared.router.leader(),
@@ -45,6 +50,13 @@ pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
             });
         }
     }
+}
+
+fn propose(shared: &Shared, request: Request, reply: ForwardReply) {
+    let answer = Box::new(move |result: Result<_, crate::raftstore::Error>| {
+        reply(result.map_err(ForwardError::from));
+    });
+    shared.router.propose(request, answer);
 }
 
 fn respond(replies: Bytes, db: u32) -> RaftCmdResponse {

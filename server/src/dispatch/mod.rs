@@ -9,6 +9,7 @@
 //! | [`segment`] | consecutive data commands of a pipeline, run or sent as one |
 //! | [`routing`] | where a segment runs: here under the lease, through the log, or at the leader; holding in elections |
 //! | [`freshness`] | how old this Store's memory may be |
+//! | [`preload`] | large collections that are only on disk, loaded without the lock |
 //! | [`gather`] | proposals of one I/O thread, handed over together |
 //! | [`mailbox`] | answers of the apply worker on their way to connections |
 //! | [`lazy_expiry`] | removal of expired keys that reads meet |
@@ -33,6 +34,7 @@ pub mod lazy_expiry;
 pub mod mailbox;
 pub mod members;
 pub mod outcome;
+pub mod preload;
 pub mod redirect;
 pub mod registry;
 pub mod routing;

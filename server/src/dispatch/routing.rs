@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::outcome::{Failure, Refusal};
 use super::segment::{Segment, counts_keys, run_reads};
 use super::shared::Shared;
-use super::{freshness, gather, mailbox, outcome, segment};
+use super::{freshness, gather, mailbox, outcome, preload, segment};
 use crate::machine::{self, batch};
 use crate::raftstore;
 use crate::session::Reads;
@@ -79,8 +79,8 @@ async fn read_stale(shared: &Shared, request: &Request, bound: Duration) -> Resu
         if !freshness::within(shared, bound).await {
             break;
         }
-        let replies = run_reads(shared, request).unwrap_or_else(|error| shared.fatal(&error));
-        if shared.freshness.is_within(bound) {
+        let replies = read_memory(shared, request, || true).await;
+        if let Some(replies) = replies.filter(|_| shared.freshness.is_within(bound)) {
             return Ok(replies);
         }
     }
@@ -166,15 +166,35 @@ pub async fn read_here(shared: &Shared, request: &Request) -> Result<Bytes, raft
     if !shared.lazy_expiry.is_idle() && counts_keys(request) {
         shared.lazy_expiry.settled().await;
     }
-    if shared.router.lease().is_valid() {
-        let replies = run_reads(shared, request).unwrap_or_else(|error| shared.fatal(&error));
-        // The lease is looked at again: this thread may have been stopped for any time since.
-        if shared.router.lease().is_valid() {
-            return Ok(replies);
-        }
+    let lease = || shared.router.lease().is_valid();
+    // The lease is looked at again: this thread may have been stopped for any time since.
+    if let Some(replies) = read_memory(shared, request, lease).await
+        && lease()
+    {
+        return Ok(replies);
     }
     barrier(shared).await?;
-    Ok(run_reads(shared, request).unwrap_or_else(|error| shared.fatal(&error)))
+    let replies = read_memory(shared, request, || true).await;
+    Ok(replies.unwrap_or_default())
+}
+
+/// Reads on this Store's memory as it stands, while `may_read`; large collections that are only on disk are loaded first. None if
+/// it may not.
+async fn read_memory(
+    shared: &Shared,
+    request: &Request,
+    may_read: impl Fn() -> bool,
+) -> Option<Bytes> {
+    let mut tries = 0;
+    while may_read() {
+        match run_reads(shared, request, tries < preload::TRIES) {
+            Ok(replies) => return Some(replies),
+            Err(storage::Error::Cold(key)) => preload::load(shared, &key).await,
+            Err(error) => shared.fatal(&error),
+        }
+        tries += 1;
+    }
+    None
 }
 
 /// Ready when this Store's memory reflects everything that was acknowledged anywhere before this call.
@@ -192,6 +212,7 @@ pub async fn propose(
     shared: &Shared,
     request: &Request,
 ) -> Result<RaftCmdResponse, raftstore::Error> {
+    preload::settle(shared, request).await;
     let (callback, answer) = mailbox::expect();
     gather::propose(&shared.router, request.clone(), callback);
     hand_over_after_this_lap();

@@ -120,8 +120,9 @@ pub fn counts_keys(request: &Request) -> bool {
         .any(|args| args.is_ok_and(|args| args[0].eq_ignore_ascii_case(COUNTS_KEYS)))
 }
 
-/// Runs a segment of reads on the Region's memory, as it stands.
-pub fn run_reads(shared: &Shared, request: &Request) -> storage::Result<Bytes> {
+/// Runs a segment of reads on the Region's memory, as it stands. With `refuse_cold`, [`storage::Error::Cold`] if it needs all of
+/// a large collection that is only on disk.
+pub fn run_reads(shared: &Shared, request: &Request, refuse_cold: bool) -> storage::Result<Bytes> {
     let mut replies = BytesMut::new();
     let mut commands = batch::iter(&request.commands).peekable();
     let now_ms = shared.router.now_ms();
@@ -136,6 +137,9 @@ pub fn run_reads(shared: &Shared, request: &Request) -> storage::Result<Bytes> {
             let mut view = dataset.view(DbIndex(request.db as u8), now_ms);
             if request.no_touch {
                 view = view.without_touching();
+            }
+            if refuse_cold {
+                view = view.refusing_cold();
             }
             let view = machine::focused(view, command, &args);
             let context = ReadContext::new(view, shared.random());

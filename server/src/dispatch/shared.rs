@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::freshness::Freshness;
 use super::lazy_expiry::LazyExpiry;
+use super::preload::Preload;
 use super::registry::Registry;
 use super::saves::Saves;
 use super::stats::Stats;
@@ -62,6 +63,8 @@ pub struct Shared {
     pub lazy_expiry: Arc<LazyExpiry>,
     /// How old this Store's memory may be.
     pub freshness: Arc<Freshness>,
+    /// Loads large collections without the lock.
+    pub preload: Preload,
     /// Whether memory is full and nothing may be deleted. See [`super::eviction`].
     pub out_of_memory: AtomicBool,
     /// RDB files that were written.
@@ -105,6 +108,7 @@ impl Shared {
             config: parts.config,
             tls: parts.tls,
             freshness: Arc::default(),
+            preload: Preload::default(),
             store: parts.store,
             cluster_id: parts.cluster_id,
             router: parts.router,

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use resp::Writer;
 use smallvec::SmallVec;
 use socket2::SockRef;
-use storage::dataset::WARM_KEYS;
+use storage::dataset::{ColdKey, WARM_KEYS};
 use storage::proto::command::ExpiredKey;
 
 use super::pipeline::Pipeline;
@@ -21,7 +21,9 @@ use crate::commands::spec::DataCommand;
 use crate::dispatch::registry::{Entry, Runs};
 use crate::dispatch::segment::{Builder, COUNTS_KEYS, READS_PER_LOCK};
 use crate::dispatch::stats::Tally;
-use crate::dispatch::{AdminCall, AdminCommand, SessionCommand, Shared, gates, outcome, routing};
+use crate::dispatch::{
+    AdminCall, AdminCommand, SessionCommand, Shared, gates, outcome, preload, routing,
+};
 use crate::machine;
 use crate::session::{ReplyMode, Session};
 
@@ -65,6 +67,7 @@ impl<'c> Round<'c> {
     /// Runs requests from `at` on until all are done, the replies should be sent, or the connection closes; answers where
     /// to go on.
     pub(super) async fn run(&mut self, mut at: usize) -> usize {
+        let mut cold_tries = 0;
         while at < self.pipeline.len() && !self.session.closing && self.out.len() < FLUSH_BYTES {
             let shared = Arc::clone(self.shared);
             let args = self.pipeline.args(at);
@@ -75,8 +78,14 @@ impl<'c> Round<'c> {
                     if !shared.lazy_expiry.is_idle() && counts_keys(entry) {
                         shared.lazy_expiry.settled().await;
                     }
-                    let (done, gated) = self.run_reads(&shared, at);
+                    let (done, gated, cold) =
+                        self.run_reads(&shared, at, cold_tries < preload::TRIES);
                     at += done;
+                    if let Some(key) = cold {
+                        cold_tries = if done > 0 { 1 } else { cold_tries + 1 };
+                        preload::load(&shared, &key).await;
+                        continue;
+                    }
                     if done == 0 || !gated.is_empty() {
                         at = self.run_segment(&shared, at, &gated).await;
                     }
@@ -101,10 +110,16 @@ impl<'c> Round<'c> {
 
     /// Runs consecutive reads at once, under the leader's lease; how many. None without a lease, or if it ended meanwhile:
     /// then nothing of them is left, neither replies nor counts, and they take the long way. Where a write has something
-    /// to change, it and those behind it that have passed the gates are answered too.
-    fn run_reads<'r>(&mut self, shared: &'r Shared, from: usize) -> (usize, Reads<'r, 'c>) {
+    /// to change, it and those behind it that have passed the gates are answered too. With `refuse_cold`, it ends
+    /// before one that needs all of a large collection which is only on disk, and answers which.
+    fn run_reads<'r>(
+        &mut self,
+        shared: &'r Shared,
+        from: usize,
+        refuse_cold: bool,
+    ) -> (usize, Reads<'r, 'c>, Option<Box<ColdKey>>) {
         if !shared.router.lease().is_valid() {
-            return (0, Reads::new());
+            return (0, Reads::new(), None);
         }
         let (mark, started) = (self.out.len(), Instant::now());
         // A reply that is not sent must be told apart from the next one's.
@@ -113,11 +128,11 @@ impl<'c> Round<'c> {
             ReplyMode::SkipNext | ReplyMode::Skip => 1,
         };
         let mut reads = leading_reads(shared, self.session, self.pipeline, from, most);
-        let ran = self.read_memory(shared, &reads);
+        let ran = self.read_memory(shared, &reads, refuse_cold);
         // Only now: the lease must have held while the memory was read, and this thread may have been stopped for long.
         if !shared.router.lease().is_valid() {
             self.out.truncate(mark);
-            return (0, Reads::new());
+            return (0, Reads::new(), None);
         }
         let mut gated = Reads::new();
         if ran.met_write {
@@ -134,11 +149,16 @@ impl<'c> Round<'c> {
             self.tally.count(&shared.stats, read.entry.id, 1, usec);
         }
         self.settle_reply(mark);
-        (reads.len(), gated)
+        (reads.len(), gated, ran.cold)
     }
 
     /// Runs reads on the Region's memory as it stands, until the replies should be sent or a write has something to change.
-    fn read_memory(&mut self, shared: &Shared, reads: &[Read<'_, '_>]) -> RanReads {
+    fn read_memory(
+        &mut self,
+        shared: &Shared,
+        reads: &[Read<'_, '_>],
+        refuse_cold: bool,
+    ) -> RanReads {
         let now_ms = shared.router.now_ms();
         let no_touch = self.session.client.no_touch.load(Ordering::Relaxed);
         let dataset = shared.machine.dataset().read();
@@ -158,6 +178,9 @@ impl<'c> Round<'c> {
             if no_touch {
                 view = view.without_touching();
             }
+            if refuse_cold {
+                view = view.refusing_cold();
+            }
             let view = machine::focused(view, read.command, &read.args);
             let context = ReadContext::new(view, shared.random());
             if let Some(probe) = read.command.probe {
@@ -171,6 +194,10 @@ impl<'c> Round<'c> {
                         ran.met_write = true;
                         break;
                     }
+                    Err(storage::Error::Cold(key)) => {
+                        ran.cold = Some(key);
+                        break;
+                    }
                     Err(error) => shared.fatal(&error),
                 }
                 ran.count += 1;
@@ -182,8 +209,13 @@ impl<'c> Round<'c> {
                 Args::new(&read.args)
             };
             let mut out = Writer::new(self.out, self.session.protocol);
-            if let Err(error) = machine::run_read(read.command, &context, &mut cursor, &mut out) {
-                shared.fatal(&error);
+            match machine::run_read(read.command, &context, &mut cursor, &mut out) {
+                Ok(()) => {}
+                Err(storage::Error::Cold(key)) => {
+                    ran.cold = Some(key);
+                    break;
+                }
+                Err(error) => shared.fatal(&error),
             }
             if self.out[before..].starts_with(b"-") {
                 ran.errors.push((nth, self.out[before..].to_vec()));
@@ -364,6 +396,8 @@ struct RanReads {
     errors: Vec<(usize, Vec<u8>)>,
     /// Expired keys.
     met: Vec<ExpiredKey>,
+    /// A large collection that is to be loaded before the next one.
+    cold: Option<Box<ColdKey>>,
 }
 
 /// Ready when the client has closed its end and nothing of it waits to be read: nobody will hear the answer.

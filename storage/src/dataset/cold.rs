@@ -1,6 +1,9 @@
 //! What is only on disk: reading it, loading it, and dropping objects that are not used.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::Dataset;
 use super::access::Access;
@@ -12,7 +15,7 @@ use super::position::Position;
 use super::record::{self, ElementPlace, Incarnation, ParsedKey, PhysicalDb, RecordKey, Stored};
 use crate::engine::Reader;
 use crate::ids::{DB_COUNT, LogIndex, SLOT_COUNT};
-use crate::types::HashRef;
+use crate::types::{HashRef, Kind};
 use crate::{Error, Result, keys};
 
 /// Keys that readers may note between two calls of [`Dataset::promote`]; further ones are read from the disk once more.
@@ -167,30 +170,8 @@ impl Dataset {
             incarnation,
         };
         let pending = self.pending_elements(stored, place);
-        let mut durable = self.engine.scan(&place.prefix(), &place.end()).peekable();
-        let mut newer = pending.iter().peekable();
-        // In order of their keys, which is that of a list's nodes.
-        let mut elements = std::iter::from_fn(|| {
-            loop {
-                let is_newer = match (newer.peek(), durable.peek()) {
-                    (Some((key, _)), Some(Ok((other, _)))) => *key <= other,
-                    (Some(_), None) => true,
-                    _ => false,
-                };
-                if !is_newer {
-                    let pair = durable.next()?;
-                    return Some(
-                        pair.and_then(|(key, value)| record::decode_element(&key, &value)),
-                    );
-                }
-                let (key, value) = newer.next()?;
-                durable.next_if(|pair| pair.as_ref().is_ok_and(|(other, _)| other == key));
-                if let Some(value) = value {
-                    return Some(record::decode_element(key, value));
-                }
-            }
-        });
-        let object = Collected::load(stored.kind, meta, &mut elements)?;
+        let disk: &dyn Reader = self.engine.as_ref();
+        let object = load_elements(disk, place, &pending, stored.kind, meta)?;
         Ok((incarnation, object))
     }
 
@@ -269,7 +250,7 @@ impl Dataset {
         db: PhysicalDb,
         at: Position,
         rest: &[u8],
-        value: &bytes::Bytes,
+        value: &Bytes,
     ) -> Result<()> {
         if db.0 >= DB_COUNT {
             return Err(Error::corrupt("record key", format!("database {}", db.0)));
@@ -472,6 +453,38 @@ impl Dataset {
             goes(entry) && (is_clean() || has_parts())
         })
     }
+}
+
+/// Builds a collection from its records on disk and those that wait to be written.
+pub(super) fn load_elements(
+    disk: &dyn Reader,
+    place: ElementPlace,
+    pending: &BTreeMap<Bytes, Option<Bytes>>,
+    kind: Kind,
+    meta: &[u8],
+) -> Result<Collected> {
+    let mut durable = disk.scan(&place.prefix(), &place.end()).peekable();
+    let mut newer = pending.iter().peekable();
+    // In order of their keys, which is that of a list's nodes.
+    let mut elements = std::iter::from_fn(|| {
+        loop {
+            let is_newer = match (newer.peek(), durable.peek()) {
+                (Some((key, _)), Some(Ok((other, _)))) => *key <= other,
+                (Some(_), None) => true,
+                _ => false,
+            };
+            if !is_newer {
+                let pair = durable.next()?;
+                return Some(pair.and_then(|(key, value)| record::decode_element(&key, &value)));
+            }
+            let (key, value) = newer.next()?;
+            durable.next_if(|pair| pair.as_ref().is_ok_and(|(other, _)| other == key));
+            if let Some(value) = value {
+                return Some(record::decode_element(key, value));
+            }
+        }
+    });
+    Collected::load(kind, meta, &mut elements)
 }
 
 /// True of a large collection whose key is on disk as it was before: whoever walks over the records finds the key there, and its

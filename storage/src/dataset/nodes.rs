@@ -10,13 +10,13 @@ use bytes::Bytes;
 use super::Dataset;
 use super::collection::Collected;
 use super::part::Looks;
-use super::record::{self, ElementPlace};
+use super::record::{self, ElementPlace, RecordKey};
 use super::write_set::{KeyRange, PendingNodes};
-use crate::Result;
 use crate::engine::Scan;
-use crate::types::ListEnds;
 use crate::types::listpack::ListpackRef;
 use crate::types::stream::{Keep, Shape, StreamId};
+use crate::types::{JOINED_MAX_BYTES, ListEnds};
+use crate::{Error, Result};
 
 /// A part has no more nodes than these: what needs more needs the whole. Reading so many takes a few milliseconds.
 const PART_MAX_NODES: usize = 1024;
@@ -137,6 +137,19 @@ impl<'d> Nodes<'d> {
         }
     }
 
+    /// The node of this key, which the collection's own record names.
+    fn end(&self, key: &[u8]) -> Result<(Bytes, Bytes)> {
+        let (hash, rest) = crate::types::split_key(key)?;
+        let record = RecordKey::element(&self.dataset.hasher, self.place, hash, rest);
+        match self.dataset.read_record(self.place.db, &record)? {
+            Some(value) => record::decode_element(&record.to_vec().into(), &value),
+            None => Err(Error::corrupt(
+                "collection",
+                format!("no record {key:02x?}"),
+            )),
+        }
+    }
+
     /// The nodes of a list that a command looks at; none if these are too many.
     pub(super) fn of_list(&self, ends: &ListEnds, looks: &Looks) -> Result<Option<PartNodes>> {
         let Some(reach) = ListReach::of(looks, ends.len) else {
@@ -163,6 +176,12 @@ impl<'d> Nodes<'d> {
         backwards: bool,
         into: &mut PartRecords,
     ) -> Result<Option<Bytes>> {
+        let end = if backwards { &ends.last } else { &ends.first };
+        let (key, value) = self.end(end)?;
+        if reach.is_within(&value, backwards) {
+            into.insert(key.clone(), value);
+            return Ok(Some(key));
+        }
         let (mut elements, mut spare, mut last) = (0, 0, None);
         for (nodes, pair) in self.walk(&ends.first, &ends.last, backwards).enumerate() {
             if nodes >= PART_MAX_NODES {
@@ -172,7 +191,7 @@ impl<'d> Nodes<'d> {
             elements += ListpackRef::new(&value).len();
             last = Some(key.clone());
             into.insert(key, value);
-            if elements >= reach.elements && (spare >= reach.spare || reach.elements == 0) {
+            if elements >= reach.elements && spare >= reach.spare {
                 break;
             }
             spare += usize::from(elements > reach.elements);
@@ -215,6 +234,28 @@ struct EndReach {
     elements: usize,
     /// Further nodes.
     spare: usize,
+}
+
+impl EndReach {
+    /// Whether the node at the end is all that is looked at: it has the elements, and what is left of it is not joined with others.
+    fn is_within(self, node: &[u8], backwards: bool) -> bool {
+        let node = ListpackRef::new(node);
+        let Some(left) = node.len().checked_sub(self.elements) else {
+            return false;
+        };
+        if self.spare == 0 {
+            return true;
+        }
+        let cut = node
+            .iter_at(if backwards { left } else { self.elements })
+            .offset();
+        let rest = if backwards {
+            cut
+        } else {
+            node.bytes().len() - cut
+        };
+        left > 0 && rest > JOINED_MAX_BYTES
+    }
 }
 
 struct ListReach {
@@ -326,6 +367,16 @@ impl StreamPart<'_, '_> {
 
     /// The first and the last node that will be there when the command is done, and those before and behind these.
     fn ends(&mut self) -> Result<bool> {
+        if let (true, Some(first), Some(last)) =
+            (self.deleted.is_empty(), self.shape.first, self.shape.last)
+        {
+            for node in [first, last] {
+                let (key, value) = self.nodes.end(&Shape::node_key(node))?;
+                self.take_deletions(node, Shape::last_in(node, &value))?;
+                self.records.insert(key, value);
+            }
+            return Ok(true);
+        }
         let deleted = self.deleted;
         let mut behind = StreamId::MAX;
         let last = self.take(StreamId::MIN..=StreamId::MAX, true, |first, _| {

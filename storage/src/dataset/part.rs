@@ -138,7 +138,7 @@ impl Focus {
 }
 
 /// How many elements a record says that its collection has.
-fn elements_of(meta: &[u8]) -> u64 {
+pub(super) fn elements_of(meta: &[u8]) -> u64 {
     meta.first_chunk().map_or(0, |len| u64::from_le_bytes(*len))
 }
 

@@ -10,13 +10,14 @@ use super::evict::EvictionPolicy;
 use super::object::{Object, is_expired};
 use super::part::{Focus, Point};
 use super::position::Position;
+use super::preload::ColdKey;
 use super::record::{PhysicalDb, RecordKey};
 use super::walk::{self, Found, Range};
 use super::warm::Ahead;
-use crate::Result;
 use crate::ids::{DbIndex, SLOT_COUNT, Slot};
 use crate::proto::command::ExpiredKey;
 use crate::types::{Kind, Limits};
+use crate::{Error, Result};
 
 /// Keys that a window of the hash space holds on average, when a random key is drawn from it.
 const WINDOW_KEYS: u64 = 8;
@@ -43,6 +44,8 @@ pub struct View<'a> {
     random: Cell<u64>,
     met: RefCell<Met>,
     focus: Cow<'a, [Focus]>,
+    /// Large collections that are only on disk are not read: the caller is told.
+    refuses_cold: bool,
 }
 
 /// Expired keys that a view met.
@@ -73,6 +76,7 @@ impl<'a> View<'a> {
             random: Cell::new(now_ms),
             met: RefCell::default(),
             focus: Cow::Borrowed(&[]),
+            refuses_cold: false,
         }
     }
 
@@ -98,6 +102,13 @@ impl<'a> View<'a> {
     /// With the focus of a transaction.
     pub(super) fn with_focus(mut self, focus: &'a [Focus]) -> Self {
         self.focus = Cow::Borrowed(focus);
+        self
+    }
+
+    /// The same view, which answers [`Error::Cold`] when all of a large collection is asked for that is only on disk, instead of
+    /// reading it.
+    pub fn refusing_cold(mut self) -> Self {
+        self.refuses_cold = true;
         self
     }
 
@@ -239,6 +250,15 @@ impl<'a> View<'a> {
         {
             self.dataset.want_whole(self.physical, key, &stored);
             return Ok(Some(Object::disk(stored, Some(part), self.now_ms)));
+        }
+        if is_expired(stored.expire_at_ms, self.now_ms) {
+            return Ok(Some(Object::disk(stored, None, self.now_ms)));
+        }
+        if self.refuses_cold && self.dataset.is_large_on_disk(&stored)? {
+            return Err(Error::Cold(Box::new(ColdKey {
+                db: self.db,
+                key: key.into(),
+            })));
         }
         self.dataset.want(self.physical, key);
         let mut object = None;

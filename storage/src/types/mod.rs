@@ -46,8 +46,8 @@ pub use item::Item;
 pub use kind::{Encoding, Kind, parse_int};
 pub use limits::Limits;
 pub use list::{End, List, ListBackIter, ListIter, ListRef};
-pub(crate) use quicklist::ListEnds;
 pub use quicklist::QuickList;
+pub(crate) use quicklist::{JOINED_MAX_BYTES, ListEnds};
 pub use set::{Set, SetRef, SetTable};
 pub use zset::{Change, MemberBound, SortedSet, SortedSetRef, ZSetIter, ZSetTree};
 
@@ -140,7 +140,7 @@ pub(crate) enum Parts<L> {
 }
 
 /// Hash and rest of an element's key.
-fn split_key(key: &[u8]) -> Result<(u32, &[u8])> {
+pub(crate) fn split_key(key: &[u8]) -> Result<(u32, &[u8])> {
     let (hash, rest) = key
         .split_first_chunk()
         .ok_or_else(|| Error::corrupt("element key", format!("{key:02x?}")))?;

@@ -21,6 +21,8 @@ use crate::{Error, Result};
 
 /// A node takes elements up to this; a larger element is alone in its node.
 const NODE_BYTES: usize = 1024;
+/// Nodes that take no more than this together are joined.
+pub(crate) const JOINED_MAX_BYTES: usize = NODE_BYTES / 2;
 const FIRST_ID: u64 = 1 << 63;
 const ID_STEP: u64 = 1 << 24;
 /// New ids are at least so far apart.
@@ -529,7 +531,7 @@ impl QuickList {
             let pair = self.nodes.get(left).zip(self.nodes.get(left + 1));
             let Some((a, b)) = pair.filter(|(a, b)| {
                 // Half full at most, or a removal and an insertion in turn would split and join for ever.
-                a.listpack.size_bytes() + b.listpack.size_bytes() <= NODE_BYTES / 2
+                a.listpack.size_bytes() + b.listpack.size_bytes() <= JOINED_MAX_BYTES
             }) else {
                 continue;
             };

@@ -17,7 +17,7 @@ use crate::Result;
 /// How often it looks for new and deleted files: no table is replaced sooner after it was made, nearly always.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Smaller files are freed quickly.
-const MIN_BYTES: u64 = 256 << 10;
+const MIN_BYTES: u64 = 16 << 10;
 /// Files kept open at most, because descriptors are for clients; those beyond are freed where they are deleted.
 const MAX_FILES: usize = 512;
 /// Directories are looked at so deep: keyspaces, one of them, its tables.

@@ -112,15 +112,17 @@ pub(crate) struct Shape {
     pub(crate) len: usize,
     pub(crate) last_id: StreamId,
     pub(crate) max_deleted_id: StreamId,
-    /// The first id of the first node, if it is known.
+    /// The first ids of the first and of the last node, if they are known.
     pub(crate) first: Option<StreamId>,
+    pub(crate) last: Option<StreamId>,
 }
 
 impl Shape {
     pub(crate) fn of(meta: &[u8]) -> Option<Self> {
         let (log, len, mut ends) = StreamLog::load_meta(meta)?;
-        id(&mut ends);
+        let last = id(&mut ends);
         Some(Self {
+            last,
             len,
             last_id: log.last_id,
             max_deleted_id: log.max_deleted_id,

@@ -1,0 +1,129 @@
+//! Loading a large collection that is only on disk without holding anybody up: what is to be read is noted under the lock, read
+//! without it, and taken into memory if it has not changed meanwhile.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Dataset;
+use super::access::Access;
+use super::cold::load_elements;
+use super::collection::{self, Collected};
+use super::entry::{Entry, Value};
+use super::object::is_expired;
+use super::part::{Focus, Point, elements_of};
+use super::record::{ElementPlace, PhysicalDb, RecordKey, Stored};
+use crate::Result;
+use crate::engine::Reader;
+use crate::ids::DbIndex;
+use crate::types::Limits;
+
+/// A key whose collection is large and only on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColdKey {
+    /// The logical database.
+    pub db: DbIndex,
+    /// The key.
+    pub key: Box<[u8]>,
+}
+
+/// A large collection that is only on disk, as it was at one moment.
+pub struct Cold {
+    db: PhysicalDb,
+    key: Box<[u8]>,
+    stored: Stored,
+    place: ElementPlace,
+    /// What was waiting to be written to disk.
+    pending: BTreeMap<Bytes, Option<Bytes>>,
+    disk: Arc<dyn Reader>,
+}
+
+/// A collection that was read, on its way into memory.
+pub struct Loaded {
+    cold: Cold,
+    object: Collected,
+}
+
+impl Cold {
+    /// Reads it. A million elements take about a second. What changes meanwhile may be read or not, and the error may come from
+    /// that: [`Dataset::admit_loaded`] takes only what has not changed since, on disk or elsewhere.
+    pub fn load(self) -> Result<Loaded> {
+        let (_, meta) = collection::parse_payload(&self.stored.payload)?;
+        let kind = self.stored.kind;
+        let object = load_elements(self.disk.as_ref(), self.place, &self.pending, kind, meta)?;
+        Ok(Loaded { cold: self, object })
+    }
+}
+
+impl Dataset {
+    /// What is to be read before a command runs that needs the whole collection at `key`, or `point` of it. None if it is in
+    /// memory, or not there, or need not be loaded, or is small.
+    pub fn cold(&self, db: DbIndex, key: &[u8], point: Option<&Point<'_>>) -> Result<Option<Cold>> {
+        let (at, db) = (self.hasher.position(key), self.physical(db));
+        if !self.may_be_cold(db, at) || self.database(db).find(at, key).is_some() {
+            return Ok(None);
+        }
+        let Some(stored) = self.read_cold(db, &RecordKey::new(&self.hasher, db, at, key))? else {
+            return Ok(None);
+        };
+        if !self.is_large_on_disk(&stored)? {
+            return Ok(None);
+        }
+        if let Some(point) = point {
+            let focus = Focus::new(point.clone(), &Limits::default());
+            if self.read_part(db, at.slot, &stored, &focus)?.is_some() {
+                return Ok(None);
+            }
+        }
+        let (incarnation, _) = collection::parse_payload(&stored.payload)?;
+        let place = ElementPlace {
+            slot: at.slot,
+            db,
+            incarnation,
+        };
+        Ok(Some(Cold {
+            db,
+            key: key.into(),
+            pending: self.pending_elements(&stored, place),
+            stored,
+            place,
+            disk: Arc::clone(&self.engine),
+        }))
+    }
+
+    /// Takes a collection into memory. False if it has changed since: then it is to be read again.
+    pub fn admit_loaded(&mut self, loaded: Loaded) -> Result<bool> {
+        let Loaded { cold, object } = loaded;
+        let (db, key) = (cold.db, &cold.key);
+        let at = self.hasher.position(key);
+        if self.database(db).find(at, key).is_some() {
+            return Ok(true);
+        }
+        let now = self.read_cold(db, &RecordKey::new(&self.hasher, db, at, key))?;
+        let Some(now) = now else {
+            return Ok(false);
+        };
+        let is_same = (now.index, &now.payload) == (cold.stored.index, &cold.stored.payload);
+        if is_same {
+            let value = Value::Collected {
+                incarnation: cold.place.incarnation,
+                object,
+            };
+            let access = Access::new(self.now_ms());
+            let entry = Entry::large(at.hash, key, value, now.expire_at_ms, access);
+            self.database_mut(db).insert(at, entry);
+            self.counters.loads += 1;
+        }
+        Ok(is_same)
+    }
+
+    /// Whether reading all elements of a key that is only on disk takes so long that others should not wait for it.
+    pub(super) fn is_large_on_disk(&self, stored: &Stored) -> Result<bool> {
+        if stored.encoding.is_flat() || is_expired(stored.expire_at_ms, self.now_ms()) {
+            return Ok(false);
+        }
+        let (_, meta) = collection::parse_payload(&stored.payload)?;
+        Ok(elements_of(meta) >= self.parts_from_elements)
+    }
+}
