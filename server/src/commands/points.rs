@@ -134,7 +134,7 @@ fn is_flag_of_zadd(arg: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn points<'a>(args: &'a [&'a [u8]]) -> Option<Points<'a>> {
+    fn points<'a>(args: &[&'a [u8]]) -> Option<Points<'a>> {
         let name = std::str::from_utf8(args[0]).unwrap();
         of(name, args, &Limits::default())
     }
@@ -175,15 +175,18 @@ mod tests {
 
     #[test]
     fn tells_how_far_a_command_looks_into_a_list() {
-        let is = |command: &str, wanted: &[(&str, Looks<Members<'_>>)]| {
+        fn is<'a>(command: &'a str, wanted: &[(&'a str, Looks<Members<'a>>)]) {
             let args = split(command);
             let found = points(&args).unwrap();
-            let found = found.iter().map(|point| (point.key, point.looks.clone()));
-            let wanted = wanted
-                .iter()
-                .map(|(key, looks)| (key.as_bytes(), looks.clone()));
-            assert!(found.eq(wanted), "{command}");
-        };
+            assert_eq!(found.len(), wanted.len(), "{command}");
+            for (point, (key, looks)) in found.iter().zip(wanted) {
+                assert_eq!(
+                    (point.key, &point.looks),
+                    (key.as_bytes(), looks),
+                    "{command}"
+                );
+            }
+        }
         let take = |head, tail| Looks::Take { head, tail };
         let none = || Looks::Elements(Members::new());
         is("lpop k", &[("k", take(1, 0))]);

@@ -2,6 +2,7 @@
 
 mod client;
 mod cluster;
+mod cold;
 mod conversations;
 mod expiry;
 mod gates;

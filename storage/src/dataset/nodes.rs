@@ -33,9 +33,12 @@ pub(super) struct PartNodes {
     pub(super) gap: Option<Bytes>,
 }
 
+/// Records that wait to be written, in order or in opposite order.
+type Pending<'d> = Box<dyn Iterator<Item = (Bytes, Option<Bytes>)> + 'd>;
+
 /// A walk over records that are waiting to be written, being written, and on disk: the newest of each key.
 struct Walk<'d> {
-    pending: [Peekable<Box<dyn Iterator<Item = (Bytes, Option<Bytes>)> + 'd>>; 2],
+    pending: [Peekable<Pending<'d>>; 2],
     durable: Peekable<Scan<'d>>,
     backwards: bool,
 }
@@ -112,7 +115,7 @@ impl<'d> Nodes<'d> {
         // The end is included: one more zero byte is what comes next.
         let end = [&prefix[..], to, &[0]].concat();
         let range: KeyRange<'_> = (Bound::Included(&start), Bound::Excluded(&end));
-        let turn = |nodes: Option<Box<dyn PendingNodes + 'd>>| -> Box<dyn Iterator<Item = _> + 'd> {
+        let turn = |nodes: Option<Box<dyn PendingNodes + 'd>>| -> Pending<'d> {
             match nodes {
                 Some(nodes) if backwards => Box::new(nodes.rev()),
                 Some(nodes) => Box::new(nodes),

@@ -1,0 +1,159 @@
+//! Large collections that are only on disk: what is answered without loading them, and what loads them first.
+
+use super::node::{Client, Node};
+
+/// More than are loaded because of point operations.
+const ELEMENTS: usize = 30_000;
+const PER_COMMAND: usize = 500;
+
+fn start() -> (Node, Client) {
+    let node = Node::start(&["--enable-debug-command", "local"]);
+    let client = node.connect();
+    (node, client)
+}
+
+/// Sends commands of [`PER_COMMAND`] elements each.
+fn fill(client: &mut Client, command: &str, element: impl Fn(usize) -> String) {
+    for first in (0..ELEMENTS).step_by(PER_COMMAND) {
+        let elements = (first..first + PER_COMMAND).map(&element);
+        let words: Vec<String> = elements.collect();
+        client.call(&format!("{command} {}", words.join(" ")));
+    }
+}
+
+fn fill_stream(client: &mut Client) {
+    for first in (1..=ELEMENTS).step_by(PER_COMMAND) {
+        let numbers = first..first + PER_COMMAND;
+        let adds: String = numbers
+            .map(|n| format!("XADD stream {n}-1 field value{n}\r\n"))
+            .collect();
+        client.send(adds.as_bytes());
+        for _ in 0..PER_COMMAND {
+            client.next().expect("an id");
+        }
+    }
+}
+
+fn drop_from_memory(client: &mut Client) -> usize {
+    assert_eq!(client.text("DEBUG RELOAD"), "OK");
+    loaded(client)
+}
+
+/// How many objects were ever read from the disk into memory.
+fn loaded(client: &mut Client) -> usize {
+    let info = client.text("INFO stats");
+    let field = info
+        .lines()
+        .find_map(|line| line.strip_prefix("objects_loaded:"));
+    field
+        .and_then(|number| number.trim().parse().ok())
+        .expect("a number")
+}
+
+fn entry(n: usize) -> String {
+    format!("{n}-1 field value{n}")
+}
+
+#[test]
+fn the_ends_of_lists_are_worked_on_without_the_rest() {
+    let (_node, mut client) = start();
+    fill(&mut client, "RPUSH list", |n| format!("element{n}"));
+    let before = drop_from_memory(&mut client);
+    let mut is = |command: &str, reply: &str| assert_eq!(client.text(command), reply, "{command}");
+    is("LPOP list", "element0");
+    is("RPOP list 3", "element29999 element29998 element29997");
+    is("LINDEX list 1", "element2");
+    is("LINDEX list -2", "element29995");
+    is("LRANGE list 100 102", "element101 element102 element103");
+    is("LRANGE list -2 -1", "element29995 element29996");
+    is("LTRIM list 1 -2", "OK");
+    is("LLEN list", "29994");
+    is("RPOPLPUSH list other", "element29995");
+    is("LMOVE list list LEFT RIGHT", "element2");
+    is(
+        "LMPOP 2 none list RIGHT COUNT 2",
+        "list element2 element29994",
+    );
+    is(
+        "LPOP list 600 x",
+        "ERR wrong number of arguments for 'lpop' command",
+    );
+    is("EXPIRE list 1000", "1");
+    is("TTL list", "1000");
+    is("PERSIST list", "1");
+    is("EXISTS list list", "2");
+    is("OBJECT ENCODING list", "quicklist");
+    is("LPUSH list first", "29992");
+    is("LRANGE list 0 1", "first element3");
+    assert_eq!(loaded(&mut client), before, "nothing was loaded");
+    let whole = client.text("LRANGE list 0 -1");
+    assert_eq!(whole.split(' ').count(), 29_992);
+    assert!(whole.starts_with("first element3 ") && whole.ends_with(" element29993"));
+}
+
+#[test]
+fn the_ends_of_streams_are_worked_on_without_the_rest() {
+    let (_node, mut client) = start();
+    fill_stream(&mut client);
+    let before = drop_from_memory(&mut client);
+    let mut is = |command: &str, reply: &str| assert_eq!(client.text(command), reply, "{command}");
+    let two = |a, b| format!("{} {}", entry(a), entry(b));
+    is("XRANGE stream - + COUNT 2", &two(1, 2));
+    is("XRANGE stream 15000-1 15001", &two(15_000, 15_001));
+    is("XREVRANGE stream + - COUNT 2", &two(30_000, 29_999));
+    is("XREVRANGE stream 777-1 - COUNT 2", &two(777, 776));
+    is(
+        "XREAD COUNT 2 STREAMS stream 29998-1",
+        &format!("stream {}", two(29_999, 30_000)),
+    );
+    is("XREAD STREAMS stream $", "(nil)");
+    is("XDEL stream 1-1 15000-1 30000-1 9-9", "3");
+    is("XRANGE stream - + COUNT 2", &two(2, 3));
+    is("XREVRANGE stream + - COUNT 1", &entry(29_999));
+    is("XRANGE stream 14999 15001", &two(14_999, 15_001));
+    is("XADD stream MAXLEN 29900 40000-1 a b", "40000-1");
+    is("XLEN stream", "29900");
+    is("XTRIM stream MINID 200", "100");
+    is("XRANGE stream - + COUNT 1", &entry(200));
+    assert_eq!(loaded(&mut client), before, "nothing was loaded");
+    let whole = client.text("XRANGE stream - +");
+    assert_eq!(whole.matches("-1 ").count(), 29_800);
+}
+
+/// Commands that need all of a collection, as reads, as writes and within pipelines, by several clients at once.
+#[test]
+fn what_needs_the_whole_gets_it() {
+    let (node, mut client) = start();
+    fill(&mut client, "RPUSH list", |n| format!("{n}"));
+    fill(&mut client, "SADD set", |n| format!("m{n}"));
+    fill(&mut client, "HSET hash", |n| format!("f{n} {n}"));
+    fill(&mut client, "ZADD zset", |n| format!("{n} m{n}"));
+    let before = drop_from_memory(&mut client);
+    let others: Vec<Client> = (0..4).map(|_| node.connect()).collect();
+    std::thread::scope(|scope| {
+        for mut other in others {
+            scope.spawn(move || {
+                assert_eq!(other.text("LPOS list 20000"), "20000");
+                assert_eq!(other.text("HGETALL hash").split(' ').count(), 2 * ELEMENTS);
+                assert_eq!(other.text("ZRANK zset m12345"), "12345");
+                assert_eq!(other.text("ZCARD zset"), "30000");
+            });
+        }
+    });
+    assert_eq!(loaded(&mut client), before + 3, "each once");
+    drop_from_memory(&mut client);
+    client.send(b"SET x 1\r\nLINSERT list BEFORE 20000 new\r\nLINDEX list 20000\r\nSINTERCARD 2 set set\r\n");
+    let replies: Vec<String> = (0..4)
+        .map(|_| super::node::show(&client.next().expect("a reply")))
+        .collect();
+    assert_eq!(replies, ["OK", "30001", "new", "30000"]);
+    drop_from_memory(&mut client);
+    let mut is = |command: &str, reply: &str| assert_eq!(client.text(command), reply, "{command}");
+    is("LREM list 0 new", "1");
+    is("SORT list DESC STORE sorted", "30000");
+    is("LRANGE sorted 0 1", "29999 29998");
+    is("ZREMRANGEBYRANK zset 10 29989", "29980");
+    is("ZUNIONSTORE both 2 set zset", "30000");
+    is("COPY hash copied", "1");
+    is("HLEN copied", "30000");
+}
