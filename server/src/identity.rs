@@ -1,14 +1,16 @@
 //! Whose data directory this is: made at the first start, checked at every later one.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context;
 use sha2::{Digest, Sha256};
-use storage::engine::Engines;
+use storage::engine::{Durability, Engines};
 use storage::ids::{FIRST_REGION, SLOT_COUNT, StoreId};
-use storage::peer_storage::PeerStorage;
+use storage::peer_storage::{self, PeerStorage, PeerStorageOptions};
 use storage::proto::store::{Peer, Region, RegionEpoch, StoreIdent};
 
 use crate::config::Settings;
-use crate::join;
+use crate::join::{self, Joined};
 use crate::tls::Tls;
 
 /// Who this Store is.
@@ -92,9 +94,43 @@ fn known(settings: &Settings, engines: &Engines, ident: &StoreIdent) -> anyhow::
     })
 }
 
-/// An empty directory becomes that of a new member, which the cluster has given an id.
+/// An empty directory becomes that of a new member, which asks the cluster for an id.
 fn joined(settings: &Settings, tls: &Tls, engines: &Engines) -> anyhow::Result<Identity> {
     let joined = join::ask(settings, tls)?;
+    let identity = Identity {
+        cluster_id: joined.cluster_id,
+        store: joined.store,
+    };
+    become_member(settings, engines, joined)?;
+    Ok(identity)
+}
+
+/// This Store, the only one of a majority that is lost, becomes a cluster of its own.
+pub(super) fn recover(settings: &Settings, engines: &Engines) -> anyhow::Result<()> {
+    let options = PeerStorageOptions {
+        durability: Durability::Synced,
+        log_cache_bytes: 0,
+        snapshot_dir: snapshot_dir(&settings.dir),
+    };
+    peer_storage::recover::recover(engines, FIRST_REGION, options, &random()?)?;
+    tracing::warn!(
+        "this node is a cluster of its own from now on: what only the lost nodes had is lost. Empty the directories of the \
+         other nodes, and start them with --join"
+    );
+    Ok(())
+}
+
+/// Where snapshots are received.
+pub(super) fn snapshot_dir(dir: &Path) -> PathBuf {
+    dir.join("snapshots")
+}
+
+/// An empty directory becomes that of a new member, which the cluster has given an id.
+pub(super) fn become_member(
+    settings: &Settings,
+    engines: &Engines,
+    joined: Joined,
+) -> anyhow::Result<()> {
     let ident = StoreIdent {
         format: 0,
         cluster_id: joined.cluster_id.to_vec().into(),
@@ -112,10 +148,7 @@ fn joined(settings: &Settings, tls: &Tls, engines: &Engines) -> anyhow::Result<I
         "joined the cluster as node {}: data arrives from the leader",
         joined.store
     );
-    Ok(Identity {
-        cluster_id: joined.cluster_id,
-        store: joined.store,
-    })
+    Ok(())
 }
 
 /// The seed of the hash tables whose order commands show; the same on every Store. Another one after a snapshot has made this

@@ -14,6 +14,7 @@ mod join;
 pub mod logging;
 pub mod machine;
 pub mod net;
+mod next_start;
 pub mod raftstore;
 pub mod server;
 pub mod session;

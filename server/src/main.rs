@@ -1,5 +1,6 @@
 //! The program `tinykv-server`: reads its arguments, starts the log, and serves until it is told to stop.
 
+use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 use server::bootstrap::{self, PidFile};
@@ -7,6 +8,7 @@ use server::config::Config;
 use server::config::document;
 use server::config::source::{self, Invocation};
 use server::logging;
+use server::server::End;
 
 /// Chosen by measurement; see ARCHITECTURE.md. Without transparent huge pages: they kept a quarter more memory resident
 /// after a million SETs, and made nothing faster.
@@ -66,12 +68,25 @@ fn serve(config: Config) -> ExitCode {
         Err(error) => return refuse(&format!("pidfile {}: {error}", settings.pidfile)),
     };
     match server::server::run(config) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(End::Stopped) => ExitCode::SUCCESS,
+        Ok(End::Restart) => refuse(&start_again()),
         Err(error) => {
             tracing::error!("cannot serve: {error:#}");
             refuse(&format!("{error:#}"))
         }
     }
+}
+
+/// Becomes a new process with the same arguments; returns why it could not.
+fn start_again() -> String {
+    let program = std::env::current_exe();
+    let error = program.map(|program| {
+        std::process::Command::new(program)
+            .args(std::env::args_os().skip(1))
+            .exec()
+    });
+    let error = error.unwrap_or_else(|error| error);
+    format!("cannot start again by itself: {error}. Start it, and it goes on")
 }
 
 /// Says why on the terminal, wherever the log goes.

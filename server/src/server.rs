@@ -28,6 +28,7 @@ use crate::identity::{self, Identity};
 use crate::import;
 use crate::machine::Machine;
 use crate::net::{IoThreads, Listeners};
+use crate::next_start;
 use crate::raftstore::{
     Member, Members, OpenDataset, PeerConfig, RaftRouter, Role, SharedLimits, SharedPriority,
     Store, StoreOptions, StoreTransport,
@@ -56,14 +57,26 @@ const MIN_CACHE_BYTES: u64 = 1 << 20;
 /// Elements from which on a collection is not loaded under the lock because of a point operation: a few milliseconds' worth.
 const PARTS_FROM_ELEMENTS: u64 = 4096;
 
+/// How a Store has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// As it was told to.
+    Stopped,
+    /// The process is to start again: a command has noted what the next start is to do.
+    Restart,
+}
+
 /// Serves until a signal or SHUTDOWN.
-pub fn run(config: Config) -> anyhow::Result<()> {
+pub fn run(config: Config) -> anyhow::Result<End> {
     let config = Arc::new(config);
     let settings = config.snapshot();
     let tls = Arc::new(Tls::open(&settings.tls)?);
     let listeners = Listeners::bind(&settings)?;
     let obsolete = Obsolete::default();
+    let next = next_start::read(&settings.dir)?;
+    next_start::clear(&settings.dir, next.as_ref())?;
     let engines = open_engines(&settings, &obsolete)?;
+    next_start::run(&settings, &engines, next)?;
     let identity = identity::establish(&settings, &tls, &engines)?;
     let open = open_dataset(&engines, &settings, &obsolete);
     let machine = Machine::new(Arc::new(RwLock::new(open()?)));
@@ -93,7 +106,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(
+    let end = runtime.block_on(serve(
         &shared,
         &settings,
         &identity,
@@ -110,7 +123,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     }
     store.stop();
     tracing::info!("bye");
-    Ok(())
+    Ok(end)
 }
 
 /// By default half of the cores: the store thread, the apply worker and the checkpoints need the others.
@@ -199,7 +212,7 @@ fn start_store(
             Durability::Buffered
         },
         log_cache_bytes: part_of_memory(settings, LOG_CACHE_BYTES as u64) as usize,
-        snapshot_dir: snapshot_dir(&settings.dir),
+        snapshot_dir: identity::snapshot_dir(&settings.dir),
     };
     let storage = PeerStorage::open(engines.clone(), FIRST_REGION, options)?;
     let ticks = |ms: u64| (ms / TICK_MS).max(1) as usize;
@@ -235,10 +248,6 @@ fn start_store(
     )
 }
 
-fn snapshot_dir(dir: &Path) -> std::path::PathBuf {
-    dir.join("snapshots")
-}
-
 /// Everything that runs on the main thread, until the Store is to stop.
 async fn serve(
     shared: &Arc<Shared>,
@@ -247,7 +256,7 @@ async fn serve(
     links: &Links,
     io_threads: &IoThreads,
     listeners: Listeners,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<End> {
     if !settings.cluster_secret.is_empty() || settings.cluster_peers.len() > 1 {
         let handler = Arc::new(Arrivals {
             shared: Arc::clone(shared),
@@ -268,7 +277,7 @@ async fn serve(
             signal = stop_signal() => {
                 tracing::warn!("{} received: the import is not complete", signal?);
                 shared.stop.send_replace(Stop::Now);
-                return Ok(());
+                return Ok(End::Stopped);
             }
         }
     }
@@ -278,7 +287,7 @@ async fn serve(
     let mut stop = shared.stop.subscribe();
     let accept = io_threads.accept(shared, listeners);
     let how = tokio::select! {
-        accepted = accept => return accepted,
+        accepted = accept => return accepted.map(|()| End::Stopped),
         never = admin::watch_memory_peak(shared) => match never {},
         never = cold_expiry::sweep(shared) => match never {},
         never = eviction::keep_room(shared) => match never {},
@@ -291,11 +300,15 @@ async fn serve(
         changed = stop.wait_for(|stop| *stop != Stop::No) => changed.map_or(Stop::Now, |stop| *stop),
     };
     hand_over(shared).await;
-    if how == Stop::Checkpoint {
+    if how != Stop::Now {
         last_checkpoint(shared).await;
     }
     shared.stop.send_replace(Stop::Now);
-    Ok(())
+    Ok(if how == Stop::Restart {
+        End::Restart
+    } else {
+        End::Stopped
+    })
 }
 
 /// A leader lets another voter take over before it stops, so that nobody has to wait for an election.
@@ -340,7 +353,7 @@ fn transport_config(
         listen: settings.bus_listen().map_err(anyhow::Error::msg)?,
         peers: bus_addresses(members, &settings.cluster_peers),
         next_store: members.next_store,
-        snapshot_dir: snapshot_dir(&settings.dir),
+        snapshot_dir: identity::snapshot_dir(&settings.dir),
         tls: Arc::default(),
         options: TransportOptions::default(),
     })

@@ -27,6 +27,8 @@ pub enum Stop {
     No,
     /// With a last checkpoint.
     Checkpoint,
+    /// With a last checkpoint; then the process starts again.
+    Restart,
     /// At once: the log has everything.
     Now,
 }

@@ -36,7 +36,7 @@ pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 pub(crate) struct Node {
     pub(crate) port: u16,
     password: String,
-    thread: Option<JoinHandle<anyhow::Result<()>>>,
+    thread: Option<JoinHandle<anyhow::Result<server::server::End>>>,
     data: PathBuf,
     _directory: Option<TempDir>,
 }

@@ -32,6 +32,7 @@ pub mod invariants;
 pub mod open;
 pub mod read;
 pub mod ready;
+pub mod recover;
 pub mod snapshot;
 
 use std::path::PathBuf;

@@ -1,16 +1,21 @@
 //! RAFT.NODE and RAFT.CLUSTER.
 
+use std::sync::Arc;
+
 use storage::ids::StoreId;
 use storage::proto::command::{MemberAction, MemberStep, MembershipChange};
 use storage::proto::store::StoreAddress;
 
 use super::super::answer::encode;
-use super::node_id;
+use super::{node_id, recover};
 use crate::commands::args::Args;
 use crate::commands::error::{CommandError, CommandResult};
+use crate::config::Settings;
 use crate::config::peers::{self, BUS_PORT_OFFSET, PeerAddress};
 use crate::dispatch::outcome::{Failure, Refusal, text};
 use crate::dispatch::{AdminCall, AdminFuture, routing};
+use crate::join;
+use crate::next_start::NextStart;
 use crate::raftstore::Members;
 
 /// RAFT.NODE ADD id host:port[@bus-port] | REMOVE id
@@ -161,10 +166,53 @@ async fn change(
     })
 }
 
+fn address(text: &[u8]) -> CommandResult<String> {
+    let text = std::str::from_utf8(text).ok();
+    let known = text.filter(|text| peers::split_host_port(text).is_some());
+    known
+        .map(str::to_owned)
+        .ok_or_else(|| CommandError::reply("ERR the address must be host:port"))
+}
+
+/// Asks first, so that a refusal is the answer and nothing has changed.
+async fn join_another(call: &AdminCall, addresses: Vec<String>) -> CommandResult<bytes::BytesMut> {
+    if addresses.is_empty() {
+        return Err(CommandError::reply("ERR write RAFT.CLUSTER JOIN host:port"));
+    }
+    if call.shared.router.status().members.list.len() > 1 {
+        return Err(CommandError::reply("ERR Already cluster member"));
+    }
+    let keys: u64 = call
+        .shared
+        .machine
+        .dataset()
+        .read()
+        .stats()
+        .keys
+        .iter()
+        .sum();
+    if keys > 0 {
+        return Err(CommandError::reply(format!(
+            "ERR this node has {keys} keys, which the cluster's data would replace: FLUSHALL first if they may go"
+        )));
+    }
+    let settings = Settings {
+        join: addresses,
+        // The id is the cluster's to give: this node has one as a cluster of its own.
+        node_id: 0,
+        ..call.shared.config.snapshot().as_ref().clone()
+    };
+    let tls = Arc::clone(&call.shared.tls);
+    let asked = tokio::task::spawn_blocking(move || join::ask(&settings, &tls)).await;
+    let joined = asked.unwrap_or_else(|error| Err(error.into()));
+    let joined = joined.map_err(|error| CommandError::reply(format!("ERR {error:#}")))?;
+    recover::restart(call, &NextStart::Join(joined))
+}
+
 /// RAFT.CLUSTER INIT [id] | JOIN host:port [host:port ...]
 ///
-/// A node that is alone is a cluster from its first start, so INIT has nothing to do there. Joining another one takes an empty
-/// directory, which a running node does not have.
+/// A node that is alone is a cluster from its first start, so INIT has nothing to do there. One that is alone and empty may
+/// join another: the cluster gives it an id, and it starts again with an empty directory.
 pub(super) fn cluster(call: AdminCall) -> AdminFuture {
     Box::pin(async move {
         let slices = call.slices();
@@ -184,9 +232,11 @@ pub(super) fn cluster(call: AdminCall) -> AdminFuture {
                 Ok(())
             })
         } else if args.flag("JOIN") {
-            Err(CommandError::reply(
-                "ERR a node joins when it starts: stop this one, give it an empty dir, and start it with --join host:port",
-            ))
+            let mut addresses = Vec::new();
+            while !args.is_empty() {
+                addresses.push(address(args.bytes()?)?);
+            }
+            join_another(&call, addresses).await
         } else {
             Err(CommandError::reply(
                 "ERR RAFT.CLUSTER supports INIT / JOIN only",

@@ -3,6 +3,7 @@
 //! Any node takes them. A change of members travels to the leader as a write does, and is answered when it is in force.
 
 mod members;
+mod recover;
 
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub static COMMANDS: &[AdminCommand] = &[
     AdminCommand::new("raft.info", 1, Group::Cluster, |call| now(call, raft_info))
         .flags(Flags::LOADING.with(Flags::STALE)),
     AdminCommand::new("raft.transfer_leader", -1, Group::Cluster, transfer_leader).flags(OPERATOR),
+    AdminCommand::new("raft.recover", -1, Group::Cluster, recover::recover)
+        .flags(OPERATOR.with(Flags::LOADING).with(Flags::STALE)),
     AdminCommand::new("raft.snapshot", 1, Group::Cluster, snapshot).flags(OPERATOR),
     AdminCommand::new("raft.digest", 1, Group::Cluster, digest).flags(OPERATOR),
 ];

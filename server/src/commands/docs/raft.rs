@@ -7,16 +7,19 @@ pub(super) static DOCS: &[Doc] = &[
     Doc::new(
         "raft.cluster",
         "7.2.0",
-        "Tells the id of a cluster of one node, and how to join another.",
+        "Tells the id of a cluster of one node, or lets an empty node join another.",
     )
     .complexity("O(1)")
-    .arguments(&[Argument::oneof(
-        "action",
-        &[
-            Argument::token("init", "INIT"),
-            Argument::token("join", "JOIN"),
-        ],
-    )]),
+    .arguments(&[
+        Argument::oneof(
+            "action",
+            &[
+                Argument::token("init", "INIT"),
+                Argument::token("join", "JOIN"),
+            ],
+        ),
+        Argument::string("address").optional().multiple(),
+    ]),
     Doc::new(
         "raft.digest",
         "7.2.0",
@@ -41,6 +44,13 @@ pub(super) static DOCS: &[Doc] = &[
         Argument::integer("id"),
         Argument::string("address").optional(),
     ]),
+    Doc::new(
+        "raft.recover",
+        "7.2.0",
+        "Tells what is lost if this node goes on without the lost majority, or does it.",
+    )
+    .complexity("O(N) where N is the number of entries since the last checkpoint")
+    .arguments(&[Argument::token("lose-writes", "LOSE-WRITES").optional()]),
     Doc::new(
         "raft.snapshot",
         "7.2.0",
