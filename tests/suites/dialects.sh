@@ -64,7 +64,7 @@ start_nodes() {
     LEADER_PID=""
     for _ in $(seq 600); do
         for id in 0 1 2; do
-            if redis-cli -p "${PORTS[id]}" info raft | grep -q "^raft_role:leader"; then
+            if redis-cli -p "${PORTS[id]}" info raft | holds "^raft_role:leader"; then
                 LEADER_PID=${NODE_PIDS[id]}
             else
                 FOLLOWER=${PORTS[id]}

@@ -28,6 +28,13 @@ fail() {
     exit 1
 }
 
+# holds PATTERN: whether a line of the input is like it. Unlike grep -q it reads to the end: who writes must not be cut off.
+holds() {
+    local text
+    text=$(cat)
+    grep -q -e "$1" <<<"$text"
+}
+
 # need COMMAND PACKAGE: installs a Debian package when the command is missing.
 need() {
     command -v "$1" >/dev/null && return
@@ -120,7 +127,7 @@ start_cluster() {
     LEADER=""
     for _ in $(seq 600); do
         for port in "${PORTS[@]}"; do
-            if redis-cli -p "$port" info raft | grep -q "^raft_role:leader"; then
+            if redis-cli -p "$port" info raft | holds "^raft_role:leader"; then
                 LEADER=$port
             else
                 FOLLOWER=$port

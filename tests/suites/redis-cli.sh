@@ -23,29 +23,29 @@ use_cli() {
     cli flushall >/dev/null
     expect "set and get" value "$(cli set key value >/dev/null && cli get key)"
     expect "RESP3" value "$(cli -3 get key)"
-    cli -3 --json hello 3 | grep -q '"proto":3' || fail "a map of RESP3 as JSON"
+    cli -3 --json hello 3 | holds '"proto":3' || fail "a map of RESP3 as JSON"
     expect "repeated" "1 2 3" "$(cli -r 3 -i 0.01 incr counter | xargs)"
     expect "standard input" "\"a b\"" "$(printf 'a b' | cli -x set binary >/dev/null && cli --no-raw get binary)"
     expect "an error's exit code" 1 "$(cli -e incr key >/dev/null 2>&1; echo $?)"
     expect "another database" "" "$(cli -n 5 get key)"
     for number in $(seq 1000); do
         printf 'SET bulk:%d %d\r\n' "$number" "$number"
-    done | cli --pipe | grep -q "errors: 0, replies: 1000" || fail "--pipe"
+    done | cli --pipe | holds "errors: 0, replies: 1000" || fail "--pipe"
     expect "--scan" 1000 "$(cli --scan --pattern 'bulk:*' | sort -u | wc -l)"
-    cli --bigkeys | grep -q "Biggest string found" || fail "--bigkeys"
-    cli --memkeys | grep -q "Biggest string found" || fail "--memkeys"
+    cli --bigkeys | holds "Biggest string found" || fail "--bigkeys"
+    cli --memkeys | holds "Biggest string found" || fail "--memkeys"
     expect "--csv" '"a","b"' "$(cli --csv command getkeys mset a 1 b 2)"
     cli config set maxmemory-policy allkeys-lfu >/dev/null
-    cli --hotkeys | grep -q "Sampled" || fail "--hotkeys"
+    cli --hotkeys | holds "Sampled" || fail "--hotkeys"
     cli config set maxmemory-policy noeviction >/dev/null
     cli set 'rdb key' 'rdb value' >/dev/null
     cli --rdb "$WORK/remote.rdb" >"$WORK/rdb.log" 2>&1 || fail "--rdb: $(tail -3 "$WORK/rdb.log")"
     redis-check-rdb "$WORK/remote.rdb" >"$WORK/check.log" 2>&1 || fail "the file of --rdb: $(tail -3 "$WORK/check.log")"
     grep -aq "rdb value" "$WORK/remote.rdb" || fail "the file of --rdb lacks a key"
-    cli info server | grep -q "^redis_version:7" || fail "INFO server"
+    cli info server | holds "^redis_version:7" || fail "INFO server"
     script -q -c "timeout 0.5 redis-cli -p $PORT --stat -i 0.01" /dev/null >"$WORK/stat" || true
     grep -q "^keys" "$WORK/stat" || fail "--stat"
-    cli command docs set | grep -q "^summary" || fail "the documentation of a command"
+    cli command docs set | holds "^summary" || fail "the documentation of a command"
     python3 "$ROOT/tests/suites/terminal.py" "$PORT" || fail "an interactive session"
     cli help set >/dev/null || fail "help"
 }

@@ -32,7 +32,7 @@ TLS_PORT=$PORT
 start_server --tls-port "$TLS_PORT" "${SERVER[@]}"
 [ "$(redis-cli -p "$TLS_PORT" "${CLIENT[@]}" set greeting hello)" = OK ] || fail "redis-cli --tls"
 [ "$(redis-cli -p "$PORT" get greeting)" = hello ] || fail "the plain port beside the TLS port"
-if redis-cli -p "$TLS_PORT" --tls --cacert "$CERTS/ca.crt" ping 2>/dev/null | grep -q PONG; then
+if redis-cli -p "$TLS_PORT" --tls --cacert "$CERTS/ca.crt" ping 2>/dev/null | holds PONG; then
     fail "a client without a certificate is served"
 fi
 for pipeline in 1 16; do
@@ -56,7 +56,7 @@ for id in 1 2 3; do
 done
 for id in 1 2 3; do
     for _ in $(seq 300); do
-        redis-cli -p "${PORTS[id - 1]}" "${CLIENT[@]}" cluster info 2>/dev/null | grep -q cluster_state:ok && continue 2
+        redis-cli -p "${PORTS[id - 1]}" "${CLIENT[@]}" cluster info 2>/dev/null | holds cluster_state:ok && continue 2
         sleep 0.1
     done
     cat "$WORK/tls-$id.log" >&2

@@ -22,6 +22,12 @@ pub fn recover(
     cluster_id: &[u8; 16],
 ) -> Result<()> {
     let storage = PeerStorage::open(engines.clone(), region_id, options)?;
+    if storage.checkpoint_index() == LogIndex(0) {
+        return Err(Error::corrupt(
+            "Region",
+            "this Store never got any data: there is nothing to recover",
+        ));
+    }
     let ident = engines.kv.get(&keys::store_ident())?;
     let ident = ident.ok_or_else(|| Error::corrupt("StoreIdent", "it is missing"))?;
     let ident = StoreIdent {
@@ -77,12 +83,6 @@ pub fn recover(
         }),
         ..decode(applied, "RaftApplyState")?
     };
-    if LogIndex(applied.applied_index) == LogIndex(0) {
-        return Err(Error::corrupt(
-            "Region",
-            "this Store never got any data: there is nothing to recover",
-        ));
-    }
     let mut kv = WriteBatch::new();
     kv.put(keys::region_state(region_id), state.encode_to_vec());
     kv.put(keys::apply_state(region_id), applied.encode_to_vec());

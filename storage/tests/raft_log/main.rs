@@ -6,6 +6,7 @@ mod conflict;
 mod identity;
 mod lsm;
 mod node;
+mod recover;
 mod restart;
 mod snapshots;
 mod stream;

@@ -79,6 +79,11 @@ impl Outlook {
                 "ERR node {leader} leads, so no majority is lost: remove nodes that are lost with RAFT.NODE REMOVE"
             )));
         }
+        if status.members.list.is_empty() {
+            return Err(CommandError::reply(
+                "ERR this node has joined and has no data yet: there is nothing to go on with",
+            ));
+        }
         let links = shared
             .transport()
             .map_or_else(Vec::new, |transport| transport.links());
