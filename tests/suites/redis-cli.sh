@@ -8,6 +8,8 @@ need script bsdutils
 need python3 python3
 need redis-check-rdb redis-tools
 
+PORTS=()
+
 # expect WHAT WANTED GOT
 expect() {
     [ "$2" = "$3" ] || fail "$1: wanted '$2', got '$3'"
@@ -16,6 +18,14 @@ expect() {
 # cli ARGUMENTS...
 cli() {
     redis-cli -p "$PORT" "$@"
+}
+
+# policy NAME: the maxmemory-policy of all nodes.
+policy() {
+    local port
+    for port in "$PORT" "${PORTS[@]}"; do
+        redis-cli -p "$port" config set maxmemory-policy "$1" >/dev/null
+    done
 }
 
 # use_cli: every way to use redis-cli that has a meaning here, on $PORT.
@@ -35,9 +45,10 @@ use_cli() {
     cli --bigkeys | holds "Biggest string found" || fail "--bigkeys"
     cli --memkeys | holds "Biggest string found" || fail "--memkeys"
     expect "--csv" '"a","b"' "$(cli --csv command getkeys mset a 1 b 2)"
-    cli config set maxmemory-policy allkeys-lfu >/dev/null
+    # The leader answers OBJECT FREQ, whichever node is asked.
+    policy allkeys-lfu
     cli --hotkeys | holds "Sampled" || fail "--hotkeys"
-    cli config set maxmemory-policy noeviction >/dev/null
+    policy noeviction
     cli set 'rdb key' 'rdb value' >/dev/null
     cli --rdb "$WORK/remote.rdb" >"$WORK/rdb.log" 2>&1 || fail "--rdb: $(tail -3 "$WORK/rdb.log")"
     redis-check-rdb "$WORK/remote.rdb" >"$WORK/check.log" 2>&1 || fail "the file of --rdb: $(tail -3 "$WORK/check.log")"
