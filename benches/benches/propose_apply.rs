@@ -255,6 +255,10 @@ impl Outbox for Tasks {
         self.0.push_back(task);
     }
 
+    fn clock_ns(&self) -> u64 {
+        Now::read().monotonic_ns
+    }
+
     fn quiesce(&mut self) {}
 
     fn reopen(&mut self) -> storage::Result<()> {

@@ -376,3 +376,31 @@ fn leadership_goes_to_the_store_of_the_highest_priority_and_comes_back_to_it() {
     assert_eq!(world.leader(), Some(better), "it stays");
     world.converge();
 }
+
+#[test]
+fn a_leader_with_a_slow_disk_hands_over_to_one_with_a_fast_one() {
+    let mut world = world();
+    let leader = world.elect();
+    world.slow_disk(leader, 300);
+    let writes = (0..500).take_while(|&value| {
+        // Refused while leadership is being handed over.
+        world.perform(leader, 1, Client::Write(value));
+        world.run_ms(10);
+        world.leader() == Some(leader)
+    });
+    assert!(writes.count() < 500, "it goes on leading");
+    world.run_until(LONG_MS, "another one leads", |world| {
+        world.leader().is_some_and(|other| other != leader)
+    });
+    // When all are slow, it stays where it is.
+    let leader = world.elect();
+    for store in 1..=3 {
+        world.slow_disk(store, 300);
+    }
+    for value in 1_000..1_200 {
+        world.write(leader, 1, value);
+        world.run_ms(20);
+    }
+    assert_eq!(world.leader(), Some(leader));
+    world.converge();
+}

@@ -14,7 +14,7 @@ use storage::snapshot::SnapshotSource;
 use tokio::sync::watch;
 
 use super::apply::{Applied, ApplyMessage, ApplyTask};
-use super::clock::Now;
+use super::clock::{Now, monotonic_ns};
 use super::error::Error;
 use super::inbox::{StoreMessage, SyncCallback};
 use super::peer::{Peer, Step};
@@ -97,6 +97,10 @@ impl Outbox for Output {
         }
     }
 
+    fn clock_ns(&self) -> u64 {
+        monotonic_ns()
+    }
+
     fn quiesce(&mut self) {
         let (done, wait) = bounded(1);
         self.tell(ApplyMessage::Quiesce(done));
@@ -122,6 +126,8 @@ pub(super) struct Driver {
     pub(super) engines: Engines,
     /// The `conf_ver` of the members that were published last.
     pub(super) published: Option<u64>,
+    /// When the sync of `everysec` that is under way began.
+    pub(super) syncing_since_ns: Option<u64>,
     pub(super) output: Output,
 }
 
@@ -252,6 +258,10 @@ impl Driver {
                 }
                 StoreMessage::Transfer(to) => self.peer.transfer_leader_to(to, now),
                 StoreMessage::Sync(callback) => self.sync_log(callback),
+                StoreMessage::Synced(ns) => {
+                    self.syncing_since_ns = None;
+                    self.peer.note_disk_ns(ns);
+                }
                 StoreMessage::Stop => return false,
             }
         }
@@ -279,7 +289,7 @@ impl Driver {
             && instant >= timers.sync
         {
             timers.sync = instant + interval;
-            self.sync_log(Box::new(|| ()));
+            self.sync_log_again(now);
         }
     }
 
@@ -295,6 +305,21 @@ impl Driver {
         if let Err(error) = synced {
             tracing::error!("cannot start the thread that syncs the log: {error}");
         }
+    }
+
+    /// What `everysec` does. Not while the last one is under way: a disk that stalls would gather threads.
+    fn sync_log_again(&mut self, now: Now) {
+        let start_ns = now.monotonic_ns;
+        if let Some(since_ns) = self.syncing_since_ns {
+            self.peer.note_disk_ns(start_ns.saturating_sub(since_ns));
+            return;
+        }
+        self.syncing_since_ns = Some(start_ns);
+        let inbox = Arc::clone(&self.router.inbox);
+        self.sync_log(Box::new(move || {
+            let ns = monotonic_ns().saturating_sub(start_ns);
+            inbox.push(StoreMessage::Synced(ns));
+        }));
     }
 
     fn propose_expired(&mut self, now: Now) {

@@ -37,6 +37,8 @@ pub(super) enum StoreMessage {
     Transfer(StoreId),
     /// Make everything appended so far durable, then call back.
     Sync(SyncCallback),
+    /// The log was made durable in the background, which took so many nanoseconds.
+    Synced(u64),
     Stop,
 }
 

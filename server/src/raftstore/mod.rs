@@ -43,6 +43,7 @@ mod checkpoint;
 mod compact;
 mod config;
 mod consistency;
+mod disk;
 mod driver;
 mod election;
 mod error;

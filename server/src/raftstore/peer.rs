@@ -16,6 +16,7 @@ use super::apply::{Applied, Callback};
 use super::clock::Now;
 use super::config::PeerConfig;
 use super::consistency::Consistency;
+use super::disk::Disks;
 use super::election::{Election, Moment};
 use super::error::Error;
 use super::lease::{Echoes, Lease};
@@ -95,6 +96,7 @@ pub struct Peer {
     pub(super) election: Election,
     pub(super) priorities: Priorities,
     pub(super) consistency: Consistency,
+    pub(super) disks: Disks,
     /// The newest check that was executed here.
     pub(super) checked: Option<Checked>,
     votes_refused_until_ns: u64,
@@ -140,6 +142,7 @@ impl Peer {
             election: Election::default(),
             priorities: Priorities::default(),
             consistency: Consistency::default(),
+            disks: Disks::default(),
             checked: None,
             stale_deadline_ns: None,
             config,
@@ -233,6 +236,7 @@ impl Peer {
         self.retry_reads();
         self.promote_learner(now);
         self.mind_priority(now);
+        self.mind_disk(now);
         self.mind_consistency(now);
         self.publish_lease(now);
     }
@@ -290,6 +294,7 @@ impl Peer {
                 self.election.on_round_trip(PeerId(from), ns);
                 self.priorities
                     .record(PeerId(from), message.leader_priority);
+                self.disks.record(PeerId(from), message.persist_us);
                 self.consistency.record(
                     PeerId(from),
                     message.checked_index,

@@ -85,7 +85,8 @@ impl Peer {
         let voters = self.voters();
         let ready = voters
             .into_iter()
-            .filter(|&voter| voter != me && self.has_caught_up(voter));
+            .filter(|&voter| voter != me && self.has_caught_up(voter))
+            .filter(|&voter| !self.disks.is_slow(PeerId(voter)));
         if let Some(better) = self.priorities.better(own, ready) {
             tracing::info!("node {better} has a higher leader-priority and is to lead");
             self.priorities.wait_ticks = AGAIN_TICKS;

@@ -19,6 +19,8 @@ pub trait Outbox {
     fn send_snapshot(&mut self, message: RaftMessage, source: SnapshotSource);
     /// Hands committed entries to the apply worker without waiting for it.
     fn apply(&mut self, task: ApplyTask);
+    /// The monotonic clock at this moment, in nanoseconds: to measure how long the disk takes.
+    fn clock_ns(&self) -> u64;
     /// Returns when everything handed to the apply worker is executed and no checkpoint is under way: a snapshot is about
     /// to replace the kv engine's records.
     fn quiesce(&mut self);
@@ -50,7 +52,11 @@ impl Peer {
         }
         let snapshot_index = LogIndex(ready.snapshot().get_metadata().index);
         let persisted = ready.take_persisted_messages();
-        self.raw.mut_store().save_ready_state(&mut ready)?;
+        let before_ns = out.clock_ns();
+        let saved = self.raw.mut_store().save_ready_state(&mut ready)?;
+        if saved.synced && !installs {
+            self.disks.note_ns(out.clock_ns().saturating_sub(before_ns));
+        }
         if installs {
             out.reopen()?;
         }
@@ -115,6 +121,7 @@ impl Peer {
             leader_priority: self.config.priority.get(),
             checked_index,
             checked_digest,
+            persist_us: if answers { self.disks.own_us() } else { 0 },
         };
         let Some(index) = snapshot else {
             out.send(envelope);

@@ -136,6 +136,7 @@ impl Store {
             machine: machine.clone(),
             engines,
             published: None,
+            syncing_since_ns: None,
             output: Output {
                 store: config.store,
                 transport,

@@ -39,6 +39,11 @@ impl World {
         self.schedule_own(StoreId(store), TICK_MS * 1_000_000, Happening::Tick);
     }
 
+    /// From now on the disk of this Store takes so long for everything. Nobody waits for it: only the measure changes.
+    pub fn slow_disk(&mut self, store: u64, ms: u64) {
+        self.node(store).disk_ns = ms * 1_000_000;
+    }
+
     /// The next command that nobody waits for at this Store is lost on its way to the data.
     pub fn forget(&mut self, store: u64) {
         tracing::info!(target: "sim", "{store} is to forget a command");

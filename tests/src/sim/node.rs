@@ -1,5 +1,6 @@
 //! One Store of the simulated world: its disk, its clock, and what runs on it until it crashes.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
@@ -91,6 +92,8 @@ pub(super) struct Node {
     pub(super) incarnation: u64,
     pub(super) paused_until_ns: u64,
     pub(super) priority: SharedPriority,
+    /// How long its disk takes.
+    pub(super) disk_ns: u64,
     /// Its data was made to differ: it may stop.
     pub(super) is_wrong: bool,
     seed: u64,
@@ -115,6 +118,7 @@ impl Node {
             incarnation: 0,
             paused_until_ns: 0,
             priority: SharedPriority::default(),
+            disk_ns: 100_000,
             is_wrong: false,
             seed: rng.random(),
             founders,
@@ -246,6 +250,10 @@ pub(super) struct Collected<'a> {
     pub(super) machine: &'a Machine,
     pub(super) kv: &'a Arc<MemoryEngine>,
     pub(super) applied: Vec<AppliedEntry>,
+    /// Only differences mean something.
+    pub(super) clock_ns: Cell<u64>,
+    /// How long the disk takes for everything.
+    pub(super) disk_ns: u64,
 }
 
 impl Outbox for Collected<'_> {
@@ -259,6 +267,11 @@ impl Outbox for Collected<'_> {
 
     fn apply(&mut self, task: ApplyTask) {
         self.tasks.push_back(task);
+    }
+
+    fn clock_ns(&self) -> u64 {
+        self.clock_ns.set(self.clock_ns.get() + self.disk_ns);
+        self.clock_ns.get()
     }
 
     fn quiesce(&mut self) {

@@ -1,5 +1,6 @@
 //! The world's clock and events, and the verbs that tests use.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::Arc;
@@ -653,6 +654,8 @@ impl World {
             machine,
             kv: &node.kv,
             applied: Vec::new(),
+            clock_ns: Cell::new(0),
+            disk_ns: node.disk_ns,
         };
         peer.flush_reads();
         while peer
