@@ -161,6 +161,7 @@ fn open_engines(settings: &Settings, obsolete: &Obsolete) -> anyhow::Result<Engi
     };
     let raft = LsmOptions {
         unsynced_tail: settings.appendfsync != AppendFsync::Always,
+        zeros_ahead: settings.appendfsync == AppendFsync::Always,
         ..LsmOptions::raft()
     };
     Ok(Engines {

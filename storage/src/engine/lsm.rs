@@ -26,6 +26,7 @@ mod keeper;
 mod obsolete;
 mod repair;
 mod trim;
+mod zeros;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,7 @@ use keeper::Keeper;
 use obsolete::Obsolete;
 pub use obsolete::ObsoleteFilter;
 use trim::Trimmer;
+use zeros::Zeros;
 
 const KEYSPACE: &str = "records";
 
@@ -76,6 +78,9 @@ pub struct LsmOptions {
     /// `no`): then everything from the first torn one is cut off. Otherwise a torn write with whole ones after it is
     /// damage, and the engine refuses to open.
     pub unsynced_tail: bool,
+    /// Zeros are written ahead of the journal's end, so that syncing a write does not wait for blocks to be found for it. For
+    /// an engine whose writes are synced one by one.
+    pub zeros_ahead: bool,
     /// Tells a compaction which pairs nobody can see any more.
     pub obsolete: Option<ObsoleteFilter>,
 }
@@ -93,6 +98,7 @@ impl LsmOptions {
             filters: true,
             compress: true,
             unsynced_tail: false,
+            zeros_ahead: false,
             obsolete: None,
         }
     }
@@ -112,6 +118,7 @@ impl LsmOptions {
             filters: false,
             compress: false,
             unsynced_tail: false,
+            zeros_ahead: true,
             obsolete: None,
         }
     }
@@ -137,6 +144,7 @@ pub struct LsmEngine {
     keyspace: Keyspace,
     obsolete: Arc<Obsolete>,
     trimmer: Trimmer,
+    zeros: Option<Arc<Zeros>>,
     _keeper: Keeper,
     /// Held while a snapshot is being opened.
     opening: Arc<RwLock<()>>,
@@ -162,12 +170,17 @@ impl LsmEngine {
             .map_err(|error| open_error(dir, error))?;
         let space = Space::new(dir, options.reserve_bytes);
         let opening = Arc::default();
-        let trimmer = Trimmer::start(&database, &keyspace, &opening)?;
+        let zeros = match options.zeros_ahead {
+            true => Zeros::start(dir)?.map(Arc::new),
+            false => None,
+        };
+        let trimmer = Trimmer::start(&database, &keyspace, &opening, zeros.clone())?;
         Ok(Self {
             database,
             keyspace,
             obsolete,
             trimmer,
+            zeros,
             _keeper: Keeper::start(dir)?,
             opening,
             space,
@@ -190,12 +203,14 @@ impl LsmEngine {
         };
         let mut commit = OwnedWriteBatch::with_capacity(self.database.clone(), batch.len())
             .durability(Some(mode));
+        let bytes = batch.size_bytes();
         for (key, value) in batch.into_ops() {
             match value {
                 Some(value) => commit.insert(&self.keyspace, key, value),
                 None => commit.remove(&self.keyspace, key),
             }
         }
+        let _writing = self.zeros.as_ref().map(|zeros| zeros.writing(bytes));
         commit.commit()
     }
 

@@ -60,7 +60,8 @@ pub(super) fn cut_torn_tail(
 }
 
 /// The journal with the greatest number.
-fn newest_journal(dir: &Path) -> Result<Option<PathBuf>> {
+/// The journal that is written.
+pub(super) fn newest_journal(dir: &Path) -> std::io::Result<Option<PathBuf>> {
     let mut newest: Option<(u64, PathBuf)> = None;
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();

@@ -18,6 +18,7 @@ use fjall::{AbstractTree, Database, Keyspace, OwnedWriteBatch, PersistMode, Read
 
 use parking_lot::RwLock;
 
+use super::zeros::Zeros;
 use crate::Result;
 
 /// Pairs deleted by one batch: the journal's lock is held for each, and an acknowledgement may wait for it.
@@ -38,12 +39,14 @@ impl Trimmer {
         database: &Database,
         keyspace: &Keyspace,
         opening: &Arc<RwLock<()>>,
+        zeros: Option<Arc<Zeros>>,
     ) -> Result<Self> {
         let (ranges, received) = channel();
         let worker = Worker {
             database: database.clone(),
             keyspace: keyspace.clone(),
             opening: Arc::clone(opening),
+            zeros,
         };
         let thread = std::thread::Builder::new()
             .name("trim".to_owned())
@@ -77,6 +80,7 @@ struct Worker {
     database: Database,
     keyspace: Keyspace,
     opening: Arc<RwLock<()>>,
+    zeros: Option<Arc<Zeros>>,
 }
 
 impl Worker {
@@ -120,9 +124,12 @@ impl Worker {
         for keys in keys.chunks(PAIRS_PER_BATCH) {
             let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), keys.len())
                 .durability(Some(PersistMode::Buffer));
+            let mut bytes = 0;
             for key in keys {
+                bytes += key.len();
                 batch.remove(&self.keyspace, key.clone());
             }
+            let _writing = self.zeros.as_ref().map(|zeros| zeros.writing(bytes));
             batch.commit()?;
         }
         self.keyspace.rotate_memtable()?;
