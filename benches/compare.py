@@ -17,9 +17,10 @@ from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 
-from comparison import parts, report, servers
+from comparison import living, parts, report, servers
 from comparison.workload import (
     CLIENTS,
+    JOINING_TARGET_BYTES,
     LARGE_ELEMENTS,
     MANY_KEYS,
     MEMORY_TARGET_KEYS,
@@ -27,7 +28,17 @@ from comparison.workload import (
     START_TARGET_KEYS,
 )
 
-PARTS = ("single", "large", "many", "cluster", "memory", "start")
+PARTS = {
+    "single": parts.single,
+    "large": parts.large,
+    "many": parts.many,
+    "cluster": parts.cluster,
+    "minority": living.minority,
+    "delay": living.delay,
+    "joining": living.joining,
+    "memory": parts.memory,
+    "start": parts.start,
+}
 
 # How long a server must have been idle before the next row.
 QUIET_SECONDS = 0.4
@@ -41,6 +52,9 @@ def arguments():
     parser.add_argument("--nodes", type=int, choices=(1, 3), help="one node (what runs if nothing is chosen), or three")
     parser.add_argument("--large", action="store_true", help="one collection of each kind with a million elements")
     parser.add_argument("--many", action="store_true", help="SET and GET with few keys and with ten million")
+    parser.add_argument("--minority", action="store_true", help="three nodes, and the same without one of the followers")
+    parser.add_argument("--delay", action="store_true", help="three nodes with a millisecond from each to each")
+    parser.add_argument("--joining", action="store_true", help="the leader's latencies while a node joins that copies 2 GB")
     parser.add_argument("--memory", action="store_true", help="resident bytes per key")
     parser.add_argument("--start", action="store_true", help="time to the first GET on a directory with many keys")
     parser.add_argument("--all", action="store_true", help="everything above")
@@ -52,6 +66,7 @@ def arguments():
     parser.add_argument("--keys", type=int, help="how many keys the rows use; 100000 unless given")
     parser.add_argument("--large-elements", type=int, help=f"for --large: {LARGE_ELEMENTS} unless given")
     parser.add_argument("--many-keys", type=int, help=f"for --many: {MANY_KEYS} unless given")
+    parser.add_argument("--joining-bytes", type=int, help=f"for --joining: {JOINING_TARGET_BYTES} unless given")
     parser.add_argument("--memory-keys", help="for --memory: 100000,300000,1000000,2000000 unless given")
     parser.add_argument("--start-keys", type=int, help=f"for --start: {START_TARGET_KEYS} unless given")
     parser.add_argument("--binary", type=Path, help="a tinykv-server to take instead of building one")
@@ -78,6 +93,9 @@ def plan(given):
         keys=given.keys or (1000 if few else 100_000),
         large_elements=given.large_elements or (1000 if few else LARGE_ELEMENTS),
         many_keys=given.many_keys or (3000 if few else MANY_KEYS),
+        joining_bytes=given.joining_bytes or (1_000_000 if few else JOINING_TARGET_BYTES),
+        joining_requests=200 if few else 10_000,
+        joining_rounds=1 if few else 10,
         memory_keys=[int(number) for number in memory_keys.split(",")],
         start_keys=given.start_keys or (2000 if few else START_TARGET_KEYS),
         quiet_seconds=SMOKE_QUIET_SECONDS if few else QUIET_SECONDS,
@@ -165,7 +183,7 @@ def main():
         results["environment"] = environment(programs, launcher.base)
         print(preface(results["environment"], options, given.smoke), flush=True)
         for part in chosen:
-            results[part] = getattr(parts, part)(launcher, programs, options)
+            results[part] = PARTS[part](launcher, programs, options)
             print("\n" + getattr(report, part)(results[part], judged=not given.smoke), flush=True)
     if given.json:
         given.json.write_text(json.dumps(results, indent=1) + "\n")

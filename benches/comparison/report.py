@@ -5,11 +5,14 @@ from statistics import geometric_mean, median
 from .workload import (
     CLUSTER_CPU_TARGETS,
     CLUSTER_SPEED_TARGETS,
+    JOINING_TARGET,
+    JOINING_TARGET_BYTES,
     LARGE_TARGET,
     MANY_TARGET,
     MEAN_TARGET,
     MEMORY_TARGET,
     MEMORY_TARGET_KEYS,
+    MINORITY_TARGET,
     P99_TARGET,
     SPEED_TARGET,
     SPEED_TARGETS,
@@ -163,6 +166,52 @@ def cluster(result, judged):
     if result["leaders_changed"]:
         text += f"\n\nThe leader changed {result['leaders_changed']} times during a row: such rows are not comparable."
     return text + "\n\n" + spread(result, ["replicas", "tinykv", "redis"], "replicas")
+
+
+def minority(result, judged):
+    """Three nodes, and two of them."""
+    head = ["row, always", "three nodes rps", "a follower lost rps", "ratio", "by round", "target", "", "p99 ms three", "two"]
+    lines = []
+    for entry in result:
+        whole, lost = entry["samples"]["whole"], entry["samples"]["lost"]
+        ratio = middle(lost, "rps") / middle(whole, "rps")
+        cells = [entry["row"], f"{middle(whole, 'rps'):,.0f}", f"{middle(lost, 'rps'):,.0f}", f"{ratio:.2f}"]
+        cells += [span(ratios(entry["samples"], "lost", "whole"), ".2f")]
+        cells += least(ratio, MINORITY_TARGET if judged else None)
+        lines.append(cells + [f"{middle(samples, 'p99_ms'):.3f}" for samples in (whole, lost)])
+    return "## A follower lost\n\n" + table(head, lines)
+
+
+def delay(result, judged):
+    """Nodes that are far from each other."""
+    del judged  # Reported, without a target.
+    delays = list(result[0]["samples"]) if result else []
+    head = ["row, always"] + [f"{what}, {ms} ms" for what in ("rps", "p50 ms", "p99 ms") for ms in delays]
+    lines = []
+    for entry in result:
+        cells = [entry["row"]] + [f"{middle(entry['samples'][ms], 'rps'):,.0f}" for ms in delays]
+        cells += [f"{middle(entry['samples'][ms], field):.3f}" for field in ("p50_ms", "p99_ms") for ms in delays]
+        lines.append(cells)
+    return "## Three nodes with a delay between them, one way\n\n" + table(head, lines)
+
+
+def joining(result, judged):
+    """A node that copies much."""
+    head = ["while a node joins", "median p99 ms alone", "joining", "ratio", "target", "", "longest ms alone", "joining"]
+    target = JOINING_TARGET if judged and result["bytes"] >= JOINING_TARGET_BYTES else None
+    lines = []
+    for name in ("set", "get"):
+        alone, meanwhile = result["alone"][name], result["joining"][name]
+        if not meanwhile:
+            # So little data that it had joined before it was looked at.
+            lines.append([name, f"{middle(alone, 'p99_ms'):.3f}"] + [NOTHING] * 6)
+            continue
+        ratio = middle(meanwhile, "p99_ms") / middle(alone, "p99_ms")
+        cells = [name, f"{middle(alone, 'p99_ms'):.3f}", f"{middle(meanwhile, 'p99_ms'):.3f}", f"{ratio:.2f}"]
+        cells += most(ratio, target)
+        lines.append(cells + [f"{max(sample['max_ms'] for sample in samples):.1f}" for samples in (alone, meanwhile)])
+    note = f"{result['bytes'] / 1e9:.1f} GB were there; the new node voted after {result['seconds']:.1f} s."
+    return "## A node joins\n\n" + table(head, lines) + "\n\n" + note
 
 
 def spread(result, names, base):

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from .delay import Delay
 from .wire import Client, ReplyError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +28,9 @@ SETTLE_SECONDS = 15
 
 # A server is at rest when it used less than this share of a core.
 REST_SHARE = 0.05
+
+# What lets nodes of one cluster talk to each other.
+SECRET = ("--cluster-secret", "of-a-benchmark")
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -156,6 +160,7 @@ class Group:
 
     def __init__(self, servers=()):
         self.servers = list(servers)
+        self.proxies = []
         self.leader = self.servers[0] if self.servers else None
 
     def __enter__(self):
@@ -164,6 +169,8 @@ class Group:
     def __exit__(self, *_):
         for server in self.servers:
             server.stop()
+        while self.proxies:
+            self.proxies.pop().close()
 
     def follow_leader(self):
         """Makes `leader` the server that leads now; true when it is another one than before. Redis's never changes."""
@@ -265,22 +272,46 @@ class Launcher:
             raise
         return group
 
-    def tinykv_cluster(self, count):
-        """Nodes that hold one Region."""
+    def tinykv_cluster(self, count, delay_seconds=0):
+        """Nodes that hold one Region. Whatever goes from one to another arrives so much later."""
         ports = []
-        while len(ports) < count:
+        while len(ports) < 2 * count:
             ports = list({*ports, free_port()})
-        peers = ",".join(f"{node}@127.0.0.1:{port}" for node, port in enumerate(ports, 1))
+        behind = count if delay_seconds else 0
+        doors = [port + PEER_PORT_OFFSET for port in ports[behind:]]
+        nodes = list(enumerate(zip(ports[:count], doors), 1))
+        peers = ",".join(f"{node}@127.0.0.1:{port}@{door}" for node, (port, door) in nodes)
         group = Cluster()
         try:
-            for node, port in enumerate(ports, 1):
-                extra = ["--node-id", str(node), "--cluster-peers", peers, "--cluster-secret", "of-a-benchmark"]
+            for node, (port, door) in nodes:
+                extra = ["--node-id", str(node), "--cluster-peers", peers, *SECRET]
+                if delay_seconds:
+                    group.proxies.append(Delay(door, port + PEER_PORT_OFFSET, delay_seconds))
+                    extra += ["--cluster-announce-bus-port", str(door)]
                 group.servers.append(self.start("tinykv", self.directory(f"node{node}"), port=port, extra=extra))
             group.follow_leader()
         except BaseException:
             group.__exit__()
             raise
         return group
+
+
+    def tinykv_founder(self):
+        """A node alone that others may join."""
+        group = Cluster([self.start("tinykv", self.directory("node"), extra=SECRET)])
+        try:
+            group.follow_leader()
+        except BaseException:
+            group.__exit__()
+            raise
+        return group
+
+    def tinykv_joins(self, group):
+        """One more node, which begins to copy."""
+        extra = ["--join", f"127.0.0.1:{group.leader.port}", *SECRET]
+        joined = self.start("tinykv", self.directory("joins"), extra=extra)
+        group.servers.append(joined)
+        return joined
 
 
 def _follows(replica):

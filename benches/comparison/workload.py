@@ -90,6 +90,13 @@ CLUSTER_SPEED_TARGETS = {
 # Greatest ratio of CPU per command, all three nodes to one redis-server.
 CLUSTER_CPU_TARGETS = {"set/p1/always": 2.0, "set/p16/always": 2.5}
 
+# Least ratio of requests per second of a cluster without a follower to the whole one.
+MINORITY_TARGET = 1.0
+
+# Most that the leader's p99 may grow while a node joins, at this many bytes of data.
+JOINING_TARGET = 1.5
+JOINING_TARGET_BYTES = 2_000_000_000
+
 # Greatest ratio of resident bytes per key, at this number of keys.
 MEMORY_TARGET = 1.2
 MEMORY_TARGET_KEYS = 1_000_000
@@ -111,13 +118,13 @@ def selects(patterns, name):
     return any(fnmatchcase(name, pattern.lower()) for pattern in patterns)
 
 
-def benchmark(program, port, sends, depth, requests, keys=None):
+def benchmark(program, port, sends, depth, requests, keys=None, clients=CLIENTS):
     """Runs redis-benchmark: requests per second, and the latencies of a pipeline's commands in milliseconds.
 
     `sends` is a test of its own (`-t NAME`) or a command's words. Without `keys` it is left to its defaults: always the same
     key and member, values of 3 bytes.
     """
-    arguments = ["-h", "127.0.0.1", "-p", port, "-c", CLIENTS, "-n", requests, "-P", depth, "--csv"]
+    arguments = ["-h", "127.0.0.1", "-p", port, "-c", clients, "-n", requests, "-P", depth, "--csv"]
     if keys:
         arguments += ["-d", VALUE_BYTES, "-r", keys]
     ran = subprocess.run(
