@@ -19,7 +19,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -39,8 +39,8 @@ const AHEAD_BYTES: i64 = 2 << 20;
 /// about 60 KB at once, became no faster with them.
 const SMALL_BYTES: usize = 16 << 10;
 
-/// Once nothing is left to fill, how often it looks for the next journal.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Once nothing is left to fill, how often it looks for the next journal. No write wakes it meanwhile.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// ext4 (and 2 and 3) and XFS, by the magic numbers of `statfs`.
 const FILE_SYSTEMS: [u64; 2] = [0xef53, 0x5846_5342];
@@ -58,6 +58,8 @@ struct Shared {
     journal: Mutex<()>,
     /// Zeros that the journal has not reached yet; an estimate, on which only speed depends.
     ahead_bytes: AtomicI64,
+    /// The journal has no hole left.
+    is_full: AtomicBool,
 }
 
 impl Zeros {
@@ -89,6 +91,7 @@ impl Zeros {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         let before = self.shared.ahead_bytes.fetch_sub(bytes, Ordering::Relaxed);
         if is_small
+            && !self.shared.is_full.load(Ordering::Relaxed)
             && before - bytes < AHEAD_BYTES
             && let Some(wake) = &self.wake
         {
@@ -112,7 +115,8 @@ impl Drop for Zeros {
 struct Filler {
     dir: PathBuf,
     shared: Arc<Shared>,
-    journal: Option<(PathBuf, File)>,
+    /// The newest journal when it looked last.
+    journal: Option<PathBuf>,
 }
 
 impl Filler {
@@ -128,6 +132,8 @@ impl Filler {
             }
             match self.fill() {
                 Ok(is_full) => full = is_full,
+                // Writes are refused meanwhile, too.
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => full = true,
                 Err(error) => {
                     tracing::warn!(
                         "{}: the journal is not filled ahead any more, which makes writes slower: {error}",
@@ -136,22 +142,27 @@ impl Filler {
                     return;
                 }
             }
+            self.shared.is_full.store(full, Ordering::Relaxed);
         }
     }
 
     /// Fills until enough is filled; true when the journal has no hole left.
     fn fill(&mut self) -> io::Result<bool> {
-        if self.open_newest()? {
+        let newest = newest_journal(&self.dir)?;
+        if newest != self.journal {
             self.shared.ahead_bytes.store(0, Ordering::Relaxed);
+            self.journal = newest;
         }
-        let Some((_, journal)) = &self.journal else {
+        let Some(path) = &self.journal else {
             return Ok(true);
         };
+        // Not kept open: fjall deletes it in the end, and its blocks are to be free then.
+        let journal = OpenOptions::new().read(true).write(true).open(path)?;
         // Below 0 the journal has passed the zeros: they begin anew at its end.
         self.shared.ahead_bytes.fetch_max(0, Ordering::Relaxed);
         while self.shared.ahead_bytes.load(Ordering::Relaxed) < AHEAD_BYTES {
             let writing = self.shared.journal.lock();
-            let filled = fill_hole(journal, CHUNK_BYTES)?;
+            let filled = fill_hole(&journal, CHUNK_BYTES)?;
             drop(writing);
             if filled == 0 {
                 return Ok(true);
@@ -162,22 +173,6 @@ impl Filler {
             self.shared.ahead_bytes.fetch_add(filled, Ordering::Relaxed);
         }
         Ok(false)
-    }
-
-    /// True when the newest journal is another one than before.
-    fn open_newest(&mut self) -> io::Result<bool> {
-        let newest = newest_journal(&self.dir)?;
-        if newest.as_ref() == self.journal.as_ref().map(|(path, _)| path) {
-            return Ok(false);
-        }
-        self.journal = match newest {
-            Some(path) => {
-                let journal = OpenOptions::new().read(true).write(true).open(&path)?;
-                Some((path, journal))
-            }
-            None => None,
-        };
-        Ok(true)
     }
 }
 
