@@ -30,8 +30,9 @@ use super::status::{PeerProgress, Role, Status};
 /// The context that the `raft` crate gives to the votes of a transfer of leadership.
 const CAMPAIGN_TRANSFER: &[u8] = b"CampaignTransfer";
 
-/// Election time-outs for which proposals of a lost leadership may still turn out to be committed.
-const STALE_AFTER_ELECTIONS: u64 = 2;
+/// Election time-outs within which what became of the proposals of a lost leadership should show: another leader commits entries in
+/// their place, or these. On a busy machine that takes several elections, and until then nothing certain can be answered.
+const STALE_AFTER_ELECTIONS: u64 = 8;
 
 /// Entries that this Peer appended as a leader and that are not yet committed.
 pub(super) struct Pending {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
-use storage::ids::{LogIndex, StoreId};
+use storage::ids::{LogIndex, StoreId, Term};
 use storage::proto::command::{RaftMessage, Request, RequestHeader};
 use storage::snapshot::ReceivedSnapshot;
 use tokio::sync::watch;
@@ -80,6 +80,12 @@ impl RaftRouter {
     /// The Store of the leader, if one is known.
     pub fn leader(&self) -> Option<StoreId> {
         *self.leader.borrow()
+    }
+
+    /// The term in which this Store leads, as far as it is known here.
+    pub fn term_of(&self, leader: StoreId) -> Option<Term> {
+        let status = self.status.read();
+        (status.leader == Some(leader)).then_some(status.term)
     }
 
     /// Follows changes of [`RaftRouter::leader`].
