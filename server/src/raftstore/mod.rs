@@ -62,6 +62,7 @@ mod room;
 mod router;
 mod status;
 mod store;
+mod synced;
 
 pub use apply::{Applied, ApplyTask, Callback, CommittedEntry, OpenDataset, ReadCallback};
 pub use config::{PeerConfig, SharedLimits};

@@ -139,10 +139,9 @@ impl RaftRouter {
         self.inbox.push(StoreMessage::Transfer(to));
     }
 
-    /// Makes the log on this Store durable as far as it is appended now. Where that is so already (`appendfsync always`) it costs an
-    /// fsync more.
-    pub fn sync(&self, callback: Box<dyn FnOnce() + Send>) {
-        self.inbox.push(StoreMessage::Sync(callback));
+    /// Has logs that are not on disks up to `index` synced, here and on the other Stores. [`RaftRouter::status`] tells when they are.
+    pub fn want_synced(&self, index: LogIndex) {
+        self.inbox.push(StoreMessage::WantSynced(index));
     }
 
     /// Makes everything applied so far durable in the kv engine; calls back with the index that is.

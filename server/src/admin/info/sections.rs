@@ -348,6 +348,7 @@ fn raft(facts: &Facts, text: &mut Text) {
     text.field("raft_commit_index", raft.commit_index);
     text.field("raft_applied_index", raft.applied_index);
     text.field("raft_checkpoint_index", raft.checkpoint_index);
+    text.field("raft_synced_index", raft.synced_index);
     text.field("raft_checked_index", raft.checked_index);
     text.field("raft_log_bytes", raft.log_bytes);
     for (number, peer) in raft.peers.iter().enumerate() {
