@@ -26,7 +26,7 @@ use crate::dispatch::shared::{Parts, Stop};
 use crate::dispatch::{Shared, announce, cold_expiry, eviction, forwarded};
 use crate::identity::{self, Identity};
 use crate::import;
-use crate::machine::Machine;
+use crate::machine::{Machine, Outstanding};
 use crate::net::{IoThreads, Listeners};
 use crate::next_start;
 use crate::raftstore::{
@@ -79,7 +79,8 @@ pub fn run(config: Config) -> anyhow::Result<End> {
     next_start::run(&settings, &engines, next)?;
     let identity = identity::establish(&settings, &tls, &engines)?;
     let open = open_dataset(&engines, &settings, &obsolete);
-    let machine = Machine::new(Arc::new(RwLock::new(open()?)));
+    let outstanding = Outstanding::of(identity.store, identity::random_u64()?);
+    let machine = Machine::new(Arc::new(RwLock::new(open()?))).recognising(outstanding);
     let links = Arc::new(Links::default());
     let live = Live {
         active_expire: Arc::new(AtomicBool::new(true)),

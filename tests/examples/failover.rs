@@ -1,46 +1,59 @@
-//! How long clients wait when leadership changes: `cargo run --release -p tests --example failover -- KIND COUNT [OPTION...]`.
+//! How long clients wait when leadership or members change, and what they are told meanwhile:
+//! `cargo run --release -p tests --example failover -- KIND COUNT [CLIENTS] [OPTION...]`.
 //!
-//! KIND is `kill` (kill -9 of the leader), `transfer` (RAFT.TRANSFER_LEADER) or `restart` (all nodes by turns, SIGTERM and a
-//! new start). Three nodes on this machine, started with the OPTIONs, and a client on each; a time is the longest that any of
-//! the clients went without an acknowledgement. Everything that was acknowledged is asked for at the end.
+//! KIND is `kill` (kill -9 of the leader), `transfer` (RAFT.TRANSFER_LEADER), `restart` (all nodes by turns, SIGTERM and a
+//! new start) or `members` (a fourth node joins and is removed). Three nodes on this machine, started with the OPTIONs, and CLIENTS
+//! of them, one on each node unless given; 50 are what `redis-benchmark -l` brings. A time is the longest that any of the clients went
+//! without an acknowledgement. Everything that was acknowledged is asked for at the end. Whatever the KIND, an error reply ends it
+//! in a panic; `transfer` and `members` must not break a connection either.
 
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tests::process::{Cluster, Load, until};
+use tests::process::{Cluster, Load, Verdict, until};
 
 /// Acknowledgements before and after each event.
 const AROUND: u64 = 200;
 
 fn main() {
-    let mut args = std::env::args().skip(1);
+    let mut args = std::env::args().skip(1).peekable();
     let kind = args.next().unwrap_or_else(|| "kill".to_owned());
     let count: u64 = args
         .next()
         .map_or(20, |count| count.parse().expect("COUNT is a number"));
+    let clients = args.peek().and_then(|clients| clients.parse().ok());
+    if clients.is_some() {
+        args.next();
+    }
+    let clients: u64 = clients.unwrap_or(3);
     let options: Vec<String> = args.collect();
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let mut cluster = Cluster::start(&options);
-    let mut gaps = Vec::new();
+    let mut verdicts = Vec::new();
     for number in 0..count {
-        let load = Load::start(3, &cluster.ports(), number);
-        load.wait_for(AROUND);
+        let load = Load::start(clients, &cluster.ports(), number);
+        load.wait_for(AROUND * clients);
         match kind.as_str() {
             "kill" => kill(&mut cluster, &load),
             "transfer" => transfer(&cluster),
             "restart" => restart(&mut cluster, number as usize % 3, &load),
-            other => panic!("no kind {other}: kill, transfer or restart"),
+            "members" => members(&cluster, &load),
+            other => panic!("no kind {other}: kill, transfer, restart or members"),
         }
-        load.wait_for(AROUND);
+        load.wait_for(AROUND * clients);
         let verdict = load.stop(number);
-        gaps.push(verdict.longest_gap());
+        match kind.as_str() {
+            "transfer" | "members" => verdict.check_undisturbed(),
+            _ => verdict.check_no_errors(),
+        }
         cluster.wait_until_all_have_everything();
         for node in &cluster.nodes {
             verdict.check(&mut node.client());
         }
         println!("{}/{count} {:?}", number + 1, verdict.longest_gap());
+        verdicts.push(verdict);
     }
-    report(&kind, gaps);
+    report(&kind, &verdicts);
 }
 
 fn kill(cluster: &mut Cluster, load: &Load) {
@@ -73,15 +86,31 @@ fn restart(cluster: &mut Cluster, at: usize, load: &Load) {
     });
 }
 
-fn report(kind: &str, mut gaps: Vec<Duration>) {
+fn members(cluster: &Cluster, load: &Load) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let fourth = cluster.join(dir.path());
+    let asked = &cluster.nodes[0];
+    until("the fourth node votes", || {
+        (asked.client().info("raft", "raft_voters") == "4").then_some(())
+    });
+    load.wait_for(AROUND);
+    let id = fourth.client().info("raft", "raft_node_id");
+    assert_eq!(asked.client().text(&["RAFT.NODE", "REMOVE", &id]), "OK");
+}
+
+fn report(kind: &str, verdicts: &[Verdict]) {
+    let mut gaps: Vec<Duration> = verdicts.iter().map(Verdict::longest_gap).collect();
     gaps.sort_unstable();
     let at = |percent: usize| gaps[(gaps.len() - 1) * percent / 100];
     println!(
-        "{kind}, {} times: p50 {:?}, p90 {:?}, p99 {:?}, longest {:?}",
+        "{kind}, {} times: longest stall p50 {:?}, p90 {:?}, p99 {:?}, of all {:?}; {} writes acknowledged, no error reply, \
+         {} connections broken",
         gaps.len(),
         at(50),
         at(90),
         at(99),
-        at(100)
+        at(100),
+        verdicts.iter().map(Verdict::acknowledged).sum::<u64>(),
+        verdicts.iter().map(Verdict::broken).sum::<u64>(),
     );
 }

@@ -55,6 +55,7 @@ fn a_single_node_becomes_a_cluster_under_load_and_survives_its_founder() {
     wait_for_voters(&first, "3");
     load.wait_for(300);
     let verdict = load.stop(1);
+    verdict.check_undisturbed();
     for node in [&first, &second, &third] {
         verdict.check(&mut node.client());
     }
@@ -99,6 +100,7 @@ fn a_node_is_removed_and_told_so_and_another_takes_its_place() {
     wait_for_voters(&first, "3");
     load.wait_for(200);
     let verdict = load.stop(2);
+    verdict.check_undisturbed();
     for node in [&first, &second, &fourth] {
         verdict.check(&mut node.client());
     }
@@ -131,6 +133,7 @@ fn leadership_is_handed_over_under_load() {
         });
     }
     let verdict = load.stop(3);
+    verdict.check_undisturbed();
     println!(
         "longest time without an acknowledgement {:?}",
         verdict.longest_gap()
@@ -173,6 +176,7 @@ fn all_nodes_are_restarted_by_turns_and_nobody_waits_for_an_election() {
         );
     }
     let verdict = load.stop(4);
+    verdict.check_no_errors();
     println!(
         "longest time without an acknowledgement {:?}",
         verdict.longest_gap()
@@ -196,7 +200,6 @@ fn what_would_stop_writes_or_make_no_sense_is_refused() {
     wait_for_voters(&first, "2");
     let mut client = first.client();
     for (args, part) in [
-        (["REMOVE", "1", ""], "RAFT.TRANSFER_LEADER"),
         (["REMOVE", "7", ""], "not a member"),
         (["ADD", "2", "127.0.0.1:1"], "given before"),
         (["ADD", "0", "nonsense"], "host:port"),
@@ -242,4 +245,110 @@ fn the_node_that_the_operator_prefers_leads() {
         leads(node);
     }
     assert_eq!(first.client().text(&["SET", "key", "value"]), "OK");
+}
+
+/// What the operator asks in RedisRaft's words.
+#[test]
+fn a_cluster_describes_itself_as_redisraft_does() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let first = founder(dir.path());
+    let mut client = first.client();
+    let told = client.text(&["RAFT.CLUSTER", "INIT"]);
+    let id = told.strip_prefix("OK ").expect("the cluster's id");
+    assert_eq!(id.len(), 32);
+    assert_eq!(client.text(&["RAFT.CLUSTER", "INIT", id]), told);
+    let other = "0".repeat(32);
+    for (wanted, part) in [("short", "must be 32 characters"), (&other, id)] {
+        let text = error(&mut client, &["RAFT.CLUSTER", "INIT", wanted]);
+        assert!(text.contains(part), "{text}");
+    }
+    let second = join(dir.path(), "second", &first);
+    wait_for_voters(&first, "2");
+    let text = error(&mut client, &["RAFT.CLUSTER", "INIT"]);
+    assert_eq!(text, "ERR Already cluster member");
+    let address = format!("addr=127.0.0.1,port={}", second.port());
+    until("the link to the second node stands", || {
+        let info = client.text(&["RAFT.INFO"]);
+        let node = info.lines().find(|line| line.starts_with("node1:"))?;
+        let begins = format!("node1:id=2,state=connected,voting=yes,{address},last_conn_secs=");
+        let counted = node.contains("conn_errors=") && !node.ends_with("conn_oks=0");
+        (node.starts_with(&begins) && counted).then_some(())
+    });
+    let info = client.text(&["RAFT.INFO"]);
+    for line in [
+        "node_id:1",
+        "state:up",
+        "role:leader",
+        "is_voting:yes",
+        "leader_id:1",
+        "num_nodes:2",
+        "num_voting_nodes:2",
+    ] {
+        assert!(info.lines().any(|found| found == line), "{line}: {info}");
+    }
+    let term = client.info("raft", "raft_current_term");
+    assert!(info.contains(&format!("current_term:{term}")), "{info}");
+}
+
+/// One command is enough for the node that leads; and what a change comes to is told before it is made.
+#[test]
+fn the_leader_is_removed_by_one_command() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let first = founder(dir.path());
+    let second = join(dir.path(), "second", &first);
+    let mut third = join(dir.path(), "third", &first);
+    wait_for_voters(&first, "3");
+    let load = Load::start(2, &[second.port()], 5);
+    load.wait_for(100);
+    let mut client = first.client();
+    let dry = client.text(&["RAFT.NODE", "REMOVE", "1", "DRYRUN"]);
+    assert!(
+        dry.contains("Before: 3 voters (nodes 1, 2, 3), 3 of them answer, a majority is 2"),
+        "{dry}"
+    );
+    assert!(
+        dry.contains("After the removal of node 1: 2 voters (nodes 2, 3), 2 of them answer"),
+        "{dry}"
+    );
+    assert!(dry.contains("hand over first"), "{dry}");
+    let dry = client.text(&["RAFT.TRANSFER_LEADER", "3", "DRYRUN"]);
+    assert!(dry.contains("Node 3 would take over from node 1"), "{dry}");
+    assert_eq!(
+        client.info("raft", "raft_leader_id"),
+        "1",
+        "nothing has changed"
+    );
+    assert_eq!(client.info("raft", "raft_voters"), "3");
+    third.kill();
+    until("it is missed", || {
+        let dry = client.text(&["RAFT.NODE", "REMOVE", "1", "DRYRUN"]);
+        dry.contains("writes stop").then_some(())
+    });
+    let text = error(&mut client, &["RAFT.NODE", "REMOVE", "1"]);
+    assert!(text.contains("writes would stop"), "{text}");
+    assert_eq!(client.info("raft", "raft_leader_id"), "1", "it still leads");
+    third.start_again();
+    third.wait_until_it_answers();
+    until("it answers", || {
+        let dry = client.text(&["RAFT.NODE", "REMOVE", "1", "DRYRUN"]);
+        (!dry.contains("writes stop")).then_some(())
+    });
+    assert_eq!(client.text(&["RAFT.NODE", "REMOVE", "1"]), "OK");
+    load.wait_for(100);
+    let verdict = load.stop(5);
+    verdict.check_undisturbed();
+    wait_for_voters(&second, "2");
+    verdict.check(&mut third.client());
+    let told = error(&mut first.client(), &["GET", "key"]);
+    assert!(told.contains("no member"), "{told}");
+    // Asked of another node, the leader goes as well.
+    let leader = if wait_for_leader(&[&second, &third]) == 0 {
+        "2"
+    } else {
+        "3"
+    };
+    let other = if leader == "2" { &third } else { &second };
+    assert_eq!(other.client().text(&["RAFT.NODE", "REMOVE", leader]), "OK");
+    wait_for_voters(other, "1");
+    verdict.check(&mut other.client());
 }

@@ -1,36 +1,13 @@
 //! Members change in the simulated world: what broke RedisRaft, and what must not disturb anybody.
 
-use storage::proto::command::MemberAction::{self, AddLearner, Remove};
+use storage::proto::command::MemberAction::{AddLearner, Remove};
 use tests::sim::{Options, World};
-
-fn voters(world: &World, store: u64) -> Vec<u64> {
-    let members = world.members(store).unwrap_or_default();
-    let voters = members.list.iter().filter(|member| member.voter);
-    voters.map(|member| member.store.get()).collect()
-}
 
 /// A world with its leader.
 fn elected(seed: u64) -> (World, u64) {
     let mut world = World::new(Options::new(seed));
     let leader = world.elect();
     (world, leader)
-}
-
-/// Asks again and again: a change is refused while another one is under way, and by a leader that does not know yet who answers.
-fn change(
-    world: &mut World,
-    leader: u64,
-    steps: &[(MemberAction, u64)],
-    done: impl Fn(&World) -> bool,
-) {
-    for _ in 0..100 {
-        if done(world) {
-            return;
-        }
-        world.change(leader, steps);
-        world.run_ms(100);
-    }
-    panic!("{steps:?} is not done:\n{}", world.describe());
 }
 
 fn is_member(world: &World, leader: u64, store: u64) -> bool {
@@ -45,11 +22,11 @@ fn is_member(world: &World, leader: u64, store: u64) -> bool {
 /// Adds a Store and waits until it votes.
 fn grow(world: &mut World, leader: u64) -> u64 {
     let new = world.spawn();
-    change(world, leader, &[(AddLearner, new)], |world| {
+    world.change_until(leader, &[(AddLearner, new)], |world| {
         is_member(world, leader, new)
     });
     world.run_until(10_000, "the new Store votes", |world| {
-        voters(world, leader).contains(&new) && voters(world, new).contains(&new)
+        world.voters(leader).contains(&new) && world.voters(new).contains(&new)
     });
     new
 }
@@ -75,73 +52,19 @@ fn a_new_store_gets_everything_and_counts_for_a_majority() {
 }
 
 #[test]
-fn a_change_during_a_partition_is_made_by_one_side_only() {
-    for seed in 0..20 {
-        let (mut world, leader) = elected(seed);
-        world.write(leader, 1, 7);
-        // The old leader is alone with its wish; the others elect another one and remove it.
-        world.isolate(leader);
-        let new = world.spawn();
-        world.change(leader, &[(AddLearner, new)]);
-        world.run_until(10_000, "another leader", |world| {
-            world.leader().is_some_and(|other| other != leader)
-        });
-        let other = world.elect();
-        world.run_ms(1_000);
-        change(&mut world, other, &[(Remove, leader)], |world| {
-            voters(world, other).len() == 2
-        });
-        world.write(other, 1, 8);
-        world.heal();
-        world.run_ms(3_000);
-        assert!(!voters(&world, other).contains(&leader), "seed {seed}");
-        assert_eq!(world.leader(), Some(other), "seed {seed}");
-        world.converge();
-    }
-}
-
-#[test]
-fn a_removed_store_that_runs_on_disturbs_nobody() {
-    for seed in 0..10 {
-        let (mut world, leader) = elected(seed);
-        let removed = leader % 3 + 1;
-        // It does not learn of its removal.
-        world.isolate(removed);
-        change(&mut world, leader, &[(Remove, removed)], |world| {
-            voters(world, leader).len() == 2
-        });
-        let term = world.term(leader);
-        world.heal();
-        for value in 0..20 {
-            world.write(leader, 2, value);
-            world.run_ms(200);
-        }
-        assert_eq!(
-            world.term(leader),
-            term,
-            "seed {seed}: there was an election"
-        );
-        world.converge();
-    }
-}
-
-#[test]
 fn a_store_is_replaced_by_a_joint_change() {
     for seed in 0..10 {
         let (mut world, leader) = elected(seed);
         let (new, old) = (world.spawn(), leader % 3 + 1);
         let mut expected: Vec<u64> = (1..=3).filter(|store| *store != old).collect();
         expected.push(new);
-        change(
-            &mut world,
-            leader,
-            &[(AddLearner, new), (Remove, old)],
-            |world| !is_member(world, leader, old),
-        );
-        world.run_until(10_000, "the new Store votes", |world| {
-            voters(world, leader) == expected
+        world.change_until(leader, &[(AddLearner, new), (Remove, old)], |world| {
+            !is_member(world, leader, old)
         });
-        assert_eq!(voters(&world, leader), expected, "seed {seed}");
+        world.run_until(10_000, "the new Store votes", |world| {
+            world.voters(leader) == expected
+        });
+        assert_eq!(world.voters(leader), expected, "seed {seed}");
         world.converge();
     }
 }
@@ -154,7 +77,7 @@ fn a_joining_store_crashes_at_any_moment_and_joins_all_the_same() {
             world.write(leader, 3, value);
         }
         let new = world.spawn();
-        change(&mut world, leader, &[(AddLearner, new)], |world| {
+        world.change_until(leader, &[(AddLearner, new)], |world| {
             is_member(world, leader, new)
         });
         for _ in 0..5 {
@@ -163,7 +86,7 @@ fn a_joining_store_crashes_at_any_moment_and_joins_all_the_same() {
             world.restart(new);
         }
         world.run_until(20_000, "the new Store votes", |world| {
-            voters(world, leader).contains(&new)
+            world.voters(leader).contains(&new)
         });
         world.converge();
     }

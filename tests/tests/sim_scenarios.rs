@@ -277,32 +277,6 @@ fn a_follower_that_fell_behind_the_log_catches_up_by_snapshot() {
 }
 
 #[test]
-fn a_follower_that_crashes_after_a_snapshot_goes_on_from_it() {
-    let mut world = World::new(Options {
-        log_retention_bytes: 0,
-        ..Options::new(5)
-    });
-    let leader = world.elect();
-    let follower = other_than(leader);
-    world.crash(follower);
-    for value in 0..40 {
-        world.write(leader, (value % 5) as u8, value);
-    }
-    world.checkpoint(leader);
-    let compacted = world.first_log_index(leader);
-    world.restart(follower);
-    world.run_until(LONG_MS, "the follower to catch up", |world| {
-        world.applied(follower).next() >= compacted
-    });
-    world.crash(follower);
-    world.restart(follower);
-    world.write(leader, 1, 77);
-    world.converge();
-    assert_eq!(world.peek(follower, 1), Some(77));
-    assert_eq!(world.peek(follower, 4), Some(39));
-}
-
-#[test]
 fn a_one_way_cut_does_not_stop_the_cluster() {
     let mut world = world();
     let leader = world.elect();

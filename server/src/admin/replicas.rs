@@ -27,8 +27,10 @@ pub struct Replica {
     pub host: String,
     /// For clients.
     pub port: u16,
-    /// The last log index that it has durably.
+    /// The last log index that it has.
     pub matched: LogIndex,
+    /// The last log index that it has on its disk.
+    pub synced: LogIndex,
     /// A snapshot is on its way to it.
     pub snapshot: bool,
 }
@@ -53,6 +55,7 @@ impl Replicas {
                 host: member.map(|member| member.host.clone()).unwrap_or_default(),
                 port: member.map_or(0, |member| member.port),
                 matched: peer.matched,
+                synced: peer.synced,
                 snapshot: peer.snapshot,
             }
         });
@@ -63,15 +66,27 @@ impl Replicas {
         }
     }
 
-    /// How many of them hold the log up to `index` durably.
+    /// How many of them hold what was acknowledged up to `index`.
     pub fn holding(&self, index: LogIndex, status: &Status) -> u64 {
         if status.role != Role::Leader {
             return self.connected;
         }
-        self.online
-            .iter()
-            .filter(|replica| replica.matched >= index)
-            .count() as u64
+        self.count(|replica| replica.matched >= index)
+    }
+
+    /// On how many of their disks it is.
+    pub fn synced(&self, index: LogIndex, status: &Status) -> u64 {
+        if status.role == Role::Leader {
+            self.count(|replica| replica.synced >= index)
+        } else if status.majority_synced_index >= index {
+            self.connected
+        } else {
+            0
+        }
+    }
+
+    fn count(&self, holds: impl Fn(&Replica) -> bool) -> u64 {
+        self.online.iter().filter(|replica| holds(replica)).count() as u64
     }
 }
 
@@ -110,6 +125,7 @@ pub(super) mod tests {
             peer: PeerId(id),
             store: StoreId(id),
             matched: LogIndex(matched),
+            synced: LogIndex(matched - 1),
             active,
             voter: true,
             snapshot: false,
@@ -142,6 +158,8 @@ pub(super) mod tests {
         );
         assert_eq!(replicas.holding(LogIndex(7), &status), 1);
         assert_eq!(replicas.holding(LogIndex(8), &status), 0);
+        assert_eq!(replicas.synced(LogIndex(6), &status), 1);
+        assert_eq!(replicas.synced(LogIndex(7), &status), 0);
     }
 
     #[test]
@@ -150,11 +168,18 @@ pub(super) mod tests {
         let status = Status {
             role: Role::Follower,
             peers: Vec::new(),
+            majority_synced_index: LogIndex(6),
             ..status
         };
         let replicas = Replicas::of(&status);
         assert_eq!((replicas.connected, replicas.online.len()), (1, 0));
         assert_eq!(replicas.holding(LogIndex(8), &status), 1);
+        assert_eq!(replicas.synced(LogIndex(6), &status), 1);
+        assert_eq!(
+            replicas.synced(LogIndex(7), &status),
+            0,
+            "no leader has told so"
+        );
         let status = Status {
             leader: None,
             ..status

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use resp::Writer;
 use storage::ids::LogIndex;
-use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::{encode, now};
 use super::replicas::Replicas;
@@ -13,9 +12,9 @@ use crate::commands::args::Args;
 use crate::commands::error::{CommandError, CommandResult};
 use crate::commands::number::parse_i64;
 use crate::commands::spec::{Flags, Group};
-use crate::config::AppendFsync;
 use crate::dispatch::members::Members;
-use crate::dispatch::{AdminCall, AdminCommand, AdminFuture, Shared};
+use crate::dispatch::{AdminCall, AdminCommand, AdminFuture, Shared, routing};
+use crate::raftstore::Role;
 
 /// How often WAIT looks at the voters' progress, which is published once a tick.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
@@ -68,24 +67,17 @@ fn replica_role(call: &AdminCall, out: &mut Writer<'_>) {
     out.integer(members.own().map_or(0, |own| own.offset as i64));
 }
 
-/// WAIT numreplicas timeout: how many voters besides the leader hold this connection's writes durably.
+/// WAIT numreplicas timeout: how many voters besides the leader hold this connection's writes; durably, with `appendfsync always`.
 ///
 /// What was acknowledged has been applied here or at the leader. On the leader, voters are counted that have the log up to
 /// what is applied now, which includes it. On another Store the answer is what an acknowledgement itself proves: a majority.
 fn wait(call: AdminCall) -> AdminFuture {
     Box::pin(async move {
         let (wanted, timeout) = parse_wait(&call.slices())?;
-        let written = LogIndex(
-            call.shared
-                .machine
-                .dataset()
-                .read()
-                .apply_state()
-                .applied_index,
-        );
+        let written = applied(&call.shared);
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let mut held = holding(&call.shared, written);
-        while (held as i64) < wanted && deadline.is_none_or(|deadline| Instant::now() < deadline) {
+        while (held as i64) < wanted && is_left(deadline) {
             tokio::time::sleep(LOOK_INTERVAL).await;
             held = holding(&call.shared, written);
         }
@@ -98,56 +90,74 @@ fn wait(call: AdminCall) -> AdminFuture {
 
 /// WAITAOF numlocal numreplicas timeout: whether this connection's writes are on the leader's disk, and on how many other voters'.
 ///
-/// With `appendfsync always` an acknowledgement says the first, and WAIT's answer is the second. In the weaker modes the leader
-/// syncs its log for whoever asks; of the others it does not know what they have synced, and counts none.
+/// Every Store answers for its leader, as it serves clients in its place: the leader from what the voters tell it, another Store
+/// from what the leader tells of a majority. In the weaker modes all of them sync their logs when somebody waits here.
 fn wait_aof(call: AdminCall) -> AdminFuture {
     Box::pin(async move {
         let (local, wanted, timeout) = parse_wait_aof(&call.slices())?;
-        let written = LogIndex(
-            call.shared
-                .machine
-                .dataset()
-                .read()
-                .apply_state()
-                .applied_index,
-        );
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        let always = call.shared.config.load().appendfsync == AppendFsync::Always;
-        if !always && call.shared.router.leader() != Some(call.shared.store) {
-            return Err(CommandError::reply(
-                "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local \
-                 and are not propagated.",
-            ));
-        }
-        let synced = always || (local && sync(&call.shared, deadline).await);
-        let held = || match always {
-            true => holding(&call.shared, written),
-            false => 0,
+        let shared = &call.shared;
+        let mut found = (0, 0);
+        let written = match (local, wanted) {
+            (0, 0) => Some(applied(shared)),
+            _ => acknowledged(shared, deadline).await,
         };
-        while (held() as i64) < wanted && deadline.is_none_or(|deadline| Instant::now() < deadline)
-        {
-            tokio::time::sleep(LOOK_INTERVAL).await;
+        if let Some(written) = written {
+            found = synced(shared, written);
+            let is_enough = |found: (u64, u64)| found.0 >= local && found.1 as i64 >= wanted;
+            while !is_enough(found) && is_left(deadline) {
+                shared.router.want_synced(written);
+                tokio::time::sleep(LOOK_INTERVAL).await;
+                found = synced(shared, written);
+            }
         }
         encode(&call, |out| {
             out.array(2);
-            out.integer(i64::from(synced));
-            out.integer(held() as i64);
+            out.integer(found.0 as i64);
+            out.integer(found.1 as i64);
             Ok(())
         })
     })
 }
 
-/// Syncs this Store's log; false if that takes too long.
-async fn sync(shared: &Shared, deadline: Option<Instant>) -> bool {
-    let (done, wait) = oneshot::channel();
-    shared.router.sync(Box::new(move || {
-        // Nobody may wait any more.
-        let _ = done.send(());
-    }));
-    match deadline {
-        Some(deadline) => matches!(tokio::time::timeout_at(deadline, wait).await, Ok(Ok(()))),
-        None => wait.await.is_ok(),
+fn is_left(deadline: Option<Instant>) -> bool {
+    deadline.is_none_or(|deadline| Instant::now() < deadline)
+}
+
+fn applied(shared: &Shared) -> LogIndex {
+    let dataset = shared.machine.dataset().read();
+    LogIndex(dataset.apply_state().applied_index)
+}
+
+/// A log index behind everything that was acknowledged. On the leader that has been applied; another Store asks it. None when
+/// nobody leads in time.
+async fn acknowledged(shared: &Shared, deadline: Option<Instant>) -> Option<LogIndex> {
+    while shared.router.leader() != Some(shared.store) {
+        let barrier = routing::barrier(shared);
+        let reached = match deadline {
+            Some(deadline) => timeout_at(deadline, barrier).await.ok()?,
+            None => barrier.await,
+        };
+        if reached.is_ok() {
+            break;
+        }
+        if !is_left(deadline) {
+            return None;
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
     }
+    Some(applied(shared))
+}
+
+/// Whether the log up to `index` is on the leader's disk, 1 or 0, and on how many other voters'.
+fn synced(shared: &Shared, index: LogIndex) -> (u64, u64) {
+    let status = shared.router.status();
+    let local = match status.role {
+        Role::Leader => status.synced_index,
+        _ => status.majority_synced_index,
+    };
+    let others = Replicas::of(&status).synced(index, &status);
+    (u64::from(local >= index), others)
 }
 
 fn holding(shared: &Shared, written: LogIndex) -> u64 {
@@ -162,12 +172,12 @@ fn parse_wait(args: &[&[u8]]) -> CommandResult<(i64, Option<Duration>)> {
     Ok((wanted, parse_timeout(&mut args)?))
 }
 
-/// Whether the leader's disk is asked for, the number of replicas, and how long to wait.
-fn parse_wait_aof(args: &[&[u8]]) -> CommandResult<(bool, i64, Option<Duration>)> {
+/// Whether the leader's disk is asked for, 1 or 0, the number of replicas, and how long to wait.
+fn parse_wait_aof(args: &[&[u8]]) -> CommandResult<(u64, i64, Option<Duration>)> {
     let mut args = Args::new(args);
     let local = match args.int()? {
-        0 => false,
-        1 => true,
+        0 => 0,
+        1 => 1,
         _ => {
             return Err(CommandError::reply(
                 "ERR value is out of range, value must between 0 and 1",
@@ -225,9 +235,9 @@ mod tests {
             let args = [&b"waitaof"[..], words[0], words[1], words[2]];
             parse_wait_aof(&args).map_err(|error| error.to_string())
         };
-        assert_eq!(parsed(["1", "2", "0"]), Ok((true, 2, None)));
+        assert_eq!(parsed(["1", "2", "0"]), Ok((1, 2, None)));
         let millisecond = Duration::from_millis(1);
-        assert_eq!(parsed(["0", "0", "1"]), Ok((false, 0, Some(millisecond))));
+        assert_eq!(parsed(["0", "0", "1"]), Ok((0, 0, Some(millisecond))));
         for (words, text) in [
             (
                 ["2", "0", "0"],

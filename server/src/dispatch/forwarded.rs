@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use storage::proto::command::{RaftCmdResponse, Request};
+use storage::proto::command::{RaftCmdResponse, Request, RequestHeader};
 
 use super::eviction::is_out_of_memory;
 use super::preload;
@@ -52,11 +52,19 @@ pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
     }
 }
 
-fn propose(shared: &Shared, request: Request, reply: ForwardReply) {
+/// Its origin counts on it that it is appended in the term that it was sent in, or never.
+fn propose(shared: &Shared, mut request: Request, reply: ForwardReply) {
+    let header = RequestHeader {
+        term: request
+            .origin
+            .as_mut()
+            .map_or(0, |origin| std::mem::take(&mut origin.term)),
+        ..RequestHeader::default()
+    };
     let answer = Box::new(move |result: Result<_, crate::raftstore::Error>| {
         reply(result.map_err(ForwardError::from));
     });
-    shared.router.propose(request, answer);
+    shared.router.propose_with(header, request, answer);
 }
 
 fn respond(replies: Bytes, db: u32) -> RaftCmdResponse {

@@ -13,9 +13,10 @@ use super::outcome::{Failure, Refusal};
 use super::segment::{Segment, counts_keys, run_reads};
 use super::shared::Shared;
 use super::{freshness, gather, mailbox, outcome, preload, segment};
-use crate::machine::{self, batch};
+use crate::machine::{self, Verdict, batch};
 use crate::raftstore;
 use crate::session::Reads;
+use crate::transport::ForwardError;
 
 /// Between two tries when the leader is known and still refuses: it has not finished its election, or hands over.
 const RETRY_INTERVAL: Duration = Duration::from_millis(5);
@@ -121,7 +122,7 @@ async fn respond(
                 Ok(response) => return Ok(response),
                 Err(error) => Failure::from(error),
             },
-            Some(store) => match run_there(shared, store, &segment.request).await {
+            Some(store) => match run_there(shared, store, segment, hold).await {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             },
@@ -235,13 +236,31 @@ fn hand_over_after_this_lap() {
     }
 }
 
+/// Forwards a segment to the leader. When that does not say what became of a write, the log does, within `hold`.
 async fn run_there(
     shared: &Shared,
     leader: StoreId,
-    request: &Request,
+    segment: &Segment,
+    hold: Duration,
 ) -> Result<RaftCmdResponse, Failure> {
-    let Some(transport) = shared.transport() else {
-        return Err(Failure::TryAgain { leader: None });
+    const AGAIN: Failure = Failure::TryAgain { leader: None };
+    let transport = shared.transport().ok_or(AGAIN)?;
+    if segment.reads_only || segment.request.membership.is_some() {
+        return Ok(transport.forward(leader, segment.request.clone()).await?);
+    }
+    let term = shared.router.term_of(leader).ok_or(AGAIN)?;
+    let claim = shared.machine.outstanding().claim(term).ok_or(AGAIN)?;
+    let request = Request {
+        origin: Some(claim.origin()),
+        ..segment.request.clone()
     };
-    Ok(transport.forward(leader, request.clone()).await?)
+    match transport.forward(leader, request).await {
+        Err(ForwardError::Unknown) => {}
+        outcome => return Ok(outcome?),
+    }
+    match tokio::time::timeout(hold, claim.verdict()).await {
+        Ok(Verdict::Executed(response)) => Ok(response),
+        Ok(Verdict::Lost) => Err(AGAIN),
+        Ok(Verdict::Unknown) | Err(_) => Err(Failure::Unknown),
+    }
 }

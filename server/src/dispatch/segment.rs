@@ -70,6 +70,7 @@ impl Builder {
             expired: Vec::new(),
             evicted: Vec::new(),
             membership: None,
+            origin: None,
         };
         Segment {
             request,

@@ -6,6 +6,7 @@
 
 pub mod batch;
 
+mod outstanding;
 mod table;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::commands::error::CommandError;
 use crate::commands::points;
 use crate::commands::spec::{DataCommand, DataHandler};
 
+pub use outstanding::{Claim, Outstanding, Verdict};
 pub use table::{Lookup, Table, data_commands};
 
 /// Commands from which on it is worth it to touch their keys together first.
@@ -35,12 +37,29 @@ const WARM_FROM: usize = 4;
 #[derive(Clone)]
 pub struct Machine {
     dataset: Arc<RwLock<Dataset>>,
+    outstanding: Arc<Outstanding>,
 }
 
 impl Machine {
     /// A machine over the Region's memory.
     pub fn new(dataset: Arc<RwLock<Dataset>>) -> Self {
-        Self { dataset }
+        Self {
+            dataset,
+            outstanding: Arc::default(),
+        }
+    }
+
+    /// The same, which recognises what its Store has forwarded.
+    pub fn recognising(self, outstanding: Outstanding) -> Self {
+        Self {
+            outstanding: Arc::new(outstanding),
+            ..self
+        }
+    }
+
+    /// What this Store has forwarded and waits for.
+    pub fn outstanding(&self) -> &Arc<Outstanding> {
+        &self.outstanding
     }
 
     /// The Region's memory: readers share the lock, only the apply worker writes.
@@ -58,6 +77,7 @@ impl Machine {
         data: &Bytes,
         answer: bool,
     ) -> storage::Result<Vec<RaftCmdResponse>> {
+        self.outstanding.enter(term);
         if data.is_empty() {
             // The entry that opens a term.
             let now_ms = dataset.now_ms();
@@ -77,15 +97,20 @@ impl Machine {
             txn.select(database(evicted.db)?);
             txn.evict(&evicted.key)?;
         }
+        let recognised = self.outstanding.recognise(&entry.requests);
         let mut execution = Execution {
             txn,
-            answer,
+            answer: answer || !recognised.is_empty(),
             replies: BytesMut::new(),
             responses: Vec::new(),
         };
         execution.run(&entry.requests)?;
-        let responses = std::mem::take(&mut execution.responses);
+        let mut responses = std::mem::take(&mut execution.responses);
         drop(execution);
+        self.outstanding.deliver(&recognised, &responses);
+        if !answer {
+            responses.clear();
+        }
         if let Some(check) = entry.state_check {
             dataset.judge(LogIndex(check.agreed_index), check.agreed_digest)?;
             dataset.check(u16::try_from(check.from_slot).unwrap_or(0))?;

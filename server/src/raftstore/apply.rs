@@ -288,6 +288,7 @@ impl ApplyWorker {
                 self.answer_quiesce();
             }
             ApplyMessage::Reopen(done) => {
+                self.machine.outstanding().forget();
                 let result = (self.open)().map(|dataset| *self.dataset().write() = dataset);
                 self.loading = true;
                 // The store thread waits for this answer; if it is gone the Store is stopping.

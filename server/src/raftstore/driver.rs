@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::apply::{Applied, ApplyMessage, ApplyTask};
 use super::clock::{Now, monotonic_ns};
 use super::error::Error;
-use super::inbox::{StoreMessage, SyncCallback};
+use super::inbox::StoreMessage;
 use super::peer::{Peer, Step};
 use super::propose::{Proposal, Work};
 use super::queue::Queue;
@@ -257,9 +257,10 @@ impl Driver {
                     }
                 }
                 StoreMessage::Transfer(to) => self.peer.transfer_leader_to(to, now),
-                StoreMessage::Sync(callback) => self.sync_log(callback),
+                StoreMessage::WantSynced(index) => self.peer.want_synced(index),
                 StoreMessage::Synced(ns) => {
                     self.syncing_since_ns = None;
+                    self.peer.sync_ended();
                     self.peer.note_disk_ns(ns);
                 }
                 StoreMessage::Stop => return false,
@@ -289,37 +290,35 @@ impl Driver {
             && instant >= timers.sync
         {
             timers.sync = instant + interval;
-            self.sync_log_again(now);
+            self.sync_log(now);
+        } else if self.peer.needs_sync() {
+            self.sync_log(now);
         }
     }
 
-    /// Off this thread, as Redis does for everysec: the disk must not stall the log's appends.
-    fn sync_log(&self, callback: SyncCallback) {
-        let raft = self.engines.raft.clone();
-        let synced = spawn("sync", move || {
-            if let Err(error) = raft.sync() {
-                fatal("fsync of the Raft log failed", &error);
-            }
-            callback();
-        });
-        if let Err(error) = synced {
-            tracing::error!("cannot start the thread that syncs the log: {error}");
-        }
-    }
-
-    /// What `everysec` does. Not while the last one is under way: a disk that stalls would gather threads.
-    fn sync_log_again(&mut self, now: Now) {
+    /// What `everysec` does, and what somebody wants. Off this thread, as in Redis: the disk must not stall the log's appends. Not
+    /// while the last one is under way: a disk that stalls would gather threads.
+    fn sync_log(&mut self, now: Now) {
         let start_ns = now.monotonic_ns;
         if let Some(since_ns) = self.syncing_since_ns {
             self.peer.note_disk_ns(start_ns.saturating_sub(since_ns));
             return;
         }
-        self.syncing_since_ns = Some(start_ns);
-        let inbox = Arc::clone(&self.router.inbox);
-        self.sync_log(Box::new(move || {
+        let (raft, inbox) = (self.engines.raft.clone(), Arc::clone(&self.router.inbox));
+        let started = spawn("sync", move || {
+            if let Err(error) = raft.sync() {
+                fatal("fsync of the Raft log failed", &error);
+            }
             let ns = monotonic_ns().saturating_sub(start_ns);
             inbox.push(StoreMessage::Synced(ns));
-        }));
+        });
+        match started {
+            Ok(_) => {
+                self.syncing_since_ns = Some(start_ns);
+                self.peer.sync_begins();
+            }
+            Err(error) => tracing::error!("cannot start the thread that syncs the log: {error}"),
+        }
     }
 
     fn propose_expired(&mut self, now: Now) {

@@ -2,8 +2,8 @@
 
 use storage::ids::StoreId;
 
-/// Refusals of the Raft core. All but [`Error::StaleCommand`] promise that nothing was appended to any log, so the
-/// request may be sent again.
+/// Refusals of the Raft core. All but [`Error::StaleCommand`] promise that the request is in no log, or in one whose tail has
+/// lost its place to committed entries: it never will be executed, and may be sent again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// This Peer does not lead; `leader` does, if known.
@@ -18,7 +18,7 @@ pub enum Error {
     /// The request names a Region that has no Peer here.
     #[error("no such Region on this Store")]
     RegionNotFound,
-    /// The entry was appended, and then this Peer stopped leading: it may be committed by another leader, or never.
+    /// The entry was appended, and then this Peer stopped leading and has not seen since what is committed in its place.
     #[error("the outcome is unknown: leadership was lost after the entry was appended")]
     StaleCommand,
     /// Raft dropped the proposal before appending it.

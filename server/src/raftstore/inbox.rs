@@ -16,9 +16,6 @@ const MAX_WAITING_RAFT_MESSAGES: usize = 16 << 10;
 /// Bytes of proposals that may wait; beyond it they are refused as Busy and the connection holds them.
 const MAX_WAITING_PROPOSAL_BYTES: usize = 256 << 20;
 
-/// Called when the log is on the disk.
-pub(super) type SyncCallback = Box<dyn FnOnce() + Send>;
-
 /// What the store thread is told.
 pub(super) enum StoreMessage {
     Propose(Proposal),
@@ -35,8 +32,8 @@ pub(super) enum StoreMessage {
     Applied(Option<Applied>),
     Checkpointed(LogIndex),
     Transfer(StoreId),
-    /// Make everything appended so far durable, then call back.
-    Sync(SyncCallback),
+    /// Somebody waits until logs are on disks up to here.
+    WantSynced(LogIndex),
     /// The log was made durable in the background, which took so many nanoseconds.
     Synced(u64),
     Stop,

@@ -13,8 +13,9 @@
 //! 6. The records that changed gather in the write set; a checkpoint ingests them into the kv engine in the background,
 //!    with the applied index that they lead to; then the log is compacted up to there.
 //!
-//! A proposal that is refused at step 2 was certainly not appended. After that the outcome is unknown until it is
-//! applied: when leadership is lost in between, the callback gets [`Error::StaleCommand`].
+//! A proposal that is refused at step 2 was certainly not appended. After that the outcome is unknown until an entry at its
+//! index is applied: its own, or that of another leader in its place. When neither comes in time, or a snapshot stands
+//! there, the callback gets [`Error::StaleCommand`].
 //!
 //! # The life of a read
 //!
@@ -61,6 +62,7 @@ mod room;
 mod router;
 mod status;
 mod store;
+mod synced;
 
 pub use apply::{Applied, ApplyTask, Callback, CommittedEntry, OpenDataset, ReadCallback};
 pub use config::{PeerConfig, SharedLimits};

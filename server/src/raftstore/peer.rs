@@ -26,12 +26,14 @@ use super::priority::Priorities;
 use super::propose::Held;
 use super::read::Reads;
 use super::status::{PeerProgress, Role, Status};
+use super::synced::Synced;
 
 /// The context that the `raft` crate gives to the votes of a transfer of leadership.
 const CAMPAIGN_TRANSFER: &[u8] = b"CampaignTransfer";
 
-/// Election time-outs for which proposals of a lost leadership may still turn out to be committed.
-const STALE_AFTER_ELECTIONS: u64 = 2;
+/// Election time-outs within which what became of the proposals of a lost leadership should show: another leader commits entries in
+/// their place, or these. On a busy machine that takes several elections, and until then nothing certain can be answered.
+const STALE_AFTER_ELECTIONS: u64 = 8;
 
 /// Entries that this Peer appended as a leader and that are not yet committed.
 pub(super) struct Pending {
@@ -97,6 +99,7 @@ pub struct Peer {
     pub(super) priorities: Priorities,
     pub(super) consistency: Consistency,
     pub(super) disks: Disks,
+    pub(super) synced: Synced,
     /// The newest check that was executed here.
     pub(super) checked: Option<Checked>,
     votes_refused_until_ns: u64,
@@ -143,6 +146,7 @@ impl Peer {
             priorities: Priorities::default(),
             consistency: Consistency::default(),
             disks: Disks::default(),
+            synced: Synced::default(),
             checked: None,
             stale_deadline_ns: None,
             config,
@@ -283,12 +287,15 @@ impl Peer {
             return Step::Ignored("refused by Raft");
         }
         self.observe(now);
+        self.want_synced(LogIndex(message.sync_wanted_index));
         if self.leads(from, term, kind) {
             self.note_probe(from, term, message.probe_ns);
+            self.on_majority_synced(message.synced_index);
             self.election.on_word(silent_ticks, message.round_trip_us);
         }
         if message.probe_echo_ns > 0 && self.is_leader() && term == self.raw.raft.term {
             self.echoes.record(PeerId(from), message.probe_echo_ns);
+            self.synced.record(PeerId(from), message.synced_index);
             if kind == MessageType::MsgHeartbeatResponse {
                 let ns = now.monotonic_ns.saturating_sub(message.probe_echo_ns);
                 self.election.on_round_trip(PeerId(from), ns);
@@ -415,6 +422,8 @@ impl Peer {
             commit_index: LogIndex(raft.raft_log.committed),
             applied_index: self.applied,
             checkpoint_index: storage.checkpoint_index(),
+            synced_index: self.synced.own(),
+            majority_synced_index: self.majority_synced(),
             checked_index: self.checked.map_or(LogIndex(0), |checked| checked.index),
             log_bytes: storage.log_bytes(),
             peers: self.progress(),
@@ -444,6 +453,7 @@ impl Peer {
                 peer: PeerId(id),
                 store: store_of(id),
                 matched: LogIndex(progress.matched),
+                synced: self.synced.of(PeerId(id), LogIndex(progress.matched)),
                 active: self.answers(id),
                 voter: voters.contains(&id),
                 snapshot: progress.state == raft::ProgressState::Snapshot,
@@ -484,6 +494,7 @@ impl Peer {
             self.election.on_lead();
             self.priorities.on_lead();
             self.consistency.on_lead();
+            self.synced.on_lead();
         } else if seen.role != StateRole::Leader && before.role == StateRole::Leader {
             self.term_start = None;
             self.lease.set(0);

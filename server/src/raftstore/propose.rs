@@ -220,8 +220,9 @@ impl Peer {
         }
     }
 
-    /// The callbacks that were proposed with the entry at (`index`, `term`). Whatever was proposed at or before `index` in
-    /// another term has lost its place in the log: its outcome is unknown to this Peer.
+    /// The callbacks that were proposed with the entry at (`index`, `term`). What was proposed at `index` in another term has lost its
+    /// place to a committed entry: it never will be executed. What was proposed before `index` and was not taken then is
+    /// behind a snapshot: its outcome is unknown to this Peer.
     pub(super) fn take_callbacks(
         &mut self,
         index: LogIndex,
@@ -237,8 +238,15 @@ impl Peer {
             if (front.index, front.term) == (index, term) {
                 return front.callbacks;
             }
+            let error = if front.index == index {
+                Error::NotLeader {
+                    leader: self.other_leader(),
+                }
+            } else {
+                Error::StaleCommand
+            };
             for callback in front.callbacks {
-                callback(Err(Error::StaleCommand));
+                callback(Err(error.clone()));
             }
         }
         Vec::new()

@@ -52,10 +52,16 @@ impl Peer {
         }
         let snapshot_index = LogIndex(ready.snapshot().get_metadata().index);
         let persisted = ready.take_persisted_messages();
+        if let Some(first) = ready.entries().first() {
+            self.synced.on_append(LogIndex(first.index));
+        }
         let before_ns = out.clock_ns();
         let saved = self.raw.mut_store().save_ready_state(&mut ready)?;
         if saved.synced && !installs {
             self.disks.note_ns(out.clock_ns().saturating_sub(before_ns));
+        }
+        if saved.synced {
+            self.synced.on_saved(self.raw.store().last_index());
         }
         if installs {
             out.reopen()?;
@@ -102,6 +108,7 @@ impl Peer {
         };
         let answers = message.get_msg_type() == MessageType::MsgHeartbeatResponse;
         let (checked_index, checked_digest) = if answers { self.found() } else { (0, 0) };
+        let (synced_index, sync_wanted_index) = self.synced_stamps(message.get_msg_type());
         let envelope = RaftMessage {
             region_id: self.config.region.get(),
             from_peer: Some(pb::Peer {
@@ -122,6 +129,8 @@ impl Peer {
             checked_index,
             checked_digest,
             persist_us: if answers { self.disks.own_us() } else { 0 },
+            synced_index: synced_index.get(),
+            sync_wanted_index: sync_wanted_index.get(),
         };
         let Some(index) = snapshot else {
             out.send(envelope);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
-use storage::ids::{LogIndex, StoreId};
+use storage::ids::{LogIndex, StoreId, Term};
 use storage::proto::command::{RaftMessage, Request, RequestHeader};
 use storage::snapshot::ReceivedSnapshot;
 use tokio::sync::watch;
@@ -82,6 +82,12 @@ impl RaftRouter {
         *self.leader.borrow()
     }
 
+    /// The term in which this Store leads, as far as it is known here.
+    pub fn term_of(&self, leader: StoreId) -> Option<Term> {
+        let status = self.status.read();
+        (status.leader == Some(leader)).then_some(status.term)
+    }
+
     /// Follows changes of [`RaftRouter::leader`].
     pub fn subscribe_leader(&self) -> watch::Receiver<Option<StoreId>> {
         self.leader.clone()
@@ -133,10 +139,9 @@ impl RaftRouter {
         self.inbox.push(StoreMessage::Transfer(to));
     }
 
-    /// Makes the log on this Store durable as far as it is appended now. Where that is so already (`appendfsync always`) it costs an
-    /// fsync more.
-    pub fn sync(&self, callback: Box<dyn FnOnce() + Send>) {
-        self.inbox.push(StoreMessage::Sync(callback));
+    /// Has logs that are not on disks up to `index` synced, here and on the other Stores. [`RaftRouter::status`] tells when they are.
+    pub fn want_synced(&self, index: LogIndex) {
+        self.inbox.push(StoreMessage::WantSynced(index));
     }
 
     /// Makes everything applied so far durable in the kv engine; calls back with the index that is.

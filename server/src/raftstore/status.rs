@@ -39,8 +39,10 @@ pub struct PeerProgress {
     pub peer: PeerId,
     /// Its Store.
     pub store: StoreId,
-    /// The last index that it has durably.
+    /// The last index that it has in its log; durably with `appendfsync always`.
     pub matched: LogIndex,
+    /// Up to where it has told that its log is on its disk.
+    pub synced: LogIndex,
     /// It has answered within the last election time-out.
     pub active: bool,
     /// It may vote.
@@ -68,6 +70,10 @@ pub struct Status {
     pub applied_index: LogIndex,
     /// The applied index that the kv engine holds durably.
     pub checkpoint_index: LogIndex,
+    /// Up to where this Store's log is on its disk.
+    pub synced_index: LogIndex,
+    /// Up to where the logs of the leader and of so many others that they are a majority are on disks.
+    pub majority_synced_index: LogIndex,
     /// Where this replica was last compared with the others; 0: not yet.
     pub checked_index: LogIndex,
     /// Bytes of the log.

@@ -113,6 +113,22 @@ impl Tasks {
     }
 }
 
+/// Attempts to connect to a Store.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Dials {
+    pub(super) oks: u64,
+    pub(super) errors: u64,
+    /// When the last one succeeded.
+    pub(super) last_ok: Option<Instant>,
+}
+
+impl Dials {
+    fn note_ok(&mut self) {
+        self.oks += 1;
+        self.last_ok = Some(Instant::now());
+    }
+}
+
 /// Another Store, as one link sees it.
 #[derive(Debug)]
 pub(super) struct Remote {
@@ -123,6 +139,8 @@ pub(super) struct Remote {
     gone: watch::Sender<bool>,
     /// Whether the raft link to it stands.
     pub(super) connected: AtomicBool,
+    /// What became of dialing it for the raft link.
+    pub(super) dials: Mutex<Dials>,
     /// The Store has just dialed us, so dialing it is worth trying at once.
     pub(super) appeared: Notify,
     /// It has refused a connection without TLS.
@@ -138,6 +156,7 @@ impl Remote {
             address: Mutex::new(address),
             gone: watch::Sender::new(false),
             connected: AtomicBool::new(false),
+            dials: Mutex::default(),
             appeared: Notify::new(),
             wants_tls: AtomicBool::new(false),
             snapshot: Underway::default(),
@@ -292,6 +311,9 @@ pub(super) async fn keep<D: Driver>(context: Arc<Context>, remote: Arc<Remote>, 
         match attempt {
             Ok(mut connection) => {
                 context.directory.note_expulsion(false);
+                if D::PURPOSE == Purpose::Raft {
+                    remote.dials.lock().note_ok();
+                }
                 outage.end::<D>(&remote);
                 let since = Instant::now();
                 let error = tokio::select! {
@@ -308,6 +330,9 @@ pub(super) async fn keep<D: Driver>(context: Arc<Context>, remote: Arc<Remote>, 
                 }
             }
             Err(error) => {
+                if D::PURPOSE == Purpose::Raft {
+                    remote.dials.lock().errors += 1;
+                }
                 outage.begin::<D>(&remote, &error.to_string());
                 if let DialError::Handshake(error) = &error {
                     // With TLS the next attempt may succeed.

@@ -93,6 +93,7 @@ mod throttle;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use storage::ids::StoreId;
 use storage::proto::command::{RaftMessage, Request};
@@ -139,6 +140,12 @@ pub struct LinkStatus {
     pub address: String,
     /// Whether our raft link to it stands.
     pub connected: bool,
+    /// How often dialing it succeeded since this process started.
+    pub dials_ok: u64,
+    /// How often it failed.
+    pub dials_failed: u64,
+    /// How long ago it succeeded last.
+    pub last_dial_ok: Option<Duration>,
     /// The snapshot that is on its way to it.
     pub snapshot: Option<SnapshotProgress>,
 }
@@ -291,11 +298,17 @@ impl Transport {
 
     /// The links' state, ascending by store id.
     pub fn links(&self) -> Vec<LinkStatus> {
-        let status = |links: &PeerLinks| LinkStatus {
-            store: links.remote.store,
-            address: links.remote.address(),
-            connected: links.remote.connected.load(Ordering::Relaxed),
-            snapshot: links.remote.snapshot.now(),
+        let status = |links: &PeerLinks| {
+            let dials = *links.remote.dials.lock();
+            LinkStatus {
+                store: links.remote.store,
+                address: links.remote.address(),
+                connected: links.remote.connected.load(Ordering::Relaxed),
+                dials_ok: dials.oks,
+                dials_failed: dials.errors,
+                last_dial_ok: dials.last_ok.map(|at| at.elapsed()),
+                snapshot: links.remote.snapshot.now(),
+            }
         };
         self.context.directory.all().iter().map(status).collect()
     }

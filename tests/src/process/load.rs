@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use resp::encode_command;
+use resp::{Frame, encode_command};
 
 use super::{Client, until};
 
@@ -32,6 +32,10 @@ struct Record {
     keys: Vec<u64>,
     /// The longest time from one acknowledgement to the next.
     longest_gap: Duration,
+    /// Error replies.
+    errors: Vec<String>,
+    /// How often its connection broke.
+    broken: u64,
 }
 
 /// A running load.
@@ -56,6 +60,7 @@ impl Load {
                     random: ChaCha8Rng::seed_from_u64(seed ^ (writer << 32)),
                     stop: Arc::clone(&stop),
                     acknowledged: Arc::clone(&acknowledged),
+                    last: Instant::now(),
                     record: Record::default(),
                 };
                 std::thread::spawn(move || worker.run())
@@ -101,21 +106,24 @@ struct Writer {
     random: ChaCha8Rng,
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicU64>,
+    /// When something was acknowledged last.
+    last: Instant,
     record: Record,
 }
 
 impl Writer {
     fn run(mut self) -> Record {
-        let mut last = Instant::now();
         for at in (0..self.ports.len()).cycle().skip(self.first) {
             if self.stop.load(Ordering::Relaxed) {
                 break;
             }
             // The connection breaks when its server is killed; what was under way has an unknown outcome.
             if let Ok(mut client) = Client::connect(self.ports[at]) {
-                while !self.stop.load(Ordering::Relaxed) && self.pipeline(&mut client).is_ok() {
-                    self.record.longest_gap = self.record.longest_gap.max(last.elapsed());
-                    last = Instant::now();
+                while !self.stop.load(Ordering::Relaxed) {
+                    if self.pipeline(&mut client).is_err() {
+                        self.record.broken += 1;
+                        break;
+                    }
                 }
             }
             std::thread::sleep(RETRY_INTERVAL);
@@ -123,7 +131,7 @@ impl Writer {
         self.record
     }
 
-    /// One pipeline; an error at the first reply that is not what it should be.
+    /// One pipeline; an error when the connection breaks.
     fn pipeline(&mut self, client: &mut Client) -> io::Result<()> {
         let counter = format!("counter:{}", self.name);
         let mut out = BytesMut::new();
@@ -144,17 +152,29 @@ impl Writer {
         self.record.attempted += numbers.len() as u64;
         client.send(&out)?;
         for number in numbers {
-            if client.reply()?.as_integer().is_none() {
-                return Err(io::ErrorKind::Other.into());
+            if self.is_acknowledged(&client.reply()?) {
+                self.record.acknowledged += 1;
             }
-            self.record.acknowledged += 1;
-            if client.reply()?.as_str() != Some("OK") {
-                return Err(io::ErrorKind::Other.into());
+            if self.is_acknowledged(&client.reply()?) {
+                self.record.keys.push(number);
             }
-            self.record.keys.push(number);
-            self.acknowledged.fetch_add(2, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Counts a reply to a write.
+    fn is_acknowledged(&mut self, reply: &Frame) -> bool {
+        if reply.is_error() {
+            let text = reply.as_str().unwrap_or_default();
+            self.record.errors.push(text.to_owned());
+            return false;
+        }
+        let expected = reply.as_integer().is_some() || reply.as_str() == Some("OK");
+        assert!(expected, "{reply:?} answers no write");
+        self.acknowledged.fetch_add(1, Ordering::Relaxed);
+        self.record.longest_gap = self.record.longest_gap.max(self.last.elapsed());
+        self.last = Instant::now();
+        true
     }
 }
 
@@ -180,6 +200,51 @@ impl Verdict {
             .iter()
             .map(|record| record.acknowledged + record.keys.len() as u64)
             .sum()
+    }
+
+    /// INCRs that were sent.
+    pub fn attempted(&self) -> u64 {
+        self.records.iter().map(|record| record.attempted).sum()
+    }
+
+    /// INCRs that were acknowledged.
+    pub fn incremented(&self) -> u64 {
+        self.records.iter().map(|record| record.acknowledged).sum()
+    }
+
+    /// Error replies, whatever they said.
+    pub fn errors(&self) -> impl Iterator<Item = &str> {
+        let errors = self.records.iter().flat_map(|record| &record.errors);
+        errors.map(String::as_str)
+    }
+
+    /// How often connections broke, of all writers.
+    pub fn broken(&self) -> u64 {
+        self.records.iter().map(|record| record.broken).sum()
+    }
+
+    /// What happened was to go without error replies.
+    ///
+    /// # Panics
+    /// When there was one.
+    pub fn check_no_errors(&self) {
+        let errors: Vec<&str> = self.errors().collect();
+        assert!(
+            errors.is_empty(),
+            "seed {}: {} error replies, the first: {}",
+            self.seed,
+            errors.len(),
+            errors[0]
+        );
+    }
+
+    /// What happened was to break no connection, and to go without error replies.
+    ///
+    /// # Panics
+    /// When it did.
+    pub fn check_undisturbed(&self) {
+        self.check_no_errors();
+        assert_eq!(self.broken(), 0, "seed {}: broken connections", self.seed);
     }
 
     /// Asks the server for everything that was acknowledged.

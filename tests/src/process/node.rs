@@ -220,6 +220,9 @@ fn command(port: u16, dir: &Path, options: &[String]) -> Command {
     command
 }
 
+/// What the nodes of a [`Cluster`] know each other by.
+const CLUSTER_SECRET: &str = "secret of the tests";
+
 /// Nodes 1, 2 and 3 of one cluster.
 pub struct Cluster {
     /// In the order of their ids.
@@ -245,7 +248,7 @@ impl Cluster {
                     "--node-id",
                     &id_text,
                     "--cluster-secret",
-                    "secret of the tests",
+                    CLUSTER_SECRET,
                     "--cluster-peers",
                 ];
                 all.extend(own.map(ToString::to_string));
@@ -259,6 +262,15 @@ impl Cluster {
         }
         cluster.leader(None);
         cluster
+    }
+
+    /// Starts a node more, its data in `dir`, which joins this cluster.
+    pub fn join(&self, dir: &Path) -> Server {
+        let through = format!("127.0.0.1:{}", self.nodes[0].port());
+        Server::start(
+            dir,
+            &["--cluster-secret", CLUSTER_SECRET, "--join", &through],
+        )
     }
 
     /// Ports of clients.

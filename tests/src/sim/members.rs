@@ -60,6 +60,34 @@ impl World {
         self.settle(StoreId(store));
     }
 
+    /// Asks again and again until it is `done`: a change is refused while another one is under way, and by a leader that does
+    /// not know yet who answers.
+    ///
+    /// # Panics
+    /// When it is not done in time.
+    pub fn change_until(
+        &mut self,
+        leader: u64,
+        steps: &[(MemberAction, u64)],
+        done: impl Fn(&Self) -> bool,
+    ) {
+        for _ in 0..100 {
+            if done(self) {
+                return;
+            }
+            self.change(leader, steps);
+            self.run_ms(100);
+        }
+        panic!("{steps:?} is not done:\n{}", self.describe());
+    }
+
+    /// Who votes, as this Store knows it; nobody while it is down.
+    pub fn voters(&self, store: u64) -> Vec<u64> {
+        let members = self.members(store).unwrap_or_default();
+        let voters = members.list.iter().filter(|member| member.voter);
+        voters.map(|member| member.store.get()).collect()
+    }
+
     /// The members as this Store knows them; none while it is down.
     pub fn members(&self, store: u64) -> Option<Members> {
         let running = self.nodes[&StoreId(store)].running.as_ref()?;

@@ -39,14 +39,19 @@ if kind == "cluster":
 else:
     sentinel = Sentinel([("127.0.0.1", port) for port in ports], socket_timeout=5)
     first = sentinel.discover_master("mymaster")
-    assert len(sentinel.discover_slaves("mymaster")) == 2
+    replicas = sentinel.discover_slaves("mymaster")
+    assert len(replicas) == 2
     client = sentinel.master_for("mymaster", retry=Retry(ConstantBackoff(0.1), 50))
     replica = sentinel.slave_for("mymaster")
     client.set("near", "by")
     assert replica.get("near") == b"by"
     assert client.role()[0] == b"master" and replica.role()[0] == b"slave"
-    events = redis.Redis(port=ports[0]).pubsub()
-    events.psubscribe("*")
+    # The nodes' Sentinel ports are as far apart as their own.
+    offset = min(ports) - min(port for _, port in [first, *replicas])
+    events = [redis.Redis(port=port).pubsub() for port in ports if port != first[1] + offset]
+    for subscriber in events:
+        subscriber.subscribe("+switch-master")
+        assert subscriber.get_message(timeout=5)["type"] == "subscribe"
 
 client.set("count", 0)
 acknowledged, after = 0, 0
@@ -64,5 +69,11 @@ count = int(client.get("count"))
 assert acknowledged <= count <= acknowledged + broken + 3, (acknowledged, count, broken)
 assert broken <= 1, f"{broken} broken connections"
 if kind == "sentinel":
-    assert sentinel.discover_master("mymaster") != first
+    second = sentinel.discover_master("mymaster")
+    assert second != first
+    switched = f"mymaster {first[0]} {first[1]} {second[0]} {second[1]}".encode()
+    for subscriber in events:
+        message = subscriber.get_message(timeout=10)
+        assert message and (message["channel"], message["data"]) == (b"+switch-master", switched), message
+        assert subscriber.get_message(timeout=0.1) is None, "told once"
 print(f"redis-py, {kind}: {acknowledged} acknowledged, {broken} broken connections")

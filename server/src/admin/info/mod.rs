@@ -2,6 +2,7 @@
 
 pub mod facts;
 pub mod gather;
+mod redisraft;
 pub mod sections;
 pub mod text;
 

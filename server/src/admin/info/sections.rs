@@ -2,6 +2,7 @@
 //! 0 where monitoring expects the field and 0 is true.
 
 use super::facts::{CommandCounters, Facts};
+use super::redisraft;
 use super::text::Text;
 use crate::admin::process;
 use crate::config::kind::Choice;
@@ -318,6 +319,7 @@ fn raft(facts: &Facts, text: &mut Text) {
     let raft = &facts.raft;
     text.field("raft_node_id", facts.store_id);
     text.field("raft_role", raft.role.name());
+    redisraft::fields(facts, text);
     text.field("raft_term", raft.term);
     text.field(
         "raft_leader_id",
@@ -348,6 +350,7 @@ fn raft(facts: &Facts, text: &mut Text) {
     text.field("raft_commit_index", raft.commit_index);
     text.field("raft_applied_index", raft.applied_index);
     text.field("raft_checkpoint_index", raft.checkpoint_index);
+    text.field("raft_synced_index", raft.synced_index);
     text.field("raft_checked_index", raft.checked_index);
     text.field("raft_log_bytes", raft.log_bytes);
     for (number, peer) in raft.peers.iter().enumerate() {

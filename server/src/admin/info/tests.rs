@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use storage::ids::{LogIndex, StoreId, Term};
 
@@ -28,6 +29,9 @@ fn facts() -> Facts {
             store: StoreId(3),
             address: String::new(),
             connected: true,
+            dials_ok: 2,
+            dials_failed: 5,
+            last_dial_ok: Some(Duration::from_secs(7)),
             snapshot: Some(SnapshotProgress {
                 percent: 40,
                 bytes: 1000,

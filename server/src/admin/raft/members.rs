@@ -1,26 +1,31 @@
 //! RAFT.NODE and RAFT.CLUSTER.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use storage::ids::StoreId;
 use storage::proto::command::{MemberAction, MemberStep, MembershipChange};
 use storage::proto::store::StoreAddress;
 
 use super::super::answer::encode;
-use super::{node_id, recover};
+use super::{hand_over, node_id, outlook, recover, successor, tell};
 use crate::commands::args::Args;
 use crate::commands::error::{CommandError, CommandResult};
 use crate::config::Settings;
 use crate::config::peers::{self, BUS_PORT_OFFSET, PeerAddress};
 use crate::dispatch::outcome::{Failure, Refusal, text};
-use crate::dispatch::{AdminCall, AdminFuture, routing};
+use crate::dispatch::{AdminCall, AdminFuture, Shared, routing};
 use crate::join;
 use crate::next_start::NextStart;
 use crate::raftstore::Members;
 
-/// RAFT.NODE ADD id host:port[@bus-port] | REMOVE id
+/// How often is looked whether a change of members has come through.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// RAFT.NODE ADD id host:port[@bus-port] | REMOVE id [DRYRUN]
 ///
-/// ADD answers the node's id (0 lets the cluster choose one), the cluster's id, and the members: what a joining node needs.
+/// ADD answers the node's id (0 lets the cluster choose one), the cluster's id, and the members: what a joining node needs. With
+/// DRYRUN, REMOVE tells what that comes to.
 pub(super) fn node(call: AdminCall) -> AdminFuture {
     Box::pin(async move {
         let slices = call.slices();
@@ -32,8 +37,13 @@ pub(super) fn node(call: AdminCall) -> AdminFuture {
             add(&call, address).await
         } else if args.flag("REMOVE") {
             let store = node_id(args.int()?)?;
+            let dry = outlook::is_asked(&mut args);
             args.finish()?;
-            remove(&call, store).await
+            if dry {
+                tell(&call, &outlook::of_removal(&call.shared, store)?)
+            } else {
+                remove(&call, store).await
+            }
         } else {
             Err(CommandError::reply(
                 "ERR RAFT.NODE supports ADD / REMOVE only",
@@ -72,12 +82,7 @@ async fn add(call: &AdminCall, address: StoreAddress) -> CommandResult<bytes::By
     introduce_this_node(call).await?;
     let store = change(call, MemberAction::AddLearner, address).await?;
     let members = call.shared.router.status().members;
-    let cluster_id = call
-        .shared
-        .cluster_id
-        .iter()
-        .map(|byte| format!("{byte:02x}"));
-    let cluster_id = cluster_id.collect::<String>();
+    let cluster_id = cluster_id(call);
     let members = listed(&members);
     encode(call, |out| {
         out.array(3);
@@ -135,12 +140,24 @@ fn listed(members: &Members) -> Vec<PeerAddress> {
         .collect()
 }
 
+/// A leader hands over before it is removed.
 async fn remove(call: &AdminCall, store: StoreId) -> CommandResult<bytes::BytesMut> {
+    let status = call.shared.router.status();
+    if status.leader == Some(store) {
+        outlook::check_removal(&call.shared, store)?;
+        let to = successor(&status, call.shared.store, None)?;
+        hand_over(&call.shared, to).await?;
+    }
     let address = StoreAddress {
         store_id: store.get(),
         ..StoreAddress::default()
     };
-    change(call, MemberAction::Remove, address).await?;
+    let change = change_of(MemberAction::Remove, address);
+    let changed = routing::change_members(&call.shared, change).await;
+    // The answer may be lost with the links of the node that is removed, if that is this one.
+    if changed != Err(Failure::Unknown) || !is_removed(&call.shared, store).await {
+        changed.map_err(|failure| refusal(&failure))?;
+    }
     encode(call, |out| {
         out.ok();
         Ok(())
@@ -152,18 +169,39 @@ async fn change(
     action: MemberAction,
     address: StoreAddress,
 ) -> CommandResult<StoreId> {
+    let changed = routing::change_members(&call.shared, change_of(action, address)).await;
+    changed.map_err(|failure| refusal(&failure))
+}
+
+fn change_of(action: MemberAction, address: StoreAddress) -> MembershipChange {
     let step = MemberStep {
         action: action.into(),
         store: Some(address),
     };
-    let change = MembershipChange { steps: vec![step] };
-    let changed = routing::change_members(&call.shared, change).await;
-    changed.map_err(|failure| {
-        CommandError::reply(match &failure {
-            Failure::Refused(Refusal::Remote(reason)) => format!("ERR {reason}"),
-            failure => text(failure),
-        })
+    MembershipChange { steps: vec![step] }
+}
+
+fn refusal(failure: &Failure) -> CommandError {
+    CommandError::reply(match failure {
+        Failure::Refused(Refusal::Remote(reason)) => format!("ERR {reason}"),
+        failure => text(failure),
     })
+}
+
+/// Whether a removal has taken place after all, as far as this node learns of it in time.
+async fn is_removed(shared: &Shared, store: StoreId) -> bool {
+    let hold = Duration::from_millis(shared.config.load().election_hold_ms);
+    let deadline = Instant::now() + hold;
+    loop {
+        let is_gone = match store == shared.store {
+            true => shared.was_removed(),
+            false => shared.router.status().members.get(store).is_none(),
+        };
+        if is_gone || Instant::now() >= deadline {
+            return is_gone;
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
 }
 
 fn address(text: &[u8]) -> CommandResult<String> {
@@ -209,28 +247,45 @@ async fn join_another(call: &AdminCall, addresses: Vec<String>) -> CommandResult
     recover::restart(call, &NextStart::Join(joined))
 }
 
-/// RAFT.CLUSTER INIT [id] | JOIN host:port [host:port ...]
+/// 32 hexadecimal digits.
+fn cluster_id(call: &AdminCall) -> String {
+    let bytes = call.shared.cluster_id.iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn init(call: &AdminCall, wanted: Option<&[u8]>) -> CommandResult<bytes::BytesMut> {
+    if call.shared.router.status().members.list.len() > 1 {
+        return Err(CommandError::reply("ERR Already cluster member"));
+    }
+    let id = cluster_id(call);
+    match wanted {
+        Some(wanted) if wanted.len() != id.len() => Err(CommandError::reply(format!(
+            "ERR cluster id must be {} characters",
+            id.len()
+        ))),
+        Some(wanted) if !wanted.eq_ignore_ascii_case(id.as_bytes()) => Err(CommandError::reply(
+            format!("ERR this node is a cluster since its first start, whose id is {id}"),
+        )),
+        _ => encode(call, |out| {
+            out.simple(&format!("OK {id}"));
+            Ok(())
+        }),
+    }
+}
+
+/// RAFT.CLUSTER INIT [cluster-id] | JOIN host:port [host:port ...]
 ///
-/// A node that is alone is a cluster from its first start, so INIT has nothing to do there. One that is alone and empty may
-/// join another: the cluster gives it an id, and it starts again with an empty directory.
+/// A node that is alone is a cluster from its first start, so INIT has nothing to do there but to tell the cluster's id; another one
+/// cannot be given it. One that is alone and empty may join another: the cluster gives it an id, and it starts again with an
+/// empty directory.
 pub(super) fn cluster(call: AdminCall) -> AdminFuture {
     Box::pin(async move {
         let slices = call.slices();
         let mut args = Args::new(&slices);
         if args.flag("INIT") {
-            if call.shared.router.status().members.list.len() > 1 {
-                return Err(CommandError::reply("ERR Already cluster member"));
-            }
-            let id = call
-                .shared
-                .cluster_id
-                .iter()
-                .map(|byte| format!("{byte:02x}"));
-            let id = id.collect::<String>();
-            encode(&call, |out| {
-                out.simple(&format!("OK {id}"));
-                Ok(())
-            })
+            let wanted = (!args.is_empty()).then(|| args.bytes()).transpose()?;
+            args.finish()?;
+            init(&call, wanted)
         } else if args.flag("JOIN") {
             let mut addresses = Vec::new();
             while !args.is_empty() {

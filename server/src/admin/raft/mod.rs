@@ -3,6 +3,7 @@
 //! Any node takes them. A change of members travels to the leader as a write does, and is answered when it is in force.
 
 mod members;
+mod outlook;
 mod recover;
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::{info, settle};
 use crate::commands::args::Args;
 use crate::commands::error::{CommandError, CommandResult};
 use crate::commands::spec::{Flags, Group};
-use crate::dispatch::{AdminCall, AdminCommand, AdminFuture};
+use crate::dispatch::{AdminCall, AdminCommand, AdminFuture, Shared};
 use crate::raftstore::Status;
 
 /// How long RAFT.TRANSFER_LEADER waits for the new leader: longer than Raft itself goes on trying.
@@ -37,38 +38,64 @@ pub static COMMANDS: &[AdminCommand] = &[
     AdminCommand::new("raft.digest", 1, Group::Cluster, digest).flags(OPERATOR),
 ];
 
-/// RAFT.INFO: INFO's section of this name.
+/// RAFT.INFO: INFO's section of this name, without what all its fields begin with, as RedisRaft names them here.
 fn raft_info(call: &AdminCall, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
-    out.verbatim("txt", info::of(&call.shared, &["raft"]).as_bytes());
+    let section = info::of(&call.shared, &["raft"]);
+    let lines = section.split_inclusive("\r\n");
+    let named: String = lines
+        .map(|line| line.strip_prefix("raft_").unwrap_or(line))
+        .collect();
+    out.verbatim("txt", named.as_bytes());
     Ok(())
 }
 
-/// RAFT.TRANSFER_LEADER [node-id]: answers when that node leads; without an id any voter that is not behind.
+/// RAFT.TRANSFER_LEADER [node-id] [DRYRUN]: answers when that node leads; without an id any voter that is not behind. With DRYRUN it
+/// tells what that comes to.
 fn transfer_leader(call: AdminCall) -> AdminFuture {
     Box::pin(async move {
         let slices = call.slices();
         let mut args = Args::new(&slices);
-        let wanted = if args.is_empty() {
+        let mut dry = outlook::is_asked(&mut args);
+        let wanted = if args.is_empty() || dry {
             None
         } else {
             Some(node_id(args.int()?)?)
         };
+        dry = dry || outlook::is_asked(&mut args);
         args.finish()?;
         let status = call.shared.router.status();
         let to = successor(&status, call.shared.store, wanted)?;
-        let mut leaders = call.shared.router.subscribe_leader();
-        call.shared.router.transfer_leader(to);
-        let arrived = leaders.wait_for(|leader| *leader == Some(to));
-        match timeout(TRANSFER_LIMIT, arrived).await {
-            Ok(Ok(_)) => encode(&call, |out| {
-                out.ok();
-                Ok(())
-            }),
-            _ => Err(CommandError::reply(format!(
-                "ERR node {to} has not become the leader in {} s: is it reachable, and its log whole? See RAFT.INFO",
-                TRANSFER_LIMIT.as_secs()
-            ))),
+        if dry {
+            let text = outlook::of_transfer(&call.shared, &status, to);
+            return tell(&call, &text);
         }
+        hand_over(&call.shared, to).await?;
+        encode(&call, |out| {
+            out.ok();
+            Ok(())
+        })
+    })
+}
+
+/// Lets a node lead; returns when it does.
+async fn hand_over(shared: &Shared, to: StoreId) -> CommandResult {
+    let mut leaders = shared.router.subscribe_leader();
+    shared.router.transfer_leader(to);
+    let arrived = leaders.wait_for(|leader| *leader == Some(to));
+    match timeout(TRANSFER_LIMIT, arrived).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => Err(CommandError::reply(format!(
+            "ERR node {to} has not become the leader in {} s: is it reachable, and its log whole? See RAFT.INFO",
+            TRANSFER_LIMIT.as_secs()
+        ))),
+    }
+}
+
+/// A reply for people.
+fn tell(call: &AdminCall, text: &str) -> CommandResult<bytes::BytesMut> {
+    encode(call, |out| {
+        out.verbatim("txt", text.as_bytes());
+        Ok(())
     })
 }
 

@@ -18,7 +18,7 @@ pub(super) static DOCS: &[Doc] = &[
                 Argument::token("join", "JOIN"),
             ],
         ),
-        Argument::string("address").optional().multiple(),
+        Argument::string("address-or-id").optional().multiple(),
     ]),
     Doc::new(
         "raft.digest",
@@ -43,6 +43,7 @@ pub(super) static DOCS: &[Doc] = &[
         ),
         Argument::integer("id"),
         Argument::string("address").optional(),
+        Argument::token("dryrun", "DRYRUN").optional(),
     ]),
     Doc::new(
         "raft.recover",
@@ -63,5 +64,8 @@ pub(super) static DOCS: &[Doc] = &[
         "Lets another node take over leadership.",
     )
     .complexity("O(1)")
-    .arguments(&[Argument::integer("id").optional()]),
+    .arguments(&[
+        Argument::integer("id").optional(),
+        Argument::token("dryrun", "DRYRUN").optional(),
+    ]),
 ];
