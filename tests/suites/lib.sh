@@ -55,6 +55,23 @@ need_redis_py() {
     PYTHON=$CACHE/python/bin/python
 }
 
+# need_redis_source: Debian's source package of redis; sets REDIS_SOURCE to the archive. Debian's own lists stay as they are.
+need_redis_source() {
+    local apt=$CACHE/apt
+    REDIS_SOURCE=$(ls "$apt"/source/redis_*.orig.tar.gz 2>/dev/null) && return
+    mkdir -p "$apt/parts" "$apt/lists/partial" "$apt/archives/partial" "$apt/source"
+    local list
+    for list in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+        [ -e "$list" ] || continue
+        sed -e 's/^deb /deb-src /' -e 's/^Types: deb$/Types: deb-src/' "$list" >"$apt/parts/$(basename "$list")"
+    done
+    local options=(-q -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$apt/parts"
+        -o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt")
+    (cd "$apt/source" && apt-get "${options[@]}" update && apt-get "${options[@]}" source --download-only redis) \
+        >"$WORK/source.log" 2>&1 || { tail -5 "$WORK/source.log" >&2; fail "the source package of redis cannot be fetched"; }
+    REDIS_SOURCE=$(ls "$apt"/source/redis_*.orig.tar.gz)
+}
+
 # need_node_clients: installs ioredis and node-redis, and makes node find them.
 need_node_clients() {
     need node nodejs

@@ -6,7 +6,7 @@ use std::time::Duration;
 use resp::{Protocol, Writer};
 
 use super::answer::{self, encode};
-use super::settle;
+use super::{populate, settle};
 use crate::commands::args::Args;
 use crate::commands::context::ReadContext;
 use crate::commands::error::{CommandError, CommandResult};
@@ -50,7 +50,12 @@ fn debug(call: AdminCall) -> AdminFuture {
             }
             (b"quicklist-packed-threshold", [size]) => packed_threshold(&call, size),
             (b"protocol", [kind]) => encode(&call, |out| protocol(kind, out)),
-            (b"reload" | b"loadaof", []) => reload(&call).await,
+            (b"reload", options) => reload(&call, options).await,
+            (b"loadaof", []) => reload(&call, &[]).await,
+            (b"populate", args @ ([_] | [_, _] | [_, _, _])) => {
+                populate::populate(&call, args).await?;
+                ok(&call)
+            }
             (b"digest", []) => digest(&call).await,
             (b"help", []) => encode(&call, |out| {
                 help(out);
@@ -118,10 +123,25 @@ fn packed_threshold(call: &AdminCall, size: &[u8]) -> CommandResult<bytes::Bytes
     ok(call)
 }
 
-/// DEBUG RELOAD, DEBUG LOADAOF: writes a checkpoint, and forgets what is in memory; the next reads come from disk.
-async fn reload(call: &AdminCall) -> CommandResult<bytes::BytesMut> {
+/// DEBUG RELOAD [MERGE] [NOFLUSH] [NOSAVE], DEBUG LOADAOF: writes a checkpoint, and forgets what is in memory; the next reads
+/// come from disk. With NOSAVE there is no checkpoint, and what only memory has stays there: nothing that was acknowledged is
+/// given up. The other two mean nothing, because what is read again is all there is.
+async fn reload(call: &AdminCall, options: &[&[u8]]) -> CommandResult<bytes::BytesMut> {
+    let is = |option: &[u8], name: &str| option.eq_ignore_ascii_case(name.as_bytes());
+    let known = |option: &&[u8]| {
+        ["MERGE", "NOFLUSH", "NOSAVE"]
+            .iter()
+            .any(|name| is(option, name))
+    };
+    if !options.iter().all(known) {
+        return Err(CommandError::reply(
+            "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+        ));
+    }
     settle::barrier(&call.shared).await?;
-    settle::checkpoint(&call.shared).await?;
+    if !options.iter().any(|option| is(option, "NOSAVE")) {
+        settle::checkpoint(&call.shared).await?;
+    }
     let dropped = call.shared.machine.dataset().write().drop_all_clean();
     tracing::info!("DEBUG RELOAD: {dropped} objects dropped from memory");
     ok(call)
@@ -225,14 +245,18 @@ fn help(out: &mut Writer<'_>) {
             ("LOADAOF", "As RELOAD."),
             ("LOG <message>", "Write a message to the log."),
             ("OBJECT <key>", "Describe the value of a key."),
+            (
+                "POPULATE <count> [<prefix> [<size>]]",
+                "Set so many keys that are not there, to values of this size.",
+            ),
             ("PROTOCOL <kind>", "Answer with a reply of this kind."),
             (
                 "QUICKLIST-PACKED-THRESHOLD <size>",
                 "Accepted for Redis's tests; changes nothing.",
             ),
             (
-                "RELOAD",
-                "Write a checkpoint, drop all data from memory and read it from disk again.",
+                "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+                "Write a checkpoint (not with NOSAVE), drop from memory what is on disk and read it again.",
             ),
             (
                 "SET-ACTIVE-EXPIRE <0|1>",

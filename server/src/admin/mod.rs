@@ -11,7 +11,7 @@
 //! | [`replicas`] | the other voters, as INFO, ROLE and WAIT tell of them |
 //! | [`replication`] | ROLE, WAIT |
 //! | [`cluster`] | CLUSTER |
-//! | [`save`] | SAVE, BGSAVE, LASTSAVE |
+//! | [`save`] | SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF |
 //! | [`server`] | TIME, SHUTDOWN, LOLWUT |
 //! | [`debug`] | DEBUG |
 //! | `settle` | waiting for memory and disk |
@@ -23,6 +23,7 @@ pub mod config;
 pub mod debug;
 pub mod info;
 pub mod introspect;
+mod populate;
 pub mod process;
 pub mod raft;
 pub mod replicas;

@@ -1,4 +1,4 @@
-//! SAVE, BGSAVE, LASTSAVE: the data set as an RDB file, for redis-server and for backups that its tools read.
+//! SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF: the data set as an RDB file, for redis-server and for backups that its tools read.
 //!
 //! Nothing here depends on such files. One holds the state as of a checkpoint that begins after the command arrived, read from a
 //! view of the kv engine: no fork, no lock held, whatever is written meanwhile, and only one key and its value in memory at a
@@ -38,6 +38,7 @@ const SAVING: Flags = Flags::ADMIN
 pub static COMMANDS: &[AdminCommand] = &[
     AdminCommand::new("save", 1, Group::Server, save).flags(SAVING.with(Flags::NO_MULTI)),
     AdminCommand::new("bgsave", -1, Group::Server, bgsave).flags(SAVING),
+    AdminCommand::new("bgrewriteaof", 1, Group::Server, bgrewriteaof).flags(SAVING),
     AdminCommand::new("lastsave", 1, Group::Server, |call| now(call, lastsave))
         .flags(Flags::LOADING.with(Flags::STALE))
         .fast(),
@@ -92,6 +93,23 @@ fn bgsave(call: AdminCall) -> AdminFuture {
     })
 }
 
+/// BGREWRITEAOF: answers at once. What shortens Redis's append-only file does so to the raft log here: a checkpoint, behind which
+/// the log can be compacted.
+fn bgrewriteaof(call: AdminCall) -> AdminFuture {
+    Box::pin(async move {
+        let shared = Arc::clone(&call.shared);
+        tokio::task::spawn_local(async move {
+            if let Err(error) = settle::checkpoint(&shared).await {
+                tracing::warn!("BGREWRITEAOF: {error}");
+            }
+        });
+        encode(&call, |out| {
+            out.simple("Background append only file rewriting started");
+            Ok(())
+        })
+    })
+}
+
 /// LASTSAVE: Unix time of the last complete file, or of the start.
 fn lastsave(call: &AdminCall, _: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
     out.integer(call.shared.saves.facts().last_time_seconds as i64);
@@ -109,6 +127,8 @@ pub(super) fn spawn(run: impl FnOnce() + Send + 'static) -> CommandResult {
 /// Everything that was acknowledged before, as of one moment.
 pub(super) async fn prepare(shared: &Arc<Shared>) -> CommandResult<WholeSave> {
     settle::barrier(shared).await?;
+    // Before the checkpoint: what changes during it may be missing from the file.
+    let changes = shared.machine.dataset().read().stats().changes;
     settle::checkpoint(shared).await?;
     let dataset = shared.machine.dataset().read();
     let facts = SaveFacts {
@@ -119,6 +139,7 @@ pub(super) async fn prepare(shared: &Arc<Shared>) -> CommandResult<WholeSave> {
     Ok(WholeSave {
         dataset: dataset.durable()?,
         facts,
+        changes,
         shared: Arc::clone(shared),
     })
 }
@@ -127,6 +148,8 @@ pub(super) async fn prepare(shared: &Arc<Shared>) -> CommandResult<WholeSave> {
 pub(super) struct WholeSave {
     dataset: Dataset,
     facts: SaveFacts,
+    /// Changes of keys since the start that the file has.
+    changes: u64,
     shared: Arc<Shared>,
 }
 
@@ -145,7 +168,7 @@ impl WholeSave {
         match result {
             Ok(saved) => {
                 tracing::info!("{} keys saved to {}", saved.keys, path.display());
-                saving.succeeded();
+                saving.succeeded(self.changes);
                 Ok(())
             }
             Err(error) => {

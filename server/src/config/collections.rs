@@ -51,19 +51,6 @@ pub const ROWS: &[Directive] = &[
     .aliases(&["list-max-ziplist-size"])
     .run_time(),
     Directive::new(
-        "list-compress-depth",
-        "0",
-        Kind::Int {
-            min: 0,
-            max: i32::MAX as u64,
-            get: |s: &Settings| s.list_compress_depth,
-            set: |s: &mut Settings, value| s.list_compress_depth = value,
-        },
-        "Accepted and reported for tools written for Redis; nothing depends on it, because what is rarely used of a large data \
-         set leaves memory as a whole.",
-    )
-    .run_time(),
-    Directive::new(
         "set-max-intset-entries",
         "512",
         count_of!(set_max_intset_entries),

@@ -4,7 +4,7 @@ use storage::dataset::EvictionPolicy;
 
 use super::kind::{Choice, Kind};
 use super::settings::{AppendFsync, DebugAccess, LogLevel, Secret};
-use super::{collections, forms, peers, tls};
+use super::{accepted, collections, forms, peers, tls};
 
 /// One row.
 #[derive(Debug)]
@@ -121,6 +121,10 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Cluster",
         rows: CLUSTER,
+    },
+    Section {
+        title: "Accepted and reported for tools written for Redis; nothing depends on them",
+        rows: accepted::ROWS,
     },
 ];
 
@@ -303,6 +307,14 @@ const NETWORK: &[Directive] = &[
         int_of!(io_threads, 0, 128),
         "Threads that serve connections and run reads; 0: half as many as cores.",
     ),
+    Directive::new(
+        "metrics-port",
+        "0",
+        int_of!(metrics_port, 0, 65535),
+        "A port where Prometheus finds counters that INFO does not have, about links between nodes and checkpoints, by GET \
+         /metrics, on the addresses of bind and without a password; 0: none, and they are not counted.",
+    )
+    .own(),
 ];
 
 const PROCESS: &[Directive] = &[
@@ -312,6 +324,7 @@ const PROCESS: &[Directive] = &[
         Kind::Fixed {
             value: "no",
             others: &["yes"],
+            passed_over: true,
             reason: "TinyKV stays in the foreground; let a service manager such as systemd start it, or a shell: \
                      nohup tinykv-server &",
         },
@@ -356,6 +369,7 @@ const PROCESS: &[Directive] = &[
         Kind::Fixed {
             value: "16",
             others: &[],
+            passed_over: false,
             reason: "TinyKV has 16 databases, 0 to 15; remove this line, and use key prefixes if you need more",
         },
         "The number of databases that SELECT can choose from; it is fixed.",
@@ -375,6 +389,7 @@ const DURABILITY: &[Directive] = &[
         Kind::Fixed {
             value: "yes",
             others: &["no"],
+            passed_over: true,
             reason: "every write goes to the log, which replication and restarts depend on; for less durability and more \
                      speed set appendfsync",
         },

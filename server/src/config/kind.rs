@@ -104,6 +104,8 @@ pub enum Kind {
         value: &'static str,
         /// Values that Redis knows besides; none: every other value is refused with `reason`.
         others: &'static [&'static str],
+        /// Whether a file with one of the others is read all the same, with a notice: nothing is lost when it is not heeded.
+        passed_over: bool,
         /// Why the others are refused, and what to do instead.
         reason: &'static str,
     },
@@ -130,6 +132,7 @@ impl Kind {
                 value: only,
                 others,
                 reason,
+                ..
             } => parse_fixed(value, only, others, reason)?,
         }
         Ok(())
@@ -171,6 +174,19 @@ impl Kind {
                 .unwrap_or("\"\"".into()),
             _ => lines::quote(&self.get(settings)),
         }
+    }
+
+    /// Whether a line of a file with these words has another value than the only one, and is passed over.
+    pub fn passes_over(&self, words: &[String]) -> bool {
+        let Self::Fixed {
+            others,
+            passed_over: true,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        matches!(words, [word] if others.iter().any(|other| other.eq_ignore_ascii_case(word)))
     }
 
     /// Whether lines of a file add up.

@@ -10,6 +10,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`directives`], [`collections`], [`tls`] | the rows |
+//! | [`accepted`] | rows on which nothing depends |
 //! | `forms` | values with a form of their own: `save`, `client-output-buffer-limit` |
 //! | [`kind`] | kinds of values: how each is read, checked and written |
 //! | [`settings`] | the typed values and the check of them together |
@@ -20,6 +21,7 @@
 //! | [`document`] | the text of `tinykv.conf` and of `--help` |
 //! | [`redis_only`] | Redis's directives that may stay in a file although they mean nothing here |
 
+pub mod accepted;
 pub mod collections;
 pub mod directives;
 pub mod document;

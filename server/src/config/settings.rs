@@ -9,6 +9,7 @@ use storage::ids::StoreId;
 use storage::proto::store::StoreAddress;
 use storage::types::Limits;
 
+use super::accepted::Accepted;
 use super::directives;
 use super::kind::Choice;
 use super::peers::{self, PeerAddress};
@@ -43,6 +44,8 @@ pub struct Settings {
     pub client_output_buffer_limit: OutputLimits,
     /// 0: one per core.
     pub io_threads: u32,
+    /// 0: none.
+    pub metrics_port: u16,
     pub tls: TlsSettings,
     // process
     /// Empty: none.
@@ -70,8 +73,7 @@ pub struct Settings {
     pub maxmemory_policy: EvictionPolicy,
     pub block_cache_size_bytes: u64,
     pub limits: Limits,
-    /// Reported only.
-    pub list_compress_depth: u64,
+    pub accepted: Accepted,
     // cluster
     pub cluster_enabled: bool,
     /// 0: none.
@@ -260,6 +262,7 @@ impl Settings {
             client_query_buffer_limit_bytes: 0,
             client_output_buffer_limit: OutputLimits::default(),
             io_threads: 0,
+            metrics_port: 0,
             tls: TlsSettings::default(),
             pidfile: String::new(),
             loglevel: LogLevel::default(),
@@ -278,7 +281,7 @@ impl Settings {
             maxmemory_policy: EvictionPolicy::default(),
             block_cache_size_bytes: 0,
             limits: Limits::default(),
-            list_compress_depth: 0,
+            accepted: Accepted::default(),
             cluster_enabled: false,
             sentinel_port: 0,
             sentinel_master_name: String::new(),

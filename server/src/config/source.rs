@@ -76,6 +76,12 @@ struct Assignment {
     origin: Origin,
 }
 
+impl Assignment {
+    fn is_in_file(&self) -> bool {
+        matches!(self.origin, Origin::Line { .. })
+    }
+}
+
 /// Reads the arguments after the program's name: `[file | -] [--name value...]... [-]`, as redis-server has them.
 pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, ConfigError> {
     let args = args
@@ -217,7 +223,7 @@ fn settle(assignments: &[Assignment]) -> Result<(Settings, Vec<String>), ConfigE
     let mut repeated = HashMap::new();
     for assignment in assignments {
         let Some(directive) = directives::lookup(&assignment.name) else {
-            match redis_only::find(&assignment.name) {
+            match redis_only::find(&assignment.name, &assignment.words) {
                 Some(redis_only::Verdict::Ignored) => {
                     notices.push(format!(
                         "{}: TinyKV has no '{}'; it is ignored",
@@ -237,10 +243,17 @@ fn settle(assignments: &[Assignment]) -> Result<(Settings, Vec<String>), ConfigE
             }
         };
         let words = gather(directive, assignment, &mut repeated);
-        directive
-            .kind
-            .set(&mut settings, &words)
-            .map_err(|reason| refuse(assignment, &reason))?;
+        match directive.kind.set(&mut settings, &words) {
+            Ok(()) => {}
+            Err(reason) if assignment.is_in_file() && directive.kind.passes_over(&words) => {
+                notices.push(format!(
+                    "{}: '{}' is ignored: {reason}",
+                    assignment.origin,
+                    words.join(" ")
+                ));
+            }
+            Err(reason) => return Err(refuse(assignment, &reason)),
+        }
     }
     Ok((settings, notices))
 }

@@ -146,6 +146,44 @@ fn a_file_written_for_redis_is_read_with_notices() {
     assert!(config.notices()[0].contains("'rdbcompression'"));
 }
 
+/// What the redis.conf of Redis 7.0 and of Debian's package sets, comments aside, is no reason not to start.
+#[test]
+fn the_redis_conf_that_comes_with_redis_starts_the_server() {
+    let (_dir, path) = file(
+        "bind 127.0.0.1 -::1\nprotected-mode yes\nport 6379\ntcp-backlog 511\ntimeout 0\ntcp-keepalive 300\n\
+         daemonize yes\npidfile /run/redis.pid\nloglevel notice\nlogfile /var/log/redis.log\ndatabases 16\n\
+         always-show-logo no\nset-proc-title yes\nproc-title-template \"{title} {server-mode}\"\n\
+         stop-writes-on-bgsave-error yes\nrdbcompression yes\nrdbchecksum yes\ndbfilename dump.rdb\n\
+         rdb-del-sync-files no\ndir ./\nreplica-serve-stale-data yes\nreplica-read-only yes\n\
+         repl-diskless-sync yes\nrepl-diskless-sync-delay 5\nrepl-diskless-sync-max-replicas 0\n\
+         repl-diskless-load disabled\nrepl-disable-tcp-nodelay no\nreplica-priority 100\nacllog-max-len 128\n\
+         lazyfree-lazy-eviction no\nlazyfree-lazy-expire no\nlazyfree-lazy-server-del no\nreplica-lazy-flush no\n\
+         lazyfree-lazy-user-del no\nlazyfree-lazy-user-flush no\noom-score-adj no\noom-score-adj-values 0 200 800\n\
+         disable-thp yes\nappendonly no\nappendfilename \"appendonly.aof\"\nappenddirname \"appendonlydir\"\n\
+         appendfsync everysec\nno-appendfsync-on-rewrite no\nauto-aof-rewrite-percentage 100\n\
+         auto-aof-rewrite-min-size 64mb\naof-load-truncated yes\naof-use-rdb-preamble yes\naof-timestamp-enabled no\n\
+         slowlog-log-slower-than 10000\nslowlog-max-len 128\nlatency-monitor-threshold 0\n\
+         notify-keyspace-events \"\"\nhash-max-listpack-entries 512\nhash-max-listpack-value 64\n\
+         list-max-listpack-size -2\nlist-compress-depth 0\nset-max-intset-entries 512\n\
+         zset-max-listpack-entries 128\nzset-max-listpack-value 64\nhll-sparse-max-bytes 3000\n\
+         stream-node-max-bytes 4096\nstream-node-max-entries 100\nactiverehashing yes\n\
+         client-output-buffer-limit normal 0 0 0\nclient-output-buffer-limit replica 256mb 64mb 60\n\
+         client-output-buffer-limit pubsub 32mb 8mb 60\nhz 10\ndynamic-hz yes\naof-rewrite-incremental-fsync yes\n\
+         rdb-save-incremental-fsync yes\njemalloc-bg-thread yes\n",
+    );
+    let config = configured(&[&path]);
+    let notice = |name: &str| {
+        let notices = config.notices().iter();
+        notices.filter(|text| text.contains(name)).count()
+    };
+    for name in ["'daemonize'", "'appendonly'", "'slowlog-max-len'"] {
+        assert_eq!(notice(name), 1, "{name}: {:?}", config.notices());
+    }
+    assert_eq!(value(&config, "appendonly"), "yes");
+    assert_eq!(value(&config, "replica-read-only"), "yes");
+    assert_eq!(value(&config, "slave-read-only"), "yes");
+}
+
 #[test]
 fn the_one_argument_invocations() {
     for (words, expected) in [

@@ -6,13 +6,14 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use storage::proto::command::{EvictedKey, Request};
 use tokio::sync::oneshot;
 
 use super::shared::Shared;
+use super::stats::Stats;
 
 /// Between two looks at memory that is within its limit.
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -30,21 +31,42 @@ pub fn is_out_of_memory(shared: &Shared) -> bool {
 
 /// Keeps memory within its limit, for as long as it is polled.
 pub async fn keep_room(shared: &Arc<Shared>) -> Infallible {
+    let mut exceeded = Exceeded::default();
     loop {
         let leads = shared.router.lease().is_valid();
         if !leads {
             // Another Store decides now, for what is forwarded to it too.
             shared.out_of_memory.store(false, Ordering::Relaxed);
+            exceeded = Exceeded::default();
         }
-        if !leads || !make_room(shared).await {
+        if !leads || !make_room(shared, &mut exceeded).await {
             tokio::time::sleep(INTERVAL).await;
         }
     }
 }
 
+/// For how long memory has exceeded its limit.
+#[derive(Default)]
+struct Exceeded {
+    /// The last look, if it did then.
+    last: Option<Instant>,
+}
+
+impl Exceeded {
+    /// Counts the time since the last look, if memory exceeded its limit then and does so now.
+    fn look(&mut self, over: bool, now: Instant, stats: &Stats) {
+        if let (true, Some(last)) = (over, self.last) {
+            let us = now.duration_since(last).as_micros() as u64;
+            stats.eviction_exceeded_us.fetch_add(us, Ordering::Relaxed);
+        }
+        self.last = over.then_some(now);
+    }
+}
+
 /// Deletes some keys if memory is full; false if it is not, or nothing may be deleted.
-async fn make_room(shared: &Arc<Shared>) -> bool {
+async fn make_room(shared: &Arc<Shared>, exceeded: &mut Exceeded) -> bool {
     let (over, victims) = victims(shared);
+    exceeded.look(over, Instant::now(), &shared.stats);
     shared
         .out_of_memory
         .store(over && victims.is_empty(), Ordering::Relaxed);
@@ -96,4 +118,19 @@ fn victims(shared: &Shared) -> (bool, Vec<EvictedKey>) {
         }));
     }
     (true, victims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_time_between_two_looks_at_full_memory_counts() {
+        let (stats, mut exceeded) = (Stats::default(), Exceeded::default());
+        let start = Instant::now();
+        for (at_us, over) in [(0, true), (5, true), (7, true), (9, false), (20, true)] {
+            exceeded.look(over, start + Duration::from_micros(at_us), &stats);
+        }
+        assert_eq!(stats.eviction_exceeded_us.load(Ordering::Relaxed), 7);
+    }
 }

@@ -17,6 +17,8 @@ pub struct Saves {
     failed: AtomicBool,
     last_seconds: AtomicU64,
     count: AtomicU64,
+    /// Of all changes of keys since the start, those that the last file has.
+    changes: AtomicU64,
 }
 
 /// A save under way. Dropped without [`Saving::succeeded`] it has failed.
@@ -37,6 +39,8 @@ pub struct SavesFacts {
     pub failed: bool,
     /// Files written since the start.
     pub count: u64,
+    /// Of all changes of keys since the start, those that the last file has.
+    pub changes: u64,
 }
 
 impl Default for Saves {
@@ -47,6 +51,7 @@ impl Default for Saves {
             failed: AtomicBool::new(false),
             last_seconds: AtomicU64::new(NEVER),
             count: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
         }
     }
 }
@@ -77,14 +82,16 @@ impl Saves {
             last_seconds: (last_seconds != NEVER).then_some(last_seconds),
             failed: self.failed.load(Ordering::Relaxed),
             count: self.count.load(Ordering::Relaxed),
+            changes: self.changes.load(Ordering::Relaxed),
         }
     }
 }
 
 impl Saving {
-    /// The file is complete and durable.
-    pub fn succeeded(self) {
+    /// The file is complete and durable, and has the first so many changes since the start.
+    pub fn succeeded(self, changes: u64) {
         let saves = &self.saves;
+        saves.changes.store(changes, Ordering::Relaxed);
         saves.last_ms.store(unix_ms(), Ordering::Relaxed);
         saves.count.fetch_add(1, Ordering::Relaxed);
         self.end(false);
@@ -123,9 +130,10 @@ mod tests {
         drop(saving);
         assert!(saves.facts().failed);
         assert_eq!(saves.facts().count, 0);
-        saves.begin().expect("the other one has ended").succeeded();
+        saves.begin().expect("the other one has ended").succeeded(5);
         let facts = saves.facts();
         assert!(!facts.failed && facts.current_seconds.is_none());
         assert_eq!((facts.count, facts.last_seconds), (1, Some(0)));
+        assert_eq!(facts.changes, 5);
     }
 }

@@ -71,6 +71,8 @@ pub struct Stats {
     pub net_output_bytes: AtomicU64,
     /// Error replies.
     pub error_replies: AtomicU64,
+    /// Microseconds for which memory was seen to exceed its limit while keys were to make room.
+    pub eviction_exceeded_us: AtomicU64,
     /// The most memory that the data set and clients were seen to take together; CONFIG RESETSTAT leaves it.
     pub memory_peak_bytes: AtomicU64,
     /// Segments forwarded to the leader.
@@ -191,6 +193,7 @@ impl Stats {
             &self.net_output_bytes,
             &self.error_replies,
             &self.forwarded_segments,
+            &self.eviction_exceeded_us,
         ] {
             counter.store(0, Ordering::Relaxed);
         }

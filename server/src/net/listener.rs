@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsStream;
 
 use super::connection;
+use super::exporter::Exporter;
 use super::registered::Registered;
 use super::sentinel::Sentinel;
 use crate::config::Settings;
@@ -44,6 +45,8 @@ pub struct Listeners {
     /// See [`super::sentinel`].
     sentinel: Vec<std::net::TcpListener>,
     unix: Option<std::os::unix::net::UnixListener>,
+    /// See [`super::exporter`].
+    exporter: Option<Exporter>,
 }
 
 impl Listeners {
@@ -55,11 +58,16 @@ impl Listeners {
         let unix = (!settings.unixsocket.is_empty())
             .then(|| bind_unix(settings))
             .transpose()?;
+        let metrics = bind_all(settings.metrics_port, "--metrics-port", settings)?;
+        let exporter = (!metrics.is_empty())
+            .then(|| Exporter::new(metrics))
+            .transpose()?;
         Ok(Self {
             tcp,
             tls,
             sentinel,
             unix,
+            exporter,
         })
     }
 
@@ -212,6 +220,11 @@ impl IoThreads {
             for listener in listeners.sentinel {
                 let listener = TcpListener::from_std(listener)?;
                 accepting.spawn(Arc::clone(&sentinel).accept(listener));
+            }
+        }
+        if let Some(exporter) = listeners.exporter {
+            for scrapers in exporter.serve()? {
+                accepting.spawn(scrapers);
             }
         }
         if let Some(listener) = listeners.unix {

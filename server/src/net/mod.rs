@@ -8,6 +8,7 @@
 //! replies.
 
 pub mod connection;
+mod exporter;
 pub mod listener;
 mod pipeline;
 mod registered;

@@ -29,7 +29,8 @@ use crate::machine::Machine;
 const MAX_EXPIRED_KEYS: usize = 2048;
 
 /// How often the leader looks for keys whose time has come.
-const EXPIRE_INTERVAL: Duration = Duration::from_millis(50);
+pub const EXPIRE_ROUNDS_PER_SECOND: u64 = 20;
+const EXPIRE_INTERVAL: Duration = Duration::from_millis(1000 / EXPIRE_ROUNDS_PER_SECOND);
 
 /// How often free space on the disk is looked at.
 const DISK_INTERVAL: Duration = Duration::from_secs(1);

@@ -66,6 +66,7 @@ mod synced;
 
 pub use apply::{Applied, ApplyTask, Callback, CommittedEntry, OpenDataset, ReadCallback};
 pub use config::{PeerConfig, SharedLimits};
+pub use driver::EXPIRE_ROUNDS_PER_SECOND;
 pub use error::{Error, Result};
 pub use lease::Lease;
 pub use membership::{Configuration, Member, Members};

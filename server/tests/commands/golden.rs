@@ -100,6 +100,11 @@ pub(crate) fn scripts() -> Vec<PathBuf> {
         .collect();
     paths.sort();
     assert!(!paths.is_empty(), "no scripts in {}", dir.display());
+    // An empty script passes, whatever the commands do.
+    for path in &paths {
+        let len = path.metadata().unwrap().len();
+        assert!(len > 0, "{} is empty", path.display());
+    }
     paths
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Counters {
     pub(super) loads: u64,
     pub(super) dropped: u64,
     pub(super) evicted_keys: u64,
+    /// Never set back.
+    pub(super) changes: u64,
 }
 
 impl Counters {
@@ -54,6 +56,8 @@ pub struct DatasetStats {
     pub dropped: u64,
     /// Keys deleted to make room, since the start.
     pub evicted_keys: u64,
+    /// Changes of keys: what Redis tells as events; since the start, the entries that it executes again included.
+    pub changes: u64,
     /// Keys in memory.
     pub resident: u64,
     /// Accounted bytes of memory.
@@ -94,6 +98,7 @@ impl Dataset {
             loads: self.counters.loads,
             dropped: self.counters.dropped,
             evicted_keys: self.counters.evicted_keys,
+            changes: self.counters.changes,
             resident: databases.iter().map(|database| database.resident).sum(),
             memory_bytes: self.memory_used(),
         }
@@ -101,7 +106,10 @@ impl Dataset {
 
     /// Sets hits, misses, expired keys, loads and drops back to 0 (CONFIG RESETSTAT).
     pub fn reset_stats(&mut self) {
-        self.counters = Counters::default();
+        self.counters = Counters {
+            changes: self.counters.changes,
+            ..Counters::default()
+        };
     }
 
     /// A digest of the whole logical state, what is only on disk included: equal on replicas at equal applied indexes.

@@ -165,8 +165,9 @@ impl<'a> Txn<'a> {
         self.dataset
     }
 
-    /// Notes an event of a key in the database at work, if events are kept.
+    /// Notes an event of a key in the database at work, if events are kept. Counts as a change.
     pub fn notify(&mut self, kind: &'static str, key: &[u8]) {
+        self.dataset.counters.changes += 1;
         let db = self.db;
         if let Some(events) = &mut self.dataset.events {
             events.push(Event {
@@ -297,6 +298,7 @@ impl<'a> Txn<'a> {
 
     /// Notes an event of a key in any database.
     fn note(&mut self, db: PhysicalDb, kind: &'static str, key: &[u8]) {
+        self.dataset.counters.changes += 1;
         let logical = self
             .dataset
             .mapping

@@ -17,7 +17,7 @@ use crate::arguments::Arguments;
 use crate::compare::{same, show};
 use crate::grammar::{Command, Grammar};
 use crate::servers::{Redis, call, run};
-use crate::{Options, state, text};
+use crate::{Done, Options, state, text};
 
 /// Commands that are sent at once while no node dies.
 const PIPELINE: usize = 30;
@@ -54,8 +54,8 @@ struct World<'a> {
     executed: usize,
 }
 
-/// Runs until the count or the time is reached; 1 if something differed, and that is printed.
-pub(crate) fn fuzz(options: &Options) -> usize {
+/// Runs until the count or the time is reached, or something differs.
+pub(crate) fn fuzz(options: &Options) -> Done {
     let dir = tempfile::tempdir().expect("a directory");
     let cluster = Cluster::start(&["--enable-debug-command", "yes"]);
     let redis = Redis::start(dir.path());
@@ -88,12 +88,12 @@ pub(crate) fn fuzz(options: &Options) -> usize {
         world.executed,
         started.elapsed().as_secs_f64()
     );
-    match result {
-        Ok(()) => 0,
-        Err(difference) => {
-            println!("{difference}");
-            1
-        }
+    if let Err(difference) = &result {
+        println!("{difference}");
+    }
+    Done {
+        commands: world.commands,
+        differences: usize::from(result.is_err()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use resp::Frame;
 
+use crate::consumers;
 use crate::grammar::Command;
 
 /// Commands whose replies have an order that means nothing.
@@ -28,7 +29,7 @@ const DRAWS: &[&str] = &["HRANDFIELD", "ZRANDMEMBER", "SRANDMEMBER"];
 
 /// Commands that answer times, which pass while the servers are asked one after the other.
 const TIMES: &[&str] = &["TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME"];
-const TIME_TOLERANCE: u64 = 20_000;
+pub(crate) const TIME_TOLERANCE: u64 = 20_000;
 
 /// Errors that redis-server 7.0 words otherwise than 7.2, or does not know: how ours begin, and how its own reply does.
 const REWORDED: &[(&str, &str)] = &[
@@ -61,6 +62,9 @@ pub(crate) fn same(command: &Command, ours: &Frame, theirs: &Frame) -> bool {
         {
             return true;
         }
+    }
+    if let Some(same) = consumers::same(command, ours, theirs) {
+        return same;
     }
     let name = command[0].to_ascii_uppercase();
     let name = std::str::from_utf8(&name).unwrap_or_default();

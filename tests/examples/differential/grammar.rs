@@ -4,8 +4,8 @@
 //! `(…|…)` is one of several, a `+` after either or after a word repeats it, one to five times.
 //!
 //! Not here, because redis-server 7.0, which we compare with, does not know them or answers by chance or by the clock: fields of
-//! hashes that expire, ZRANK with WITHSCORE, MEMORY USAGE, OBJECT FREQ and IDLETIME, XADD with `*` for the time, XINFO CONSUMERS
-//! and XINFO STREAM FULL, SPOP and draws of which there is a choice (a count that draws all is here), RANDOMKEY, PFCOUNT of one key (Redis
+//! hashes that expire, ZRANK with WITHSCORE, MEMORY USAGE, OBJECT FREQ and IDLETIME, XADD with `*` for the time,
+//! XINFO STREAM FULL, SPOP and draws of which there is a choice (a count that draws all is here), RANDOMKEY, PFCOUNT of one key (Redis
 //! writes its estimate into the key), SORT with BY and ALPHA (equal weights come in any order), STOREDIST (the last digit
 //! is the mathematical library's), XSETID (7.2 checks more). Golden scripts and models hold those.
 
@@ -289,9 +289,13 @@ pub(crate) const FAMILIES: &[Family] = &[
             "XREADGROUP GROUP group consumer STREAMS kx kx > >",
             "XACK kx group id+",
             "XPENDING kx group",
+            "XPENDING kx group idend idend index [consumer]",
+            "XPENDING kx group IDLE ZERO idend idend index [consumer]",
             "XCLAIM kx group consumer ZERO id+ [FORCE] [JUSTID] [IDLE index] [TIME at] [RETRYCOUNT index] [LASTID id]",
             "XAUTOCLAIM kx group consumer ZERO idend [COUNT index] [JUSTID]",
             "XINFO STREAM kx",
+            "XINFO GROUPS kx",
+            "XINFO CONSUMERS kx group",
         ],
     ),
     (

@@ -11,6 +11,7 @@
 mod arguments;
 mod cluster;
 mod compare;
+mod consumers;
 mod grammar;
 mod servers;
 mod single;
@@ -31,6 +32,13 @@ pub(crate) struct Options {
     differences: usize,
     family: Option<usize>,
     cluster: bool,
+}
+
+/// What was done.
+pub(crate) struct Done {
+    commands: usize,
+    /// Kinds of differences, each of which was printed.
+    differences: usize,
 }
 
 impl Options {
@@ -77,12 +85,18 @@ impl Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let differences = if options.cluster {
+    let done = if options.cluster {
         cluster::fuzz(&options)
     } else {
         single::fuzz(&options)
     };
-    if differences == 0 {
+    if done.commands < options.count && done.differences == 0 {
+        println!(
+            "{} commands were asked for: the time was too short",
+            options.count
+        );
+    }
+    if done.commands >= options.count && done.differences == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

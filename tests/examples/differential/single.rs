@@ -12,7 +12,7 @@ use crate::arguments::Arguments;
 use crate::compare::{same, show};
 use crate::grammar::{Command, Grammar};
 use crate::servers::{Redis, call, run};
-use crate::{Options, state, text};
+use crate::{Done, Options, state, text};
 
 /// Commands that are sent at once.
 const PIPELINE: usize = 40;
@@ -147,8 +147,8 @@ impl Pair<'_> {
     }
 }
 
-/// Runs rounds until the count or the time is reached; the number of differences, each of which is printed.
-pub(crate) fn fuzz(options: &Options) -> usize {
+/// Runs rounds until the count or the time is reached.
+pub(crate) fn fuzz(options: &Options) -> Done {
     let dir = tempfile::tempdir().expect("a directory");
     let ours = Server::start(
         &dir.path().join("tinykv"),
@@ -183,7 +183,10 @@ pub(crate) fn fuzz(options: &Options) -> usize {
         started.elapsed().as_secs_f64(),
         kinds.len()
     );
-    kinds.len()
+    Done {
+        commands: done,
+        differences: kinds.len(),
+    }
 }
 
 /// The commands of a round up to the first difference, and it.

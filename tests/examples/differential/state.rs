@@ -12,6 +12,9 @@ use crate::servers::{call, run};
 /// Databases that commands use.
 const DATABASES: [&str; 3] = ["0", "1", "2"];
 
+/// Groups of streams that commands name.
+const GROUPS: [&[u8]; 2] = [b"g", b"h"];
+
 /// Where a payload of the other server is restored to be looked at.
 const SCRATCH: &[u8] = b"\x01scratch";
 
@@ -75,30 +78,20 @@ fn in_database(ours: &mut Client, theirs: &mut Client) -> io::Result<Option<Stri
         if our_payload == their_payload {
             continue;
         }
+        let value = Value {
+            key,
+            // A digest says whether there is an expiry.
+            expires: their_answers[4 * at + 2].as_integer() > Some(0),
+            is_sorted_set: their_answers[4 * at].as_bytes() == Some(b"zset"),
+        };
         for (client, other, name) in [
             (&mut *theirs, &our_payload, "redis"),
             (&mut *ours, &their_payload, "ours"),
         ] {
-            // A digest says whether there is an expiry.
-            let expires = their_answers[4 * at + 2]
-                .as_integer()
-                .is_some_and(|at_ms| at_ms > 0);
-            let expire_at: &[u8] = if expires { b"32503680000000" } else { b"0" };
-            let commands = [
-                words(&[b"RESTORE", SCRATCH, expire_at, other, b"REPLACE", b"ABSTTL"]),
-                words(&[b"DEBUG", b"DIGEST-VALUE", key, SCRATCH]),
-                words(&[b"DEL", SCRATCH]),
-            ];
-            let replies = run(client, &commands)?;
-            let equal = replies[1]
-                .as_slice()
-                .is_some_and(|digests| digests[0] == digests[1]);
-            if replies[0].is_error() || !equal {
+            if let Some(text) = value.differs_from(other, client)? {
                 return Ok(Some(format!(
-                    "the value of {} is not the other's, as seen by {name}: {}, {}",
+                    "the value of {} is not the other's, as seen by {name}: {text}",
                     key.escape_ascii(),
-                    show(&replies[0]),
-                    show(&replies[1])
                 )));
             }
         }
@@ -106,16 +99,68 @@ fn in_database(ours: &mut Client, theirs: &mut Client) -> io::Result<Option<Stri
     groups(ours, theirs, &our_keys)
 }
 
-/// What digests of streams leave out.
+/// A value that both have, with payloads that differ.
+struct Value<'a> {
+    key: &'a [u8],
+    expires: bool,
+    is_sorted_set: bool,
+}
+
+impl Value<'_> {
+    /// What a server that has it sees in the other one's payload, if that is another value.
+    fn differs_from(&self, payload: &[u8], client: &mut Client) -> io::Result<Option<String>> {
+        let expire_at: &[u8] = if self.expires {
+            b"32503680000000"
+        } else {
+            b"0"
+        };
+        // In Redis, SORT makes a skiplist of a small sorted set, which then keeps the sign of a zero; a listpack does not. Here
+        // SORT only reads. So sorted sets are compared by their scores, of which zero is one.
+        let all =
+            [self.key, SCRATCH].map(|key| words(&[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"]));
+        let looks = match self.is_sorted_set {
+            true => all.to_vec(),
+            false => vec![words(&[b"DEBUG", b"DIGEST-VALUE", self.key, SCRATCH])],
+        };
+        let mut commands = vec![words(&[
+            b"RESTORE", SCRATCH, expire_at, payload, b"REPLACE", b"ABSTTL",
+        ])];
+        commands.extend(looks);
+        commands.push(words(&[b"DEL", SCRATCH]));
+        let replies = run(client, &commands)?;
+        let alike = match (&replies[1], &replies[2]) {
+            (own, other) if self.is_sorted_set => same(&commands[1], own, other),
+            (digests, _) => digests.as_slice().is_some_and(|pair| pair[0] == pair[1]),
+        };
+        let differs = replies[0].is_error() || replies[1].is_error() || !alike;
+        Ok(differs.then(|| {
+            format!(
+                "{}, {}, {}",
+                show(&replies[0]),
+                show(&replies[1]),
+                show(&replies[2])
+            )
+        }))
+    }
+}
+
+/// What Redis's digests of streams leave out.
 fn groups(ours: &mut Client, theirs: &mut Client, keys: &[Vec<u8>]) -> io::Result<Option<String>> {
     let questions: Vec<Command> = keys
         .iter()
         .flat_map(|key| {
             [
                 words(&[b"XINFO", b"STREAM", key]),
-                words(&[b"XPENDING", key, b"g"]),
-                words(&[b"XPENDING", key, b"h"]),
+                words(&[b"XINFO", b"GROUPS", key]),
             ]
+            .into_iter()
+            .chain(GROUPS.iter().flat_map(|group| {
+                [
+                    words(&[b"XINFO", b"CONSUMERS", key, group]),
+                    words(&[b"XPENDING", key, group]),
+                    words(&[b"XPENDING", key, group, b"-", b"+", b"100000"]),
+                ]
+            }))
         })
         .collect();
     let (our_answers, their_answers) = (run(ours, &questions)?, run(theirs, &questions)?);

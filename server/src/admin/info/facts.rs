@@ -79,7 +79,7 @@ pub struct Persistence {
     pub is_loading: bool,
     /// A checkpoint is being written.
     pub is_checkpointing: bool,
-    /// Records changed since the last checkpoint.
+    /// Changes of keys since the last RDB file, or since the start.
     pub changes: u64,
     /// Unix time of the last durable checkpoint.
     pub last_checkpoint_seconds: u64,
@@ -100,6 +100,8 @@ pub struct Counters {
     pub expired_keys: u64,
     pub evicted_keys: u64,
     pub expired_subkeys: u64,
+    /// While data took more than `maxmemory` and keys were to go.
+    pub eviction_exceeded_ms: u64,
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
     pub error_replies: u64,

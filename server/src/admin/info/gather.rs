@@ -16,14 +16,11 @@ use crate::raftstore::Status;
 pub fn facts(shared: &Shared) -> Facts {
     let settings = shared.config.snapshot();
     let raft = shared.router.status();
-    let (data, changes, is_checkpointing) = {
+    let (data, is_checkpointing) = {
         let dataset = shared.machine.dataset().read();
-        (
-            dataset.stats(),
-            dataset.write_set_records() as u64,
-            dataset.is_checkpointing(),
-        )
+        (dataset.stats(), dataset.is_checkpointing())
     };
+    let saves = shared.saves.facts();
     let config_file = shared.config.file().map(|file| file.display().to_string());
     let unix_time = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -44,9 +41,9 @@ pub fn facts(shared: &Shared) -> Facts {
         persistence: Persistence {
             is_loading: is_loading(&raft),
             is_checkpointing,
-            changes,
+            changes: data.changes.saturating_sub(saves.changes),
             last_checkpoint_seconds: shared.router.last_checkpoint_ms() / 1000,
-            saves: shared.saves.facts(),
+            saves,
         },
         counters: counters(shared, &data),
         cpu: process::cpu_times(),
@@ -94,6 +91,7 @@ fn counters(shared: &Shared, data: &DatasetStats) -> Counters {
         expired_keys: data.expired_keys,
         evicted_keys: data.evicted_keys,
         expired_subkeys: data.expired_fields,
+        eviction_exceeded_ms: stats.eviction_exceeded_us.load(Ordering::Relaxed) / 1000,
         keyspace_hits: data.hits,
         keyspace_misses: data.misses,
         error_replies: stats.error_replies.load(Ordering::Relaxed),

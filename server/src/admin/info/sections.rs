@@ -7,6 +7,7 @@ use super::text::Text;
 use crate::admin::process;
 use crate::config::kind::Choice;
 use crate::config::peers;
+use crate::raftstore::EXPIRE_ROUNDS_PER_SECOND;
 use crate::version::{REDIS_VERSION, TINYKV_VERSION};
 
 /// One section.
@@ -104,6 +105,9 @@ pub const SECTIONS: &[Section] = &[
     },
 ];
 
+/// Seconds of the last use of a key have 24 bits, here as in Redis.
+const LRU_CLOCK_MASK: u64 = 0xff_ffff;
+
 fn server(facts: &Facts, text: &mut Text) {
     text.field("redis_version", REDIS_VERSION);
     text.field("tinykv_version", TINYKV_VERSION);
@@ -121,6 +125,12 @@ fn server(facts: &Facts, text: &mut Text) {
     text.field("server_time_usec", facts.unix_time_us);
     text.field("uptime_in_seconds", facts.uptime_seconds);
     text.field("uptime_in_days", facts.uptime_seconds / 86_400);
+    text.field("hz", EXPIRE_ROUNDS_PER_SECOND);
+    text.field("configured_hz", EXPIRE_ROUNDS_PER_SECOND);
+    text.field(
+        "lru_clock",
+        (facts.unix_time_us / 1_000_000) & LRU_CLOCK_MASK,
+    );
     let executable = std::env::current_exe().unwrap_or_default();
     text.field("executable", executable.display());
     text.field("config_file", &facts.config_file);
@@ -134,7 +144,8 @@ fn clients(facts: &Facts, text: &mut Text) {
 }
 
 /// `used_memory` is what is accounted for: the data set, whose part `maxmemory` limits, and clients' buffers. Caches of the
-/// engines, the log's tail and what the allocator holds back are in `used_memory_rss` only.
+/// engines, the log's tail and what the allocator holds back are in `used_memory_rss` only, and so in
+/// `mem_fragmentation_ratio`, which is one to the other as in Redis.
 fn memory(facts: &Facts, text: &mut Text) {
     let memory = &facts.memory;
     let used = facts.dataset_bytes + facts.clients.memory_bytes;
@@ -153,6 +164,8 @@ fn memory(facts: &Facts, text: &mut Text) {
     text.bytes("total_system_memory", memory.system_bytes);
     text.bytes("maxmemory", facts.settings.maxmemory_bytes);
     text.field("maxmemory_policy", facts.settings.maxmemory_policy.name());
+    let ratio = memory.resident_bytes as f64 / used.max(1) as f64;
+    text.field("mem_fragmentation_ratio", format!("{ratio:.2}"));
     text.field("mem_allocator", "mimalloc");
     text.field("active_defrag_running", 0);
     text.field("block_cache_size", facts.settings.block_cache_size_bytes);
@@ -162,8 +175,7 @@ fn percent(part: u64, whole: u64) -> String {
     format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64)
 }
 
-/// Redis's words for snapshots describe RDB files, but for the changes since the last one, which are those since the last
-/// checkpoint; those for the append-only file describe the raft log.
+/// Redis's words for snapshots describe RDB files; those for the append-only file describe the raft log.
 fn persistence(facts: &Facts, text: &mut Text) {
     let persistence = &facts.persistence;
     text.field("loading", u8::from(persistence.is_loading));
@@ -219,12 +231,18 @@ fn stats(facts: &Facts, text: &mut Text) {
     text.field("expired_keys", counters.expired_keys);
     text.field("expired_subkeys", counters.expired_subkeys);
     text.field("evicted_keys", counters.evicted_keys);
+    text.field("evicted_clients", 0);
+    text.field(
+        "total_eviction_exceeded_time",
+        counters.eviction_exceeded_ms,
+    );
     text.field("keyspace_hits", counters.keyspace_hits);
     text.field("keyspace_misses", counters.keyspace_misses);
     text.field("pubsub_channels", 0);
     text.field("pubsub_patterns", 0);
     text.field("latest_fork_usec", 0);
     text.field("total_error_replies", counters.error_replies);
+    text.field("unexpected_error_replies", 0);
     text.field("objects_loaded", counters.objects_loaded);
     text.field("objects_dropped", counters.objects_dropped);
 }

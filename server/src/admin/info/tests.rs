@@ -41,7 +41,7 @@ fn facts() -> Facts {
         settings: Arc::default(),
         config_file: String::new(),
         run_id: "0".repeat(40),
-        unix_time_us: 1,
+        unix_time_us: (3 << 24 | 5) * 1_000_000,
         uptime_seconds: 90_000,
         clients: Clients {
             connected: 2,
@@ -60,6 +60,7 @@ fn facts() -> Facts {
         },
         counters: Counters {
             commands_processed: 11,
+            eviction_exceeded_ms: 12,
             ..Counters::default()
         },
         cpu: process::cpu_times(),
@@ -127,8 +128,11 @@ fn the_default_sections() {
     assert!(field("Server", "redis_version").starts_with("7.2."));
     assert_eq!(field("Server", "redis_mode"), "standalone");
     assert_eq!(field("Server", "uptime_in_days"), "1");
+    assert_eq!(field("Server", "lru_clock"), "5");
     assert_eq!(field("Memory", "maxmemory_policy"), "noeviction");
+    assert_eq!(field("Stats", "total_eviction_exceeded_time"), "12");
     assert_eq!(field("Persistence", "loading"), "0");
+    assert_eq!(field("Persistence", "rdb_changes_since_last_save"), "3");
     assert_eq!(field("Replication", "role"), "master");
     assert_eq!(field("Replication", "connected_slaves"), "1");
     assert_eq!(

@@ -5,6 +5,12 @@ use super::{Argument, Doc};
 /// In order of name.
 pub(super) static DOCS: &[Doc] = &[
     Doc::new(
+        "bgrewriteaof",
+        "1.0.0",
+        "Writes a checkpoint in the background, so that the log can be shortened.",
+    )
+    .complexity("O(1)"),
+    Doc::new(
         "bgsave",
         "1.0.0",
         "Writes all data to an RDB file in the background.",
