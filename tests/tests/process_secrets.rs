@@ -1,8 +1,6 @@
 //! What is secret shows nowhere: not in the log, however much it tells, and in no answer that describes the server.
 
-use std::path::Path;
-
-use tests::process::{Cluster, Server, until};
+use tests::process::{Cluster, until};
 
 const PASSWORD: &str = "pass-word-of-the-test";
 const NEW_PASSWORD: &str = "another-pass-word-of-the-test";
@@ -19,33 +17,16 @@ fn assert_silent(what: &str, text: &str) {
     }
 }
 
-/// In the place of the cluster's last node, one that guesses at the secret.
-fn stranger(cluster: &Cluster, dir: &Path, log: &str) -> Server {
-    let ports = cluster.ports();
-    let peers = (1..)
-        .zip(&ports)
-        .map(|(id, port)| format!("{id}@127.0.0.1:{port}"));
-    let peers = peers.collect::<Vec<_>>().join(",");
-    let options = ["--node-id", "3", "--cluster-secret", WRONG_SECRET];
-    let others = [
-        "--cluster-peers",
-        &peers,
-        "--loglevel",
-        "debug",
-        "--logfile",
-        log,
-    ];
-    Server::start_on(ports[2], dir, &[options.as_slice(), &others].concat())
-}
-
 #[test]
 fn secrets_are_told_to_nobody() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("log");
     let log = path.display().to_string();
     let mut cluster = Cluster::start(&["--loglevel", "debug", "--logfile", &log]);
+    // One node guesses at the secret.
     cluster.nodes[2].kill();
-    let stranger = stranger(&cluster, &dir.path().join("stranger"), &log);
+    cluster.nodes[2].set_option("--cluster-secret", WRONG_SECRET);
+    cluster.nodes[2].start_again();
     let mut told = String::new();
     for node in &cluster.nodes[..2] {
         let mut client = node.client();
@@ -101,7 +82,6 @@ fn secrets_are_told_to_nobody() {
     until("the wrong secret is in the log, without being told", || {
         read().contains("wrong cluster secret").then_some(())
     });
-    drop(stranger);
     drop(cluster);
     assert!(told.contains("tinykv_version"), "INFO was answered");
     assert_silent("an answer", &told);

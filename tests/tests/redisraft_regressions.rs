@@ -328,7 +328,6 @@ fn received(node: &Server) -> Option<u64> {
 fn digest(node: &Server) -> Frame {
     until("a digest", || {
         let reply = node.client().call(&["RAFT.DIGEST"]).ok()?;
-        println!("{reply:?}");
         Some(reply.as_slice()?[1].clone())
     })
 }

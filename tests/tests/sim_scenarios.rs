@@ -276,6 +276,35 @@ fn a_follower_that_fell_behind_the_log_catches_up_by_snapshot() {
     assert_eq!(world.peek(follower, 4), Some(39));
 }
 
+/// What it proposed in its former term, and cannot tell the outcome of, is not mixed up with what it proposes now.
+#[test]
+fn a_leader_that_leads_again_answers_for_what_it_proposes_now() {
+    let mut world = world();
+    let leader = world.elect();
+    world.isolate(leader);
+    for value in 0..20 {
+        world.invoke(leader, 2, Client::Write(value));
+        world.run_ms(10);
+    }
+    world.run_until(LONG_MS, "another leader", |world| {
+        world.leader().is_some_and(|other| other != leader)
+    });
+    world.heal();
+    let other = world.elect();
+    assert_ne!(other, leader);
+    world.transfer(other, leader);
+    world.run_until(LONG_MS, "it leads again", |world| {
+        world.leader() == Some(leader)
+    });
+    // Longer than it waits to hear of the former ones.
+    for value in 0..1_000 {
+        world.write(leader, 1, value);
+        world.run_ms(5);
+    }
+    world.converge();
+    world.assert_linearizable();
+}
+
 #[test]
 fn a_one_way_cut_does_not_stop_the_cluster() {
     let mut world = world();

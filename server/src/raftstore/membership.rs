@@ -139,6 +139,11 @@ impl Peer {
         callback: Callback,
         now: Now,
     ) {
+        if !self.leads_with_all() {
+            // The members may be others than it knows: whoever asks is held until it does.
+            callback(Err(Error::ProposalDropped));
+            return;
+        }
         match self.plan(change) {
             Ok(Plan::Done(store)) => {
                 let mut response = answer(store);

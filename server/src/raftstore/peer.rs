@@ -66,7 +66,8 @@ struct Seen {
 ///
 /// Invariants, asserted where they could break:
 /// - `applied <= commit <= last_index` (and the rest of DESIGN.md section 4, in `PeerStorage`);
-/// - `pending` is ordered by index, and every index in it was appended by this Peer in the term noted with it;
+/// - every index in `pending` was appended by this Peer in the term noted with it, and those of one term are in order. When it leads
+///   again, those of the former term may have greater indexes than newer ones;
 /// - the lease is published only while this Peer leads, has applied the first entry of its term, and has not started a
 ///   transfer in it.
 pub struct Peer {
@@ -233,9 +234,7 @@ impl Peer {
             .is_some_and(|deadline| now.monotonic_ns >= deadline)
         {
             self.stale_deadline_ns = None;
-            for callback in self.pending.drain(..).flat_map(|pending| pending.callbacks) {
-                callback(Err(Error::StaleCommand));
-            }
+            self.give_up_stale();
         }
         self.retry_reads();
         self.promote_learner(now);
@@ -243,6 +242,18 @@ impl Peer {
         self.mind_disk(now);
         self.mind_consistency(now);
         self.publish_lease(now);
+    }
+
+    /// What became of the proposals of a lost leadership has not shown in time. This Peer may lead again, and has newer ones.
+    fn give_up_stale(&mut self) {
+        let led = self.is_leader().then(|| self.term());
+        let pending = std::mem::take(&mut self.pending).into_iter();
+        let (kept, stale): (VecDeque<_>, VecDeque<_>) =
+            pending.partition(|pending| Some(pending.term) == led);
+        self.pending = kept;
+        for callback in stale.into_iter().flat_map(|pending| pending.callbacks) {
+            callback(Err(Error::StaleCommand));
+        }
     }
 
     /// Takes a message from another Store. A `MsgSnapshot` comes with the file that was received before it.

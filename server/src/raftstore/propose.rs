@@ -228,27 +228,30 @@ impl Peer {
         index: LogIndex,
         term: storage::ids::Term,
     ) -> Vec<Callback> {
-        while let Some(front) = self.pending.front() {
-            if front.index > index {
-                break;
+        let (mut found, mut at) = (Vec::new(), 0);
+        while let Some(pending) = self.pending.get(at) {
+            if pending.index > index {
+                at += 1;
+                continue;
             }
-            let Some(front) = self.pending.pop_front() else {
+            let Some(passed) = self.pending.remove(at) else {
                 break;
             };
-            if (front.index, front.term) == (index, term) {
-                return front.callbacks;
+            if (passed.index, passed.term) == (index, term) {
+                found = passed.callbacks;
+                continue;
             }
-            let error = if front.index == index {
+            let error = if passed.index == index {
                 Error::NotLeader {
                     leader: self.other_leader(),
                 }
             } else {
                 Error::StaleCommand
             };
-            for callback in front.callbacks {
+            for callback in passed.callbacks {
                 callback(Err(error.clone()));
             }
         }
-        Vec::new()
+        found
     }
 }
