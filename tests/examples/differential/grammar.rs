@@ -490,6 +490,7 @@ fn spoil(command: &mut Command, random: &mut ChaCha8Rng) {
 /// What would be answered by chance or by the clock, never end, or write what only one of the two writes.
 fn tame(command: &mut Command) {
     let name = command[0].to_ascii_uppercase();
+    tame_times(&name, command);
     let number = command
         .get(2)
         .and_then(|text| std::str::from_utf8(text).ok())
@@ -573,6 +574,29 @@ fn tame(command: &mut Command) {
             command.insert(2, b"ALPHA".to_vec());
         }
         _ => {}
+    }
+}
+
+/// Relative times may have come to where a time is from elsewhere: soon, a key would expire while the other server is asked.
+fn tame_times(name: &[u8], command: &mut Command) {
+    let is_time = |at: usize| match name {
+        b"SETEX" | b"PSETEX" | b"EXPIRE" | b"PEXPIRE" | b"RESTORE" => at == 2,
+        b"SET" | b"GETEX" => {
+            let before = command.get(at.wrapping_sub(1));
+            before.is_some_and(|word| {
+                word.eq_ignore_ascii_case(b"EX") || word.eq_ignore_ascii_case(b"PX")
+            })
+        }
+        _ => false,
+    };
+    let is_soon = |word: &Vec<u8>| {
+        let text = String::from_utf8_lossy(word);
+        let number = text.parse::<i64>();
+        number.is_ok_and(|number| (1..10_000).contains(&number))
+    };
+    let soon = (1..command.len()).filter(|&at| is_time(at) && is_soon(&command[at]));
+    for at in soon.collect::<Vec<usize>>() {
+        command[at] = b"x".to_vec();
     }
 }
 
