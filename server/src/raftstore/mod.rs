@@ -47,6 +47,7 @@ mod disk;
 mod driver;
 mod election;
 mod error;
+mod expiry;
 mod inbox;
 mod lease;
 mod logger;
