@@ -47,6 +47,7 @@ pub fn facts(shared: &Shared) -> Facts {
             changes,
             last_checkpoint_seconds: shared.router.last_checkpoint_ms() / 1000,
             saves: shared.saves.facts(),
+            imports: shared.imports.facts(),
         },
         counters: counters(shared, &data),
         cpu: process::cpu_times(),
