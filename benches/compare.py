@@ -27,7 +27,7 @@ from comparison.workload import (
     START_TARGET_KEYS,
 )
 
-PARTS = ("single", "large", "many", "cluster", "memory", "start")
+PARTS = ("single", "large", "many", "cluster", "memory", "collections", "start")
 
 # How long a server must have been idle before the next row.
 QUIET_SECONDS = 0.4
@@ -41,7 +41,7 @@ def arguments():
     parser.add_argument("--nodes", type=int, choices=(1, 3), help="one node (what runs if nothing is chosen), or three")
     parser.add_argument("--large", action="store_true", help="one collection of each kind with a million elements")
     parser.add_argument("--many", action="store_true", help="SET and GET with few keys and with ten million")
-    parser.add_argument("--memory", action="store_true", help="resident bytes per key")
+    parser.add_argument("--memory", action="store_true", help="resident bytes per key, and per element of collections")
     parser.add_argument("--start", action="store_true", help="time to the first GET on a directory with many keys")
     parser.add_argument("--all", action="store_true", help="everything above")
     parser.add_argument("--smoke", action="store_true", help="everything, with so few requests that no figure means anything")
@@ -52,6 +52,7 @@ def arguments():
     parser.add_argument("--keys", type=int, help="how many keys the rows use; 100000 unless given")
     parser.add_argument("--large-elements", type=int, help=f"for --large: {LARGE_ELEMENTS} unless given")
     parser.add_argument("--many-keys", type=int, help=f"for --many: {MANY_KEYS} unless given")
+    parser.add_argument("--collections", type=int, help=f"for --memory: {MEMORY_TARGET_KEYS} small ones, and elements of a large one")
     parser.add_argument("--memory-keys", help="for --memory: 100000,300000,1000000,2000000 unless given")
     parser.add_argument("--start-keys", type=int, help=f"for --start: {START_TARGET_KEYS} unless given")
     parser.add_argument("--binary", type=Path, help="a tinykv-server to take instead of building one")
@@ -63,7 +64,7 @@ def arguments():
 def plan(given):
     """What to run, and how much of it."""
     chosen = {part: getattr(given, part, False) for part in PARTS}
-    chosen |= {"single": given.nodes == 1, "cluster": given.nodes == 3}
+    chosen |= {"single": given.nodes == 1, "cluster": given.nodes == 3, "collections": given.memory}
     if given.all or given.smoke:
         chosen = dict.fromkeys(PARTS, True)
     elif not any(chosen.values()):
@@ -79,6 +80,7 @@ def plan(given):
         large_elements=given.large_elements or (1000 if few else LARGE_ELEMENTS),
         many_keys=given.many_keys or (3000 if few else MANY_KEYS),
         memory_keys=[int(number) for number in memory_keys.split(",")],
+        collections=given.collections or (2000 if few else MEMORY_TARGET_KEYS),
         start_keys=given.start_keys or (2000 if few else START_TARGET_KEYS),
         quiet_seconds=SMOKE_QUIET_SECONDS if few else QUIET_SECONDS,
     )
