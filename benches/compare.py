@@ -37,6 +37,7 @@ PARTS = {
     "delay": living.delay,
     "joining": living.joining,
     "memory": parts.memory,
+    "collections": parts.collections,
     "start": parts.start,
 }
 
@@ -55,7 +56,7 @@ def arguments():
     parser.add_argument("--minority", action="store_true", help="three nodes, and the same without one of the followers")
     parser.add_argument("--delay", action="store_true", help="three nodes with a millisecond from each to each")
     parser.add_argument("--joining", action="store_true", help="the leader's latencies while a node joins that copies 2 GB")
-    parser.add_argument("--memory", action="store_true", help="resident bytes per key")
+    parser.add_argument("--memory", action="store_true", help="resident bytes per key, and per element of collections")
     parser.add_argument("--start", action="store_true", help="time to the first GET on a directory with many keys")
     parser.add_argument("--all", action="store_true", help="everything above")
     parser.add_argument("--smoke", action="store_true", help="everything, with so few requests that no figure means anything")
@@ -67,6 +68,7 @@ def arguments():
     parser.add_argument("--large-elements", type=int, help=f"for --large: {LARGE_ELEMENTS} unless given")
     parser.add_argument("--many-keys", type=int, help=f"for --many: {MANY_KEYS} unless given")
     parser.add_argument("--joining-bytes", type=int, help=f"for --joining: {JOINING_TARGET_BYTES} unless given")
+    parser.add_argument("--collections", type=int, help=f"for --memory: {MEMORY_TARGET_KEYS} small ones, and elements of a large one")
     parser.add_argument("--memory-keys", help="for --memory: 100000,300000,1000000,2000000 unless given")
     parser.add_argument("--start-keys", type=int, help=f"for --start: {START_TARGET_KEYS} unless given")
     parser.add_argument("--binary", type=Path, help="a tinykv-server to take instead of building one")
@@ -78,7 +80,7 @@ def arguments():
 def plan(given):
     """What to run, and how much of it."""
     chosen = {part: getattr(given, part, False) for part in PARTS}
-    chosen |= {"single": given.nodes == 1, "cluster": given.nodes == 3}
+    chosen |= {"single": given.nodes == 1, "cluster": given.nodes == 3, "collections": given.memory}
     if given.all or given.smoke:
         chosen = dict.fromkeys(PARTS, True)
     elif not any(chosen.values()):
@@ -97,6 +99,7 @@ def plan(given):
         joining_requests=200 if few else 10_000,
         joining_rounds=1 if few else 10,
         memory_keys=[int(number) for number in memory_keys.split(",")],
+        collections=given.collections or (2000 if few else MEMORY_TARGET_KEYS),
         start_keys=given.start_keys or (2000 if few else START_TARGET_KEYS),
         quiet_seconds=SMOKE_QUIET_SECONDS if few else QUIET_SECONDS,
     )

@@ -11,6 +11,9 @@ LOAD_ELEMENTS = 500
 # Elements of the list that LRANGE reads from, of which it takes the first hundreds.
 RANGE_ELEMENTS = 10_000
 
+# Elements of each small collection whose memory is compared.
+SMALL_ELEMENTS = 8
+
 # redis-benchmark replaces it, and so is what loading must name its members.
 RANDOM = "__rand_int__"
 
@@ -79,6 +82,16 @@ def set_keys(client, count):
     client.send_all([b"MSET", *(word for n in part for word in (key_name(n), VALUE))] for part in parts(count))
 
 
+def small_collections(words_of_element, command):
+    """Loads so many collections of a few short elements each."""
+
+    def load(client, count):
+        elements = [word for number in range(SMALL_ELEMENTS) for word in words_of_element(b"%02d" % number)]
+        client.send_all([command, key_name(number), *elements] for number in range(count))
+
+    return load
+
+
 def parts(count):
     """The numbers below `count`, some at a time."""
     return (range(start, min(start + LOAD_ELEMENTS, count)) for start in range(0, count, LOAD_ELEMENTS))
@@ -145,6 +158,19 @@ WHOLE = (
         share=0.2,
         is_short=False,
     ),
+)
+
+# Collections whose memory is compared: names, what loads so many elements, and how many elements a key has; none: one key has
+# all.
+COLLECTIONS = (
+    ("small hashes", small_collections(lambda n: (b"field:" + n, b"value:" + n), b"HSET"), SMALL_ELEMENTS),
+    ("small sets", small_collections(lambda n: (b"member:" + n,), b"SADD"), SMALL_ELEMENTS),
+    ("small sorted sets", small_collections(lambda n: (n, b"member:" + n), b"ZADD"), SMALL_ELEMENTS),
+    ("small lists", small_collections(lambda n: (b"element:" + n,), b"RPUSH"), SMALL_ELEMENTS),
+    ("a hash", lambda client, count: set_fields(client, b"large", count), None),
+    ("a set", lambda client, count: add_members(client, b"large", count), None),
+    ("a sorted set", lambda client, count: add_ranked(client, b"large", count), None),
+    ("a list", lambda client, count: push(client, b"large", count), None),
 )
 
 # Of one key with a million elements. Each kind has a server of its own, and its cases run in this order.

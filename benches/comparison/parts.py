@@ -5,7 +5,7 @@ import random
 import signal
 import sys
 
-from .cases import DEFAULT_RUN, LARGE, MANY, set_keys, words_of
+from .cases import COLLECTIONS, DEFAULT_RUN, LARGE, MANY, set_keys, words_of
 from .wire import Client, key_name
 from .workload import DEPTHS, KEY_COMMANDS, PIPELINED_TIMES, benchmark, measure, rows, selects
 
@@ -190,6 +190,33 @@ def _resident(launcher, programs, options, kind, keys):
         overwritten, peak = group.leader.resident_bytes()
         launcher.discard(group)
     return {"empty": empty, "loaded": loaded, "overwritten": overwritten, "peak": peak}
+
+
+def collections(launcher, programs, options):
+    """Resident bytes of many small collections, and of large ones with as many elements."""
+    results = []
+    count = options.collections
+    for name, load, elements in COLLECTIONS:
+        samples = {"redis": [], "tinykv": []}
+        for number in range(min(options.rounds, MEMORY_ROUNDS)):
+            for kind in rotated(list(samples), number):
+                say(f"memory: {kind}, {name}, {count:,}")
+                samples[kind].append(_resident_of(launcher, options, kind, load, count))
+        results.append({"name": name, "elements": count * (elements or 1), "resident_bytes": samples})
+    return {"count": count, "rows": results}
+
+
+def _resident_of(launcher, options, kind, load, count):
+    """Of a server without keys, and when it is at rest after loading."""
+    with launcher.single(kind) as group:
+        group.settle(options.quiet_seconds)
+        empty, _ = group.leader.resident_bytes()
+        with group.leader.connect() as client:
+            load(client, count)
+        group.settle(options.quiet_seconds)
+        loaded, peak = group.leader.resident_bytes()
+        launcher.discard(group)
+    return {"empty": empty, "loaded": loaded, "peak": peak}
 
 
 def start(launcher, programs, options):

@@ -5,6 +5,7 @@ from statistics import geometric_mean, median
 from .workload import (
     CLUSTER_CPU_TARGETS,
     CLUSTER_SPEED_TARGETS,
+    COLLECTIONS_TARGET,
     JOINING_TARGET,
     JOINING_TARGET_BYTES,
     LARGE_TARGET,
@@ -249,6 +250,25 @@ def memory(result, judged):
         lines.append(cells)
     note = "All resident memory of the process divided by the number of keys, at rest."
     return "## Memory\n\n" + table(head, lines) + "\n\n" + note
+
+
+def collections(result, judged):
+    """Resident bytes per element of collections, the empty server's taken off."""
+    head = ["collections", "elements", "Redis B/element", "TinyKV B/element", "ratio", "target", "", "peak R", "T"]
+    target = COLLECTIONS_TARGET if judged and result["count"] == MEMORY_TARGET_KEYS else None
+    lines = []
+    for row in result["rows"]:
+        samples, elements = row["resident_bytes"], row["elements"]
+
+        def own(kind, name):
+            return (middle(samples[kind], name) - middle(samples[kind], "empty")) / elements
+
+        theirs, ours = own("redis", "loaded"), own("tinykv", "loaded")
+        cells = [row["name"], f"{elements:,}", f"{theirs:.1f}", f"{ours:.1f}", f"{ours / theirs:.2f}"]
+        cells += most(ours / theirs, target)
+        lines.append(cells + [f"{own(kind, 'peak'):.1f}" for kind in ("redis", "tinykv")])
+    note = "Resident memory of the process beyond what it had when empty, divided by the number of elements, at rest."
+    return "## Memory of collections\n\n" + table(head, lines) + "\n\n" + note
 
 
 def start(result, judged):

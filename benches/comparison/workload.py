@@ -101,6 +101,9 @@ JOINING_TARGET_BYTES = 2_000_000_000
 MEMORY_TARGET = 1.2
 MEMORY_TARGET_KEYS = 1_000_000
 
+# The same of collections, per element.
+COLLECTIONS_TARGET = 1.2
+
 # Most seconds to the first GET, at this number of keys.
 START_TARGET_SECONDS = 1.0
 START_TARGET_KEYS = 1_000_000

@@ -273,9 +273,12 @@ async fn serve(
         shared.set_transport(transport);
     }
     if !settings.import.is_empty() {
-        let import = import::run(shared, Path::new(&settings.import), settings.import_replace);
+        let importing = shared.imports.begin(&settings.import);
+        let importing = importing.context("an import is under way already")?;
+        let file = Path::new(&settings.import);
+        let import = import::run(shared, file, settings.import_replace, importing);
         tokio::select! {
-            imported = import => imported?,
+            imported = import => drop(imported?),
             signal = stop_signal() => {
                 tracing::warn!("{} received: the import is not complete", signal?);
                 shared.stop.send_replace(Stop::Now);

@@ -290,6 +290,101 @@ fn an_import_refuses_what_it_would_lose() {
     assert!(text.contains("the file ends within a value"), "{text}");
 }
 
+/// A stream of more than an entry's size, whose groups know what no command tells: entries that are pending and deleted.
+fn fill_stream(client: &mut Client) {
+    let value = "abcdefgh".repeat(100);
+    for ms in 1..=3000 {
+        let id = format!("{ms}-{}", ms % 3);
+        run(client, &["XADD", "stream", &id, "name", &value]);
+    }
+    run(client, &["XGROUP", "CREATE", "stream", "group", "0"]);
+    run(client, &["XGROUP", "CREATE", "stream", "idle", "17-1"]);
+    for consumer in ["one", "two"] {
+        let read = ["XREADGROUP", "GROUP", "group", consumer, "COUNT", "4"];
+        run(client, &[&read[..], &["STREAMS", "stream", ">"]].concat());
+    }
+    run(client, &["XACK", "stream", "group", "2-2"]);
+    run(client, &["XDEL", "stream", "3-0", "2999-2", "3000-0"]);
+}
+
+/// What a stream is, but for how its nodes are cut.
+fn stream(client: &mut Client) -> Vec<String> {
+    let full = run(client, &["XINFO", "STREAM", "stream", "FULL", "COUNT", "9"]);
+    let from = full.find("last-generated-id").expect("the last id");
+    vec![
+        run(client, &["XLEN", "stream"]),
+        full[from..].to_owned(),
+        run(client, &["XRANGE", "stream", "-", "+"]),
+        run(client, &["XPENDING", "stream", "group", "-", "+", "100"]),
+        run(client, &["XINFO", "GROUPS", "stream"]),
+        run(client, &["PEXPIRETIME", "stream"]),
+    ]
+}
+
+#[test]
+fn a_server_that_serves_imports_files_of_its_directory() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    let server = Server::start(&from, &[]);
+    let mut client = server.client();
+    fill(&mut client);
+    run(&mut client, &["SELECT", "0"]);
+    fill_stream(&mut client);
+    run(&mut client, &["PEXPIREAT", "stream", "4102444800777"]);
+    run(&mut client, &["SAVE"]);
+    let expected = (stream(&mut client), everything(&mut client));
+    drop(server);
+    let server = Server::start(&to, &[]);
+    let mut client = server.client();
+    let refused = |client: &mut Client, args: &[&str], why: &str| {
+        let reply = format!("{:?}", client.call(args));
+        assert!(reply.contains(why), "{args:?}: {reply}");
+    };
+    let outside = from.join("dump.rdb");
+    let outside = outside.to_str().expect("UTF-8");
+    for name in [outside, "../from/dump.rdb", "./dump.rdb", ""] {
+        refused(&mut client, &["RAFT.IMPORT", name], "without a path");
+    }
+    refused(
+        &mut client,
+        &["RAFT.IMPORT", "dump.rdb"],
+        "there is no file dump.rdb",
+    );
+    std::fs::copy(outside, to.join("dump.rdb")).expect("copied");
+    refused(
+        &mut client,
+        &["RAFT.IMPORT", "dump.rdb", "NOW"],
+        "ERR syntax error",
+    );
+    run(&mut client, &["RAFT.IMPORT", "dump.rdb"]);
+    let info = run(&mut client, &["INFO", "persistence"]);
+    assert!(
+        info.contains("import_in_progress:0") && info.contains("import_last_status:ok"),
+        "{info}"
+    );
+    run(&mut client, &["SELECT", "0"]);
+    let imported = (stream(&mut client), everything(&mut client));
+    assert!(imported == expected, "what was imported is something else");
+    refused(
+        &mut client,
+        &["RAFT.IMPORT", "dump.rdb"],
+        "there are keys already",
+    );
+    run(&mut client, &["SELECT", "0"]);
+    run(&mut client, &["SET", "string", "of ours"]);
+    run(&mut client, &["SET", "stays", "here"]);
+    run(&mut client, &["RAFT.IMPORT", "dump.rdb", "REPLACE"]);
+    assert!(run(&mut client, &["GET", "stays"]).contains("here"));
+    run(&mut client, &["DEL", "stays"]);
+    let again = (stream(&mut client), everything(&mut client));
+    assert!(again == expected, "what replaces is something else");
+    std::fs::write(to.join("broken"), b"REDIS0011\xfa\x01a").expect("written");
+    let args = ["RAFT.IMPORT", "broken", "REPLACE"];
+    refused(&mut client, &args, "the file ends within a value");
+    let info = run(&mut client, &["INFO", "persistence"]);
+    assert!(info.contains("import_last_status:err"), "{info}");
+}
+
 #[test]
 fn bgsave_writes_beside_and_tells_when_it_is_done() {
     let dir = tempfile::tempdir().expect("a directory");

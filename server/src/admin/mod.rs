@@ -7,7 +7,7 @@
 //! | [`config`] | CONFIG |
 //! | [`introspect`] | COMMAND |
 //! | [`info`] | INFO |
-//! | [`raft`] | RAFT.CLUSTER, RAFT.NODE, RAFT.INFO, RAFT.TRANSFER_LEADER, RAFT.SNAPSHOT, RAFT.RECOVER, RAFT.DIGEST |
+//! | [`raft`] | RAFT.CLUSTER, RAFT.NODE, RAFT.INFO, RAFT.TRANSFER_LEADER, RAFT.IMPORT, RAFT.SNAPSHOT, RAFT.RECOVER, RAFT.DIGEST |
 //! | [`replicas`] | the other voters, as INFO, ROLE and WAIT tell of them |
 //! | [`replication`] | ROLE, WAIT |
 //! | [`cluster`] | CLUSTER |

@@ -25,6 +25,11 @@ pub fn of<'a>(name: &str, args: &[&'a [u8]], limits: &Limits) -> Option<Points<'
             return Some(smallvec![Point::new(rest.first()?, [])]);
         }
         "lpop" | "rpop" | "lmpop" | "lmove" | "rpoplpush" => return taken(name, key, rest),
+        "smove" => {
+            let (&to, members) = rest.split_first()?;
+            let of = |key| Point::new(key, members.iter().take(1).copied());
+            return Some(smallvec![of(key), of(to)]);
+        }
         _ => match of_list(name, rest).or_else(|| stream::looks(name, args, limits)) {
             Some(looks) => looks,
             None if name == "xread" => return stream::points_of_read(args),
@@ -61,7 +66,16 @@ fn named<'a>(name: &str, rest: &[&'a [u8]]) -> Option<Members<'a>> {
         "expire" | "pexpire" | "expireat" | "pexpireat" | "persist" => Members::new(),
         "hget" | "hexists" | "hstrlen" | "hsetnx" | "hincrby" | "hincrbyfloat" | "sismember"
         | "zscore" => rest.iter().take(1).copied().collect(),
-        "hmget" | "hdel" | "sadd" | "srem" | "smismember" | "zmscore" | "zrem" => rest.into(),
+        "hmget" | "hdel" | "sadd" | "srem" | "smismember" | "zmscore" | "zrem" | "geopos"
+        | "geohash" => rest.into(),
+        "geodist" => rest.iter().take(2).copied().collect(),
+        "geoadd" => {
+            let places = rest.iter().skip_while(|arg| is_flag_of_zadd(arg));
+            places.skip(2).step_by(3).copied().collect()
+        }
+        "httl" | "hpttl" | "hexpiretime" | "hpexpiretime" | "hpersist" | "hexpire" | "hpexpire"
+        | "hexpireat" | "hpexpireat" | "hgetex" | "hgetdel" => behind_fields(rest)?.collect(),
+        "hsetex" => behind_fields(rest)?.step_by(2).collect(),
         "hset" | "hmset" => rest.iter().step_by(2).copied().collect(),
         "zincrby" => rest.iter().skip(1).take(1).copied().collect(),
         "zadd" => {
@@ -70,6 +84,14 @@ fn named<'a>(name: &str, rest: &[&'a [u8]]) -> Option<Members<'a>> {
         }
         _ => return None,
     })
+}
+
+/// What stands behind the word FIELDS and their number.
+fn behind_fields<'a>(rest: &[&'a [u8]]) -> Option<impl Iterator<Item = &'a [u8]>> {
+    let at = rest
+        .iter()
+        .position(|arg| arg.eq_ignore_ascii_case(b"FIELDS"))?;
+    Some(rest.get(at + 2..)?.iter().copied())
 }
 
 /// Positions in a list.
@@ -163,6 +185,14 @@ mod tests {
         is("zadd k 1 nx", &["nx"]);
         is("zincrby k 1 a", &["a"]);
         is("srem k a b", &["a", "b"]);
+        is("geoadd k NX CH 1 2 a 3 4 b", &["a", "b"]);
+        is("geopos k a b", &["a", "b"]);
+        is("geodist k a b km", &["a", "b"]);
+        is("hpttl k FIELDS 2 a b", &["a", "b"]);
+        is("hexpire k 10 NX fields 1 a", &["a"]);
+        is("hgetdel k FIELDS 1 a", &["a"]);
+        is("hgetex k EX 10 FIELDS 2 a b", &["a", "b"]);
+        is("hsetex k FNX PX 10 FIELDS 2 a 1 b 2", &["a", "b"]);
         is("rpush k a b", &[]);
         is("exists k", &[]);
         is("lindex k none", &[]);
@@ -171,6 +201,14 @@ mod tests {
         is("xadd k nomkstream * a b", &[]);
         assert_eq!(points(&[b"hgetall", b"k"]), None);
         assert_eq!(points(&[b"get"]), None);
+    }
+
+    #[test]
+    fn a_member_that_moves_is_looked_for_at_both_keys() {
+        let args = split("smove a b m");
+        let members = || [b"m".as_slice()];
+        let wanted = [Point::new(b"a", members()), Point::new(b"b", members())];
+        assert_eq!(points(&args).unwrap()[..], wanted);
     }
 
     #[test]

@@ -537,6 +537,18 @@ impl DataCommand {
         self
     }
 
+    /// For a command that reads: what runs it where `writes` finds that its arguments may ask for a change.
+    pub const fn or_write(mut self, writes: fn(&[&[u8]]) -> bool, write: WriteFn) -> Self {
+        if let DataHandler::Read(read) = self.handler {
+            self.handler = DataHandler::Either {
+                writes,
+                read,
+                write,
+            };
+        }
+        self
+    }
+
     /// A container of subcommands.
     pub const fn container(
         name: &'static str,

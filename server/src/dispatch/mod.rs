@@ -18,6 +18,7 @@
 //! | [`announce`] | tells the cluster a new address of this Store |
 //! | [`outcome`] | the only place where an error of the Raft core or of forwarding becomes a reply |
 //! | [`forwarded`] | the other end: segments that another Store forwards |
+//! | [`imports`] | RDB files that are loaded |
 //! | [`saves`] | RDB files that were written |
 //! | [`shared`] | what every connection and admin command sees |
 //! | [`stats`] | counters for INFO |
@@ -30,6 +31,7 @@ pub mod freshness;
 pub mod gates;
 pub mod gather;
 pub mod handlers;
+pub mod imports;
 pub mod lazy_expiry;
 pub mod mailbox;
 pub mod members;

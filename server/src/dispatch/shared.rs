@@ -8,6 +8,7 @@ use storage::ids::StoreId;
 use tokio::sync::watch;
 
 use super::freshness::Freshness;
+use super::imports::Imports;
 use super::lazy_expiry::LazyExpiry;
 use super::preload::Preload;
 use super::registry::Registry;
@@ -71,6 +72,8 @@ pub struct Shared {
     pub out_of_memory: AtomicBool,
     /// RDB files that were written.
     pub saves: Arc<Saves>,
+    /// RDB files that are loaded.
+    pub imports: Arc<Imports>,
     /// Tells the process to stop.
     pub stop: watch::Sender<Stop>,
     transport: OnceLock<Arc<Transport>>,
@@ -123,6 +126,7 @@ impl Shared {
             out_of_memory: AtomicBool::new(false),
             lazy_expiry: Arc::default(),
             saves: Arc::default(),
+            imports: Arc::default(),
             stop: watch::Sender::new(Stop::No),
             transport: OnceLock::new(),
             random: AtomicU64::new(parts.seed),

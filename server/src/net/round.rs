@@ -183,7 +183,9 @@ impl<'c> Round<'c> {
             }
             let view = machine::focused(view, read.command, &read.args);
             let context = ReadContext::new(view, shared.random());
-            if let Some(probe) = read.command.probe {
+            if let Some(probe) = read.command.probe
+                && read.command.handler.writes(&read.args)
+            {
                 let unchanged = (probe.ask)(&context, &read.args);
                 ran.met.append(&mut context.view.take_expired());
                 match unchanged {

@@ -39,6 +39,13 @@ const IDLE: Duration = Duration::from_millis(100);
 /// How often a worker that is never idle does a slice of upkeep.
 const UPKEEP_INTERVAL: Duration = Duration::from_millis(5);
 
+/// How often it is looked whether much of what is on the disk is dead, which flushes and the deletion of large collections
+/// make known at once.
+const RECLAIM_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A flush waits no longer than this after the last checkpoint: only when it is durable is the disk given back.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A checkpoint starts when the entries applied since the last one take this many times `checkpoint_bytes`, however few
 /// records they left: they are what a restart replays.
 const LOG_PER_CHECKPOINT: usize = 2;
@@ -174,6 +181,8 @@ pub(super) struct ApplyWorker {
     pub(super) cleaning: bool,
     pub(super) last_checkpoint: Instant,
     pub(super) last_upkeep: Instant,
+    /// When dead records were looked for; never before the first time, for what the last process has left.
+    pub(super) last_reclaim: Option<Instant>,
     /// Bytes of entries applied since the last freeze, here and by the store thread.
     pub(super) applied_bytes: Arc<AtomicUsize>,
     pub(super) waiting: Waiting,
@@ -208,6 +217,7 @@ impl ApplyWorker {
             }
             self.release();
             self.maybe_checkpoint();
+            self.reclaim_now_and_then();
             // Upkeep goes on while nothing else is to be done, a slice at a time, and otherwise gets one now and then.
             let busy = (waited || self.upkeep_is_due()) && self.upkeep();
             idle = if busy { Duration::ZERO } else { IDLE };
@@ -272,9 +282,12 @@ impl ApplyWorker {
             }
             ApplyMessage::CheckpointDone(done) => self.on_checkpoint_done(done),
             ApplyMessage::CleanupDone(done) => {
-                self.dataset().write().cleanup_done(done);
+                let all_deleted = self.dataset().write().cleanup_done(done);
                 self.cleaning = false;
                 self.answer_quiesce();
+                if all_deleted {
+                    self.reclaim();
+                }
             }
             ApplyMessage::Checkpoint(callback) if self.checkpointing => {
                 self.waiting.next_checkpoint.push(callback)
@@ -331,45 +344,58 @@ impl ApplyWorker {
         drop(dataset);
         if let Some(cleanup) = cleanup {
             self.cleaning = true;
-            if self
-                .checkpoints
-                .send(CheckpointJob::Cleanup(cleanup))
-                .is_err()
-            {
-                tracing::debug!("the checkpoint thread has stopped");
-            }
+            self.hand_over(CheckpointJob::Cleanup(cleanup));
         }
-        if !garbage.is_empty()
-            && self
-                .checkpoints
-                .send(CheckpointJob::Garbage(garbage))
-                .is_err()
-        {
-            tracing::debug!("the checkpoint thread has stopped");
+        if !garbage.is_empty() {
+            self.hand_over(CheckpointJob::Garbage(garbage));
         }
         self.loading = self.loading && busy;
         busy
+    }
+
+    fn hand_over(&self, job: CheckpointJob) {
+        if self.checkpoints.send(job).is_err() {
+            tracing::debug!("the checkpoint thread has stopped");
+        }
+    }
+
+    /// What is dead on the disk shall not stay there.
+    fn reclaim(&mut self) {
+        self.last_reclaim = Some(Instant::now());
+        self.hand_over(CheckpointJob::Reclaim);
+    }
+
+    fn reclaim_now_and_then(&mut self) {
+        let due = |last: Instant| last.elapsed() >= RECLAIM_INTERVAL;
+        if self.last_reclaim.is_none_or(due) {
+            self.reclaim();
+        }
     }
 
     fn maybe_checkpoint(&mut self) {
         if self.checkpointing {
             return;
         }
-        let (bytes, records, limit, configured) = {
+        let (bytes, changed, flushed, limit, configured) = {
             let dataset = self.dataset().read();
             let limit = dataset.checkpoint_bytes(self.options.checkpoint_bytes);
+            let flushed = dataset.has_new_flush();
             (
                 dataset.write_set_bytes(),
-                dataset.write_set_records(),
+                dataset.write_set_records() > 0 || flushed,
+                flushed,
                 limit,
                 dataset.has_new_configuration(),
             )
         };
-        let aged =
-            records > 0 && self.last_checkpoint.elapsed() >= self.options.checkpoint_interval;
+        let mut interval = self.options.checkpoint_interval;
+        if flushed {
+            interval = interval.min(FLUSH_INTERVAL);
+        }
+        let aged = changed && self.last_checkpoint.elapsed() >= interval;
         let applied_bytes = self.applied_bytes.load(Ordering::Relaxed);
         let long = applied_bytes >= LOG_PER_CHECKPOINT * limit;
-        if bytes >= limit || aged || configured || (long && records > 0) {
+        if bytes >= limit || aged || configured || (long && changed) {
             self.start_checkpoint();
         }
     }
@@ -380,26 +406,23 @@ impl ApplyWorker {
         match frozen {
             Some(checkpoint) => {
                 self.checkpointing = true;
-                if self
-                    .checkpoints
-                    .send(CheckpointJob::Checkpoint(checkpoint))
-                    .is_err()
-                {
-                    tracing::debug!("the checkpoint thread has stopped");
-                }
+                self.hand_over(CheckpointJob::Checkpoint(checkpoint));
             }
             None => self.answer_checkpoint(),
         }
     }
 
     fn on_checkpoint_done(&mut self, done: CheckpointDone) {
-        let index = {
+        let (index, flushed) = {
             let mut dataset = self.dataset().write();
-            dataset.checkpoint_done(done);
-            dataset.checkpoint_index()
+            let flushed = dataset.checkpoint_done(done);
+            (dataset.checkpoint_index(), flushed)
         };
         self.checkpointing = false;
         self.last_checkpoint = Instant::now();
+        if flushed {
+            self.reclaim();
+        }
         self.store.push(StoreMessage::Checkpointed(index));
         self.answer_checkpoint();
         self.waiting.checkpoint = std::mem::take(&mut self.waiting.next_checkpoint);

@@ -19,6 +19,8 @@ pub(super) enum CheckpointJob {
     Garbage(Vec<Garbage>),
     /// Records that nobody can see any more, to be deleted.
     Cleanup(Cleanup),
+    /// Much of what is on the disk may be dead: its space is to be given back.
+    Reclaim,
 }
 
 /// Runs until the apply worker, which sends the jobs, is gone.
@@ -32,6 +34,10 @@ pub(super) fn run(
             CheckpointJob::Checkpoint(checkpoint) => checkpoint,
             CheckpointJob::Garbage(garbage) => {
                 drop(garbage);
+                continue;
+            }
+            CheckpointJob::Reclaim => {
+                kv.reclaim();
                 continue;
             }
             CheckpointJob::Cleanup(cleanup) => {

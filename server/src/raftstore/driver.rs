@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::apply::{Applied, ApplyMessage, ApplyTask};
 use super::clock::{Now, monotonic_ns};
 use super::error::Error;
+use super::expiry::{ExpiryPace, MAX_EXPIRED_KEYS};
 use super::inbox::StoreMessage;
 use super::peer::{Peer, Step};
 use super::propose::{Proposal, Work};
@@ -24,13 +25,6 @@ use super::ready::Outbox;
 use super::router::RaftRouter;
 use super::store::{StoreOptions, StoreTransport, fatal, spawn};
 use crate::machine::Machine;
-
-/// Keys of one DeleteExpired entry.
-const MAX_EXPIRED_KEYS: usize = 2048;
-
-/// How often the leader looks for keys whose time has come.
-pub const EXPIRE_ROUNDS_PER_SECOND: u64 = 20;
-const EXPIRE_INTERVAL: Duration = Duration::from_millis(1000 / EXPIRE_ROUNDS_PER_SECOND);
 
 /// How often free space on the disk is looked at.
 const DISK_INTERVAL: Duration = Duration::from_secs(1);
@@ -135,7 +129,7 @@ pub(super) struct Driver {
 /// When the periodic duties are due next.
 struct Timers {
     tick: Instant,
-    expire: Instant,
+    expiry: ExpiryPace,
     disk: Instant,
     sync: Instant,
 }
@@ -145,7 +139,7 @@ pub(super) fn run(router: &RaftRouter, tick: Duration) {
     let start = Instant::now();
     let mut timers = Timers {
         tick: start + tick,
-        expire: start,
+        expiry: ExpiryPace::new(start),
         disk: start,
         sync: start,
     };
@@ -279,9 +273,8 @@ impl Driver {
             self.peer.tick(now);
             *self.router.status.write() = self.peer.status();
         }
-        if instant >= timers.expire {
-            timers.expire = instant + EXPIRE_INTERVAL;
-            self.propose_expired(now);
+        if timers.expiry.is_due(self.peer.applied(), instant) {
+            self.propose_expired(&mut timers.expiry, now, instant);
         }
         if instant >= timers.disk {
             timers.disk = instant + DISK_INTERVAL;
@@ -322,19 +315,20 @@ impl Driver {
         }
     }
 
-    fn propose_expired(&mut self, now: Now) {
+    fn propose_expired(&mut self, pace: &mut ExpiryPace, now: Now, instant: Instant) {
         if !self.peer.is_leader() || !self.options.active_expire.load(Ordering::Relaxed) {
+            pace.found(&[], instant);
             return;
         }
-        // The apply worker may hold the lock for long; what has expired is invisible anyway and can wait.
-        let Some(dataset) = self.machine.dataset().try_read() else {
+        let Some(dataset) = pace.lock(self.machine.dataset(), instant) else {
             return;
         };
         let now_ms = now.wall_ms.max(dataset.now_ms());
         let keys = dataset.expired(now_ms, MAX_EXPIRED_KEYS);
         drop(dataset);
+        pace.found(&keys, instant);
         if !keys.is_empty() {
-            self.peer.propose_work(Work::DeleteExpired(keys), now);
+            pace.removed_by(self.peer.propose_work(Work::DeleteExpired(keys), now));
         }
     }
 

@@ -48,6 +48,7 @@ mod disk;
 mod driver;
 mod election;
 mod error;
+mod expiry;
 mod inbox;
 mod lease;
 mod logger;
@@ -66,8 +67,8 @@ mod synced;
 
 pub use apply::{Applied, ApplyTask, Callback, CommittedEntry, OpenDataset, ReadCallback};
 pub use config::{PeerConfig, SharedLimits};
-pub use driver::EXPIRE_ROUNDS_PER_SECOND;
 pub use error::{Error, Result};
+pub use expiry::EXPIRE_ROUNDS_PER_SECOND;
 pub use lease::Lease;
 pub use membership::{Configuration, Member, Members};
 pub use peer::{Peer, Step};

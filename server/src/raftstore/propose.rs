@@ -122,11 +122,15 @@ impl Peer {
     }
 
     /// Proposes the Region's own work. Dropped silently when this Peer does not lead: whoever leads finds the same work.
-    pub fn propose_work(&mut self, work: Work, now: Now) {
+    /// Answers the entry's index.
+    pub fn propose_work(&mut self, work: Work, now: Now) -> Option<LogIndex> {
         if self.check_proposal(&RequestHeader::default()).is_err() {
-            return;
+            return None;
         }
+        let before = self.raw.raft.raft_log.last_index();
         self.propose_entry(Coalesced::default(), Some(work), now);
+        let last = self.raw.raft.raft_log.last_index();
+        (last > before).then_some(LogIndex(last))
     }
 
     /// Whether a request may be proposed here and now. Nothing has been appended when this refuses.

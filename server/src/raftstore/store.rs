@@ -112,6 +112,7 @@ impl Store {
             cleaning: false,
             last_checkpoint: Instant::now(),
             last_upkeep: Instant::now(),
+            last_reclaim: None,
             applied_bytes: Arc::clone(&applied_bytes),
             waiting: Waiting::default(),
             loading: true,

@@ -153,15 +153,38 @@ fn hyperloglogs_are_redis_s_byte_for_byte() {
         if number.is_multiple_of(50) {
             both(&[b"GET", key]);
         }
+        // Writes the estimate into the key, which the next element that changes a register makes stale again.
+        if number.is_multiple_of(80) {
+            both(&[b"PFCOUNT", key]);
+            both(&[b"GET", key]);
+            both(&[b"PFADD", key, number.to_string().as_bytes()]);
+            both(&[b"GET", key]);
+        }
     }
     both(&[b"PFMERGE", b"merged", b"few", b"many"]);
     both(&[b"GET", b"merged"]);
     both(&[b"PFMERGE", b"few", b"few"]);
     for key in [b"few".as_slice(), b"many", b"merged"] {
         both(&[b"GET", key]);
+        both(&[b"PEXPIREAT", key, b"4102444800123"]);
         both(&[b"PFCOUNT", key]);
+        both(&[b"GET", key]);
+        both(&[b"PFCOUNT", key]);
+        both(&[b"DUMP", key]);
+        both(&[b"PEXPIRETIME", key]);
     }
+    // Of several keys, none is changed.
+    both(&[b"PFADD", b"few", b"one more"]);
     both(&[b"PFCOUNT", b"few", b"many", b"none"]);
+    both(&[b"GET", b"few"]);
+    both(&[b"PFADD", b"empty"]);
+    both(&[b"PFCOUNT", b"empty"]);
+    both(&[b"GET", b"empty"]);
+    both(&[b"PFCOUNT", b"none"]);
+    both(&[b"SET", b"string", b"HYLL"]);
+    both(&[b"PFCOUNT", b"string"]);
+    both(&[b"RPUSH", b"list", b"a"]);
+    both(&[b"PFCOUNT", b"list"]);
 }
 
 /// Commands whose replies have no order that means anything.

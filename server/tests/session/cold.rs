@@ -120,6 +120,51 @@ fn the_ends_of_streams_are_worked_on_without_the_rest() {
     assert_eq!(whole.matches("-1 ").count(), 29_800);
 }
 
+/// Members and fields that are named: of hashes, what makes fields expire too.
+#[test]
+fn elements_that_are_named_are_worked_on_without_the_rest() {
+    let (_node, mut client) = start();
+    fill(&mut client, "SADD from", |n| format!("m{n}"));
+    fill(&mut client, "SADD to", |n| format!("t{n}"));
+    fill(&mut client, "GEOADD places", |n| {
+        format!("{}.5 {}.25 p{n}", n % 180, n % 80)
+    });
+    fill(&mut client, "HSET hash", |n| format!("f{n} {n}"));
+    fill(&mut client, "HSET timed", |n| format!("f{n} {n}"));
+    let before = drop_from_memory(&mut client);
+    let mut is = |command: &str, reply: &str| assert_eq!(client.text(command), reply, "{command}");
+    is("SMOVE from to m7", "1");
+    is("SMOVE from to m7", "0");
+    is("SMOVE from from m8", "1");
+    is("SISMEMBER to m7", "1");
+    is("SCARD from", "29999");
+    is("SCARD to", "30001");
+    is(
+        "GEOADD places CH 13.361389 38.115556 Palermo 15.087269 37.502669 Catania",
+        "2",
+    );
+    is("GEODIST places Palermo Catania km", "166.2742");
+    is("GEOHASH places Palermo none", "sqc8b49rny0 (nil)");
+    is("GEOPOS places none", "(nil)");
+    is("HTTL hash FIELDS 2 f1 none", "-1 -2");
+    is("HPERSIST hash FIELDS 1 f1", "-1");
+    is("HGETEX hash FIELDS 1 f2", "2");
+    is("HGETDEL hash FIELDS 2 f3 none", "3 (nil)");
+    is("HLEN hash", "29999");
+    is("HPEXPIREAT timed 4102444800123 FIELDS 2 f1 none", "1 -2");
+    assert_eq!(loaded(&mut client), before, "nothing was loaded");
+    let mut is = |command: &str, reply: &str| assert_eq!(client.text(command), reply, "{command}");
+    is("HPEXPIRETIME timed FIELDS 2 f1 f2", "4102444800123 -1");
+    is("HSETEX hash PXAT 4102444800456 FIELDS 1 f5 new", "1");
+    is("HPEXPIRETIME hash FIELDS 2 f5 f6", "4102444800456 -1");
+    is("HGET hash f5", "new");
+    drop_from_memory(&mut client);
+    let mut is = |command: &str, reply: &str| assert_eq!(client.text(command), reply, "{command}");
+    is("HPEXPIRETIME timed FIELDS 2 f1 f2", "4102444800123 -1");
+    is("HPEXPIRETIME hash FIELDS 2 f5 f6", "4102444800456 -1");
+    is("HLEN timed", "30000");
+}
+
 /// Commands that need all of a collection, as reads, as writes and within pipelines, by several clients at once.
 #[test]
 fn what_needs_the_whole_gets_it() {

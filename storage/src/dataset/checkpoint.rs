@@ -170,8 +170,9 @@ impl Dataset {
         Some(Checkpoint { frozen })
     }
 
-    /// Takes note that a checkpoint is durable. What it wrote may now be dropped from memory.
-    pub fn checkpoint_done(&mut self, done: CheckpointDone) {
+    /// Takes note that a checkpoint is durable. What it wrote may now be dropped from memory. Answers whether a flush became
+    /// durable with it, so that what it hid is only in the way on the disk.
+    pub fn checkpoint_done(&mut self, done: CheckpointDone) -> bool {
         debug_assert!(
             self.frozen
                 .as_ref()
@@ -180,7 +181,16 @@ impl Dataset {
         self.frozen = None;
         self.checkpoint_index = done.index;
         self.cleaning.burials_are_durable();
-        self.obsolete.set(&done.flushed_at);
+        self.obsolete.set(&done.flushed_at)
+    }
+
+    /// Whether a database was flushed and no checkpoint was begun since.
+    pub fn has_new_flush(&self) -> bool {
+        let begun = self.frozen.as_ref().map(|frozen| frozen.index);
+        let since = begun.unwrap_or(self.checkpoint_index);
+        self.databases
+            .iter()
+            .any(|database| database.flushed_at > since)
     }
 
     /// Whether a checkpoint was frozen and is not durable yet.
@@ -222,10 +232,13 @@ impl Obsolete {
             .is_some_and(|(flushed_at, index)| index.get() < flushed_at.load(Ordering::Relaxed))
     }
 
-    pub(super) fn set(&self, flushed_at: &[LogIndex; DB_COUNT as usize]) {
+    /// Answers whether something changed.
+    pub(super) fn set(&self, flushed_at: &[LogIndex; DB_COUNT as usize]) -> bool {
+        let mut changed = false;
         for (shared, index) in self.flushed_at.iter().zip(flushed_at) {
-            shared.store(index.get(), Ordering::Relaxed);
+            changed |= shared.swap(index.get(), Ordering::Relaxed) != index.get();
         }
+        changed
     }
 
     fn copy_from(&self, other: &Self) {

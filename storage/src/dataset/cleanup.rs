@@ -119,13 +119,14 @@ impl Dataset {
         })
     }
 
-    /// Takes note of what a cleanup did.
-    pub fn cleanup_done(&mut self, done: CleanupDone) {
+    /// Takes note of what a cleanup did. Answers whether nothing is left to be deleted.
+    pub fn cleanup_done(&mut self, done: CleanupDone) -> bool {
         self.cleaning.running = false;
         let finished = done.finished;
         self.cleaning
             .durable
             .retain(|place| finished.binary_search(place).is_err());
+        self.cleaning.durable.is_empty()
     }
 
     /// Large collections that are gone, but not all of their records.

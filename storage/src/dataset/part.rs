@@ -230,11 +230,15 @@ impl Dataset {
             return;
         };
         let elements = elements_of(meta);
-        let fits = self.maxmemory_bytes == 0
-            || elements.saturating_mul(ELEMENT_BYTES) < self.maxmemory_bytes / LOADED_PARTS;
-        if elements <= LOADED_MAX_ELEMENTS && fits {
+        if elements <= LOADED_MAX_ELEMENTS && self.has_room_for(elements, LOADED_PARTS) {
             self.want(db, key);
         }
+    }
+
+    /// Whether a collection of so many elements takes less than one part in `parts` of the memory.
+    pub(super) fn has_room_for(&self, elements: u64, parts: u64) -> bool {
+        self.maxmemory_bytes == 0
+            || elements.saturating_mul(ELEMENT_BYTES) < self.maxmemory_bytes / parts
     }
 
     /// The elements of a collection that is not in memory whose records wait to be written, by engine key; none: deleted.

@@ -1,16 +1,24 @@
 //! Expired keys that are only on disk. Those in memory are known by their times; for these the records are walked.
 
+use bytes::Bytes;
+
 use super::Dataset;
 use super::cold::Place;
+use super::collection;
 use super::object::is_expired;
+use super::part::elements_of;
 use super::position::Position;
+use super::preload::ColdKey;
 use super::record::{self, ParsedKey, PhysicalDb, RecordKey, Stored};
-use crate::ids::{DB_COUNT, SLOT_COUNT};
+use crate::ids::{DB_COUNT, DbIndex, SLOT_COUNT};
 use crate::proto::command::ExpiredKey;
 use crate::{Error, Result, keys};
 
 /// What beginning to read at another place costs, in records.
 const SEEK_COST: usize = 16;
+
+/// A large hash of which some fields have expired is to be loaded if it takes no more than one part in so many of the memory.
+const LOADED_PARTS: u64 = 8;
 
 /// Where a sweep goes on. The default is the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +31,8 @@ pub struct Swept {
     pub next: Option<SweepCursor>,
     /// Keys that have expired; one that changes meanwhile is spared by [`super::Txn::remove_expired`].
     pub expired: Vec<ExpiredKey>,
+    /// Large hashes of which some fields have expired: loaded, they lose them a bounded number at a time.
+    pub to_load: Vec<ColdKey>,
     /// Records looked at, and what seeking cost.
     pub cost: usize,
 }
@@ -79,44 +89,57 @@ impl Dataset {
             }
             last = place;
             swept.cost += 1;
-            let expired = self.expired_record(db, position, rest, &value, now_ms)?;
-            swept.expired.extend(expired);
+            self.sweep_record(db, position, rest, &value, now_ms, swept)?;
         }
         Ok(Place::END)
     }
 
-    fn expired_record(
+    fn sweep_record(
         &self,
         db: PhysicalDb,
         at: Position,
         rest: &[u8],
-        value: &bytes::Bytes,
+        value: &Bytes,
         now_ms: u64,
-    ) -> Result<Option<ExpiredKey>> {
+        swept: &mut Swept,
+    ) -> Result<()> {
         let stored = Stored::decode(value)?;
-        let keys = stored.expire_at_ms.map(|at_ms| (at_ms, false));
-        // A large hash would have to be loaded: only when all of it goes. Else its fields wait until somebody loads it.
+        let over = |at_ms: &u64| is_expired(Some(*at_ms), now_ms);
+        let own = stored.expire_at_ms.filter(over);
         let (next, last) = stored.field_expiries_ms();
-        let due = if stored.encoding.is_flat() {
-            next
-        } else {
-            last
-        };
-        let fields = due.map(|at_ms| (at_ms, true));
-        let over = |(at_ms, _): &(u64, bool)| is_expired(Some(*at_ms), now_ms);
-        let Some((expire_at_ms, fields)) = keys.filter(over).or(fields.filter(over)) else {
-            return Ok(None);
+        let Some(expire_at_ms) = own.or(next.filter(over)) else {
+            return Ok(());
         };
         let key = stored.long_key.as_deref().unwrap_or(rest);
         let logical = self.mapping.iter().position(|&physical| physical == db);
         let is_cold = stored.index >= self.database(db).flushed_at
             && self.database(db).find(at, key).is_none()
             && !self.is_pending(db, &RecordKey::new(&self.hasher, db, at, key));
-        Ok(logical.filter(|_| is_cold).map(|logical| ExpiredKey {
+        let Some(logical) = logical.filter(|_| is_cold) else {
+            return Ok(());
+        };
+        let whole = own.or(last.filter(over));
+        // Of a large hash, single fields would have to be looked for among all of them.
+        if whole.is_none() && self.is_large_on_disk(&stored)? {
+            if self.is_worth_loading(&stored)? {
+                swept.to_load.push(ColdKey {
+                    db: DbIndex(logical as u8),
+                    key: key.into(),
+                });
+            }
+            return Ok(());
+        }
+        swept.expired.push(ExpiredKey {
             db: logical as u32,
-            key: bytes::Bytes::copy_from_slice(key),
-            expire_at_ms,
-            fields,
-        }))
+            key: Bytes::copy_from_slice(key),
+            expire_at_ms: whole.unwrap_or(expire_at_ms),
+            fields: own.is_none(),
+        });
+        Ok(())
+    }
+
+    fn is_worth_loading(&self, stored: &Stored) -> Result<bool> {
+        let (_, meta) = collection::parse_payload(&stored.payload)?;
+        Ok(self.has_room_for(elements_of(meta), LOADED_PARTS))
     }
 }

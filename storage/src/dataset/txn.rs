@@ -215,6 +215,12 @@ impl<'a> Txn<'a> {
 
     /// True when `key` is there. No use of it.
     pub fn exists(&mut self, key: &[u8]) -> Result<bool> {
+        if !self.focus.is_empty() {
+            let at = self.position(key);
+            if self.part(at, key)?.is_some() {
+                return Ok(true);
+            }
+        }
         Ok(self.peek_at(key)?.is_some())
     }
 

@@ -24,6 +24,7 @@
 mod creation;
 mod keeper;
 mod obsolete;
+mod reclaim;
 mod repair;
 mod trim;
 mod zeros;
@@ -47,6 +48,7 @@ use crate::{Error, Result};
 use keeper::Keeper;
 use obsolete::Obsolete;
 pub use obsolete::ObsoleteFilter;
+use reclaim::Reclaimer;
 use trim::Trimmer;
 use zeros::Zeros;
 
@@ -144,6 +146,7 @@ pub struct LsmEngine {
     keyspace: Keyspace,
     obsolete: Arc<Obsolete>,
     trimmer: Trimmer,
+    reclaimer: Reclaimer,
     zeros: Option<Arc<Zeros>>,
     _keeper: Keeper,
     /// Held while a snapshot is being opened.
@@ -175,11 +178,13 @@ impl LsmEngine {
             false => None,
         };
         let trimmer = Trimmer::start(&database, &keyspace, &opening, zeros.clone())?;
+        let reclaimer = Reclaimer::start(&database, &keyspace, &opening, options.obsolete.clone())?;
         Ok(Self {
             database,
             keyspace,
             obsolete,
             trimmer,
+            reclaimer,
             zeros,
             _keeper: Keeper::start(dir)?,
             opening,
@@ -287,6 +292,10 @@ impl Engine for LsmEngine {
         if let Some(start) = self.obsolete.forget(start, end) {
             self.trimmer.trim(&start, end);
         }
+    }
+
+    fn reclaim(&self) {
+        self.reclaimer.request();
     }
 
     fn view(&self) -> Arc<dyn Reader> {

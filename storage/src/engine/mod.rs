@@ -109,6 +109,9 @@ pub trait Engine: Reader + 'static {
     /// The pairs with `start <= key < end` will never be read again: the engine may drop them whenever it likes, without
     /// a write. Not remembered over a restart. A later call with the same `start` replaces the earlier one.
     fn forget(&self, start: &[u8], end: &[u8]);
+    /// Gives the space of what was deleted, or is obsolete, back in the background if that is much of what is on disk. Returns at
+    /// once, and changes nothing that can be read.
+    fn reclaim(&self) {}
     /// A consistent view of the present state, unaffected by later writes. It holds back the removal of old files.
     fn view(&self) -> Arc<dyn Reader>;
     /// Bytes on disk, approximately.

@@ -17,6 +17,7 @@ use std::fmt;
 use crc::{CRC_64_REDIS, Crc, Table};
 
 use crate::dataset::Object;
+use crate::types::stream::StreamRef;
 
 pub use value::{ExpiringField, Value};
 
@@ -63,6 +64,14 @@ pub fn dump_string(value: &[u8]) -> Vec<u8> {
     let mut out = vec![object::STRING];
     string::write(&mut out, value);
     finish(&mut out, VERSION);
+    out
+}
+
+/// The payload of a stream with the groups of `stream`, their consumers and what is pending, and without an entry ever added.
+pub fn dump_stream_without_entries(stream: StreamRef<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    stream::write_without_entries(&mut out, stream);
+    finish(&mut out, VERSION_MAX);
     out
 }
 

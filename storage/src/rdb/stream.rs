@@ -38,14 +38,30 @@ pub(super) fn write(out: &mut Vec<u8>, stream: StreamRef<'_>) {
     write_id(out, stream.first_id());
     write_id(out, stream.max_deleted_id());
     string::write_length(out, stream.entries_added() as usize);
+    write_groups(out, stream, STREAM_2);
+}
+
+/// Appends type and value of a stream with the same groups, and without an entry ever added.
+pub(super) fn write_without_entries(out: &mut Vec<u8>, stream: StreamRef<'_>) {
+    out.push(STREAM_3);
+    string::write_length(out, 0);
+    string::write_length(out, 0);
+    for id in [StreamId::MIN; 3] {
+        write_id(out, id);
+    }
+    string::write_length(out, 0);
+    write_groups(out, stream, STREAM_3);
+}
+
+fn write_groups(out: &mut Vec<u8>, stream: StreamRef<'_>, kind: u8) {
     string::write_length(out, stream.groups().len());
     for (name, group) in stream.groups() {
         string::write(out, name);
-        write_group(out, group);
+        write_group(out, group, kind);
     }
 }
 
-fn write_group(out: &mut Vec<u8>, group: &Group) {
+fn write_group(out: &mut Vec<u8>, group: &Group, kind: u8) {
     write_id(out, group.last_id);
     string::write_length(
         out,
@@ -61,6 +77,11 @@ fn write_group(out: &mut Vec<u8>, group: &Group) {
     for (name, consumer) in &group.consumers {
         string::write(out, name);
         out.extend_from_slice(&consumer.seen_ms.to_le_bytes());
+        if kind == STREAM_3 {
+            // Beyond all times: never.
+            let active_ms = consumer.active_ms.unwrap_or(u64::MAX);
+            out.extend_from_slice(&active_ms.to_le_bytes());
+        }
         string::write_length(out, consumer.pending.len());
         for &id in &consumer.pending {
             out.extend_from_slice(&raw_id(id));
@@ -208,6 +229,36 @@ mod tests {
             stream.set_pending(b"g", at(4), b"busy", 90, 500, edit);
         });
         stream
+    }
+
+    #[test]
+    fn without_entries_the_groups_are_the_same() {
+        let stream = stream();
+        let mut out = Vec::new();
+        write_without_entries(&mut out, stream.as_ref());
+        let (&kind, mut input) = out.split_first().unwrap();
+        let read = read(kind, &mut input).unwrap();
+        assert!(input.is_empty());
+        let (view, whole) = (read.view(), stream.as_ref());
+        assert!(view.is_empty());
+        assert_eq!((view.last_id(), view.entries_added()), (StreamId::MIN, 0));
+        let groups = |stream: StreamRef<'_>| -> Vec<_> {
+            let groups = stream.groups();
+            groups
+                .map(|(name, group)| {
+                    let consumers = group.consumers.clone();
+                    (
+                        name.to_vec(),
+                        group.last_id,
+                        group.entries_read,
+                        group.pending.clone(),
+                        consumers,
+                    )
+                })
+                .collect()
+        };
+        assert_eq!(groups(view), groups(whole));
+        assert_eq!(groups(view).len(), 2);
     }
 
     fn written(stream: StreamRef<'_>) -> Vec<u8> {

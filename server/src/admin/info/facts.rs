@@ -7,6 +7,7 @@ use storage::ids::StoreId;
 use crate::admin::process::{CpuTimes, Memory};
 use crate::admin::replicas::Replicas;
 use crate::config::Settings;
+use crate::dispatch::imports::ImportsFacts;
 use crate::dispatch::saves::SavesFacts;
 use crate::dispatch::stats::Rates;
 use crate::raftstore::Status;
@@ -73,7 +74,7 @@ pub struct Clients {
 }
 
 /// What is on disk.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Persistence {
     /// The log's tail is being replayed, or no leader is known yet.
     pub is_loading: bool,
@@ -83,8 +84,10 @@ pub struct Persistence {
     pub changes: u64,
     /// Unix time of the last durable checkpoint.
     pub last_checkpoint_seconds: u64,
-    /// RDB files.
+    /// RDB files that were written.
     pub saves: SavesFacts,
+    /// RDB files that are loaded.
+    pub imports: ImportsFacts,
 }
 
 /// What was counted since the start or the last CONFIG RESETSTAT.

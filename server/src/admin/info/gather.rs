@@ -44,6 +44,7 @@ pub fn facts(shared: &Shared) -> Facts {
             changes: data.changes.saturating_sub(saves.changes),
             last_checkpoint_seconds: shared.router.last_checkpoint_ms() / 1000,
             saves,
+            imports: shared.imports.facts(),
         },
         counters: counters(shared, &data),
         cpu: process::cpu_times(),

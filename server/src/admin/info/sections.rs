@@ -7,6 +7,7 @@ use super::text::Text;
 use crate::admin::process;
 use crate::config::kind::Choice;
 use crate::config::peers;
+use crate::dispatch::imports::ImportsFacts;
 use crate::raftstore::EXPIRE_ROUNDS_PER_SECOND;
 use crate::version::{REDIS_VERSION, TINYKV_VERSION};
 
@@ -198,6 +199,7 @@ fn persistence(facts: &Facts, text: &mut Text) {
         seconds(saves.current_seconds),
     );
     text.field("rdb_saves", saves.count);
+    imports(&persistence.imports, text);
     text.field("aof_enabled", 1);
     text.field("aof_rewrite_in_progress", 0);
     text.field("aof_rewrite_scheduled", 0);
@@ -209,6 +211,32 @@ fn persistence(facts: &Facts, text: &mut Text) {
         u8::from(persistence.is_checkpointing),
     );
     text.field("checkpoint_last_time", persistence.last_checkpoint_seconds);
+}
+
+/// RDB files on their way into the log. The fields of progress are there while one is, like those of Redis's loading.
+fn imports(imports: &ImportsFacts, text: &mut Text) {
+    text.field("import_in_progress", u8::from(imports.current.is_some()));
+    if let Some(progress) = &imports.current {
+        text.field("import_file", &progress.file);
+        text.field("import_total_bytes", progress.total_bytes);
+        text.field("import_loaded_bytes", progress.loaded_bytes);
+        text.field(
+            "import_loaded_perc",
+            percent(progress.loaded_bytes, progress.total_bytes),
+        );
+        text.field("import_commands", progress.commands);
+    }
+    match &imports.last {
+        Some(Err(error)) => {
+            text.field("import_last_status", "err");
+            text.field("import_last_error", error);
+        }
+        Some(Ok(totals)) => {
+            text.field("import_last_status", "ok");
+            text.field("import_last_keys", totals.keys);
+        }
+        None => text.field("import_last_status", "ok"),
+    }
 }
 
 fn stats(facts: &Facts, text: &mut Text) {

@@ -10,6 +10,7 @@ use super::facts::{Clients, CommandCounters, Counters, Database, Facts, Persiste
 use super::render;
 use crate::admin::process;
 use crate::admin::replicas::{Replicas, tests::three};
+use crate::dispatch::imports::{ImportsFacts, Progress};
 use crate::dispatch::saves::SavesFacts;
 use crate::raftstore::Status;
 use crate::transport::{LinkStatus, SnapshotProgress};
@@ -57,6 +58,15 @@ fn facts() -> Facts {
             changes: 3,
             last_checkpoint_seconds: 7,
             saves: SavesFacts::default(),
+            imports: ImportsFacts {
+                current: Some(Progress {
+                    file: "dump.rdb".to_owned(),
+                    total_bytes: 200,
+                    loaded_bytes: 50,
+                    commands: 4,
+                }),
+                last: Some(Err("a reason".to_owned())),
+            },
         },
         counters: Counters {
             commands_processed: 11,

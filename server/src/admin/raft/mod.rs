@@ -2,6 +2,7 @@
 //!
 //! Any node takes them. A change of members travels to the leader as a write does, and is answered when it is in force.
 
+mod import;
 mod members;
 mod outlook;
 mod recover;
@@ -34,6 +35,7 @@ pub static COMMANDS: &[AdminCommand] = &[
     AdminCommand::new("raft.transfer_leader", -1, Group::Cluster, transfer_leader).flags(OPERATOR),
     AdminCommand::new("raft.recover", -1, Group::Cluster, recover::recover)
         .flags(OPERATOR.with(Flags::LOADING).with(Flags::STALE)),
+    AdminCommand::new("raft.import", -2, Group::Cluster, import::import).flags(OPERATOR),
     AdminCommand::new("raft.snapshot", 1, Group::Cluster, snapshot).flags(OPERATOR),
     AdminCommand::new("raft.digest", 1, Group::Cluster, digest).flags(OPERATOR),
 ];

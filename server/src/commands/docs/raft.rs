@@ -26,6 +26,16 @@ pub(super) static DOCS: &[Doc] = &[
         "Returns a log index and the digest of this node's data there.",
     )
     .complexity("O(N) where N is the number of keys in all databases"),
+    Doc::new(
+        "raft.import",
+        "7.2.0",
+        "Loads an RDB file in this node's data directory into the cluster.",
+    )
+    .complexity("O(N) where N is the number of keys and elements in the file")
+    .arguments(&[
+        Argument::string("file"),
+        Argument::token("replace", "REPLACE").optional(),
+    ]),
     Doc::new("raft.info", "7.2.0", "Returns the state of the Raft group.").complexity("O(1)"),
     Doc::new(
         "raft.node",

@@ -3,7 +3,8 @@
 //! The bytes are those of Redis, so that GET, DUMP and RESTORE agree with it: a header of 16 bytes (`HYLL`, the encoding,
 //! three zeros, and the cached estimate, 8 bytes in little endian whose highest bit tells that it is out of date), then 16384
 //! registers, sparse or dense. An element's hash chooses a register and, by its trailing zeros, a rank; a register
-//! holds the greatest rank that it met. The one difference: PFCOUNT reads, and does not write its estimate into the header.
+//! holds the greatest rank that it met. PFCOUNT of one key writes its estimate into the header when that is out of date, as
+//! Redis does: then it is an entry of the log, and a read otherwise.
 
 mod dense;
 mod estimate;
@@ -17,6 +18,7 @@ use super::context::{ReadContext, WriteContext};
 use super::error::{CommandError, CommandResult};
 use super::spec::{DataCommand, Group, Keys};
 use super::string::text;
+use super::unchanged::{Probe, Unchanged};
 
 const HYPERLOGLOG: Group = Group::HyperLogLog;
 
@@ -43,7 +45,9 @@ const MAX_SPARSE_BYTES: usize = 3000;
 
 /// The family.
 pub static COMMANDS: &[DataCommand] = &[
-    DataCommand::read("pfcount", -2, HYPERLOGLOG, Keys::ALL, pfcount),
+    DataCommand::read("pfcount", -2, HYPERLOGLOG, Keys::ALL, pfcount_union)
+        .or_write(|args| args.len() == 2, pfcount)
+        .probe(Probe::new(2, cached_count)),
     DataCommand::write("pfadd", -2, HYPERLOGLOG, Keys::FIRST, pfadd)
         .deny_oom()
         .fast(),
@@ -156,21 +160,70 @@ fn pfadd(
     Ok(())
 }
 
-/// PFCOUNT key [key ...]
-fn pfcount(ctx: &ReadContext<'_>, args: &mut Args<'_>, out: &mut Writer<'_>) -> CommandResult {
-    let keys = args.rest();
+/// The estimate in the header of a checked one, unless it is out of date.
+fn cached(bytes: &[u8]) -> Option<i64> {
+    if bytes[STALE_AT] & STALE != 0 {
+        return None;
+    }
+    let card: [u8; 8] = std::array::from_fn(|at| bytes[CARD_AT + at]);
+    Some(u64::from_le_bytes(card) as i64)
+}
+
+/// What PFCOUNT key answers without a change: there is no such key, or its estimate is up to date.
+fn cached_count(ctx: &ReadContext<'_>, args: &[&[u8]]) -> storage::Result<Option<Unchanged>> {
+    let [_, key] = args else {
+        return Ok(None);
+    };
+    let Some(object) = ctx.view.lookup(key)? else {
+        return Ok(Some(Unchanged::Integer(0)));
+    };
+    let count = text(&object).ok().and_then(|bytes| {
+        check(&bytes).ok()?;
+        cached(&bytes)
+    });
+    Ok(count.map(Unchanged::Integer))
+}
+
+/// PFCOUNT key
+fn pfcount(
+    ctx: &mut WriteContext<'_, '_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
+    let key = args.bytes()?;
+    let Some(object) = ctx.txn.lookup(key)? else {
+        out.integer(0);
+        return Ok(());
+    };
+    let bytes = text(&object)?;
+    check(&bytes)?;
+    if let Some(count) = cached(&bytes) {
+        out.integer(count);
+        return Ok(());
+    }
     let mut ranks: Box<Ranks> = Box::new([0; REGISTERS]);
-    for key in keys {
+    merge_into(&mut ranks, &bytes)?;
+    let count = estimate::cardinality(&ranks);
+    let mut bytes = bytes.into_owned();
+    bytes[CARD_AT..HEADER_BYTES].copy_from_slice(&count.to_le_bytes());
+    ctx.txn.edit_string(key, |string| *string = bytes)?;
+    out.integer(count as i64);
+    Ok(())
+}
+
+/// PFCOUNT key key [key ...]: writes no estimate anywhere.
+fn pfcount_union(
+    ctx: &ReadContext<'_>,
+    args: &mut Args<'_>,
+    out: &mut Writer<'_>,
+) -> CommandResult {
+    let mut ranks: Box<Ranks> = Box::new([0; REGISTERS]);
+    for key in args.rest() {
         let Some(object) = ctx.view.lookup(key)? else {
             continue;
         };
         let bytes = text(&object)?;
         check(&bytes)?;
-        if keys.len() == 1 && bytes[STALE_AT] & STALE == 0 {
-            let card: [u8; 8] = std::array::from_fn(|at| bytes[CARD_AT + at]);
-            out.integer(u64::from_le_bytes(card) as i64);
-            return Ok(());
-        }
         merge_into(&mut ranks, &bytes)?;
     }
     out.integer(estimate::cardinality(&ranks) as i64);

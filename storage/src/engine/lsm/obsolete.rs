@@ -7,11 +7,14 @@
 
 use std::collections::BTreeMap;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use fjall::compaction::filter::{
     CompactionFilter, CompactionFilterResult, Context, Factory, ItemAccessor, Verdict,
 };
+
+use super::reclaim;
 
 /// `filter(key, value)` is true when the pair, and every older value of the same key, can never be seen again in the
 /// state that is on the disk. What is only deleted in memory, and would be back after a crash, must be kept: replay
@@ -69,6 +72,7 @@ impl Factory for FilterFactory {
         Box::new(Filter {
             filter: self.obsolete.filter.clone(),
             forgotten: forgotten.clone(),
+            stop: reclaim::stop_of_this_thread(),
         })
     }
 }
@@ -77,6 +81,8 @@ impl Factory for FilterFactory {
 struct Filter {
     filter: Option<ObsoleteFilter>,
     forgotten: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Breaks the compaction off once it is true.
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Filter {
@@ -91,6 +97,11 @@ impl Filter {
 
 impl CompactionFilter for Filter {
     fn filter_item(&mut self, item: ItemAccessor<'_>, _: &Context) -> CompactionFilterResult {
+        if let Some(stop) = &self.stop
+            && stop.load(Ordering::Relaxed)
+        {
+            return Err(reclaim::broken_off());
+        }
         let obsolete = self.is_forgotten(item.key())
             || match &self.filter {
                 Some(filter) => filter(item.key(), &item.value()?),
@@ -117,6 +128,7 @@ mod tests {
         let filter = |obsolete: &Obsolete| Filter {
             filter: None,
             forgotten: obsolete.forgotten.read().unwrap().clone(),
+            stop: None,
         };
         let now = filter(&obsolete);
         let forgotten: Vec<&str> = ["a", "b", "c", "d", "w", "x", "z"]

@@ -76,6 +76,26 @@ impl Drop for Trimmer {
     }
 }
 
+/// Lets go of the states before the newest, with memtables that were flushed and tables that were replaced; false if somebody
+/// still needs one. Snapshots that are opened from now on see the newest state or a later one, and reads without one always the
+/// newest.
+pub(super) fn release_old_states(
+    database: &Database,
+    keyspace: &Keyspace,
+    opening: &RwLock<()>,
+) -> bool {
+    // Nobody is about to open one meanwhile.
+    let _opening = opening.write();
+    let snapshots = &database.supervisor.snapshot_tracker;
+    if snapshots.open_snapshots() > 0 || keyspace.tree.sealed_memtable_count() > 0 {
+        return false;
+    }
+    let mut states = keyspace.tree.get_version_history_lock();
+    // What could not be deleted is deleted with the next flush.
+    let _ = states.maintenance(keyspace.path(), snapshots.get());
+    true
+}
+
 struct Worker {
     database: Database,
     keyspace: Keyspace,
@@ -98,25 +118,12 @@ impl Worker {
                     // It has poisoned the database: the store thread's next write meets the same error, and stops.
                     Err(_) => return,
                 },
-                Err(RecvTimeoutError::Timeout) => flushing = !self.release_flushed(),
+                Err(RecvTimeoutError::Timeout) => {
+                    flushing = !release_old_states(&self.database, &self.keyspace, &self.opening);
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
-    }
-
-    /// Lets go of the memtable that was flushed; false if it is still needed. Snapshots that are opened from now on see the
-    /// newest state or a later one, and reads without one always the newest.
-    fn release_flushed(&self) -> bool {
-        // Nobody is about to open one meanwhile.
-        let _opening = self.opening.write();
-        let snapshots = &self.database.supervisor.snapshot_tracker;
-        if snapshots.open_snapshots() > 0 || self.keyspace.tree.sealed_memtable_count() > 0 {
-            return false;
-        }
-        let mut states = self.keyspace.tree.get_version_history_lock();
-        // What could not be deleted is deleted with the next flush.
-        let _ = states.maintenance(self.keyspace.path(), snapshots.get());
-        true
     }
 
     fn trim(&self, start: &[u8], end: &[u8]) -> fjall::Result<()> {

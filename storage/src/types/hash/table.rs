@@ -313,7 +313,8 @@ impl HashTable {
     /// The latest expiry, if every field has one.
     pub(super) fn last_expiry(&self) -> Option<u64> {
         let (&(at_ms, _), _) = self.expiries.places.last_key_value()?;
-        (self.expiries.fields == self.fields.len()).then_some(at_ms)
+        // Of a part, the fields that are not here do not expire.
+        (self.expiries.fields == self.len()).then_some(at_ms)
     }
 }
 

@@ -385,7 +385,7 @@ impl Stream {
 
 impl StreamLog {
     /// To read it.
-    pub(crate) fn view(&self) -> StreamRef<'_> {
+    pub fn view(&self) -> StreamRef<'_> {
         StreamRef(self)
     }
 
