@@ -22,7 +22,7 @@ use super::propose::{Proposal, Work};
 use super::queue::Queue;
 use super::ready::Outbox;
 use super::router::RaftRouter;
-use super::store::{StoreOptions, StoreTransport, fatal, spawn};
+use super::store::{StoreOptions, StoreTransport, fatal, refuse_to_serve, spawn};
 use crate::machine::Machine;
 
 /// Keys of one DeleteExpired entry.
@@ -200,6 +200,9 @@ impl Driver {
         self.peer.flush_reads();
         self.handle_readies();
         self.publish_leader();
+        if let Some(reason) = self.peer.refusal() {
+            refuse_to_serve(&reason);
+        }
     }
 
     /// Lets Raft's decisions happen until it has none.
