@@ -356,7 +356,10 @@ fn transport_config(
         next_store: members.next_store,
         snapshot_dir: identity::snapshot_dir(&settings.dir),
         tls: Arc::default(),
-        options: TransportOptions::default(),
+        options: TransportOptions {
+            snapshot_bytes_per_second: settings.snapshot_max_bytes_per_second,
+            ..TransportOptions::default()
+        },
     })
 }
 

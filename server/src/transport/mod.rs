@@ -230,6 +230,11 @@ impl Transport {
         Directory::introduce(&self.context, store, address);
     }
 
+    /// What all snapshots of this Store together may take from now on, in bytes per second; 0 means no limit.
+    pub fn set_snapshot_rate(&self, bytes_per_second: u64) {
+        self.context.pace.set(bytes_per_second);
+    }
+
     /// This Store.
     pub fn store(&self) -> StoreId {
         self.context.identity.store_id
