@@ -385,6 +385,7 @@ fn ident() -> StoreIdent {
         format: 0,
         cluster_id: vec![7; 16].into(),
         store_id: 1,
+        birth: 1,
     }
 }
 

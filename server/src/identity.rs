@@ -25,7 +25,8 @@ pub struct Identity {
 /// Reads the identity in the data directory, or makes one at the first start: from the configuration, or by joining a cluster.
 ///
 /// A single Store draws its cluster id and hash seed at random. The Stores of a cluster, which start for the first time
-/// without having spoken to each other, all derive theirs from the secret and the list of peers.
+/// without having spoken to each other, all derive theirs from the secret and the list of peers. Whether they may take part is
+/// found out later, by asking each other (`raftstore::founding`).
 pub fn establish(settings: &Settings, tls: &Tls, engines: &Engines) -> anyhow::Result<Identity> {
     let store = settings.store_id();
     if let Some(ident) = PeerStorage::store_ident(engines)? {
@@ -54,6 +55,7 @@ pub fn establish(settings: &Settings, tls: &Tls, engines: &Engines) -> anyhow::R
         format: 0,
         cluster_id: cluster_id.to_vec().into(),
         store_id: store.get(),
+        birth: birth()?,
     };
     PeerStorage::bootstrap(engines, &ident, &first_region(settings, &hash_seed))?;
     tracing::info!("a new data directory in {}", settings.dir.display());
@@ -135,6 +137,7 @@ pub(super) fn become_member(
         format: 0,
         cluster_id: joined.cluster_id.to_vec().into(),
         store_id: joined.store.get(),
+        birth: birth()?,
     };
     let region = Region {
         peers: Vec::new(),
@@ -212,6 +215,11 @@ fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     getrandom::fill(&mut bytes)
         .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
     Ok(bytes)
+}
+
+/// A new Store's; 0 stands for those of versions that had none.
+fn birth() -> anyhow::Result<u64> {
+    Ok(random_u64()?.max(1))
 }
 
 /// A random number.

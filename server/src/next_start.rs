@@ -40,6 +40,7 @@ pub(super) fn note(dir: &Path, what: &NextStart) -> io::Result<()> {
                 format: 0,
                 cluster_id: joined.cluster_id.to_vec().into(),
                 store_id: joined.store.get(),
+                birth: 0,
             };
             bytes.extend_from_slice(&ident.encode_length_delimited_to_vec());
             for member in &joined.members {

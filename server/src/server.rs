@@ -13,6 +13,7 @@ use storage::engine::{Durability, Engines};
 use storage::ids::{FIRST_REGION, PeerId, RegionId, StoreId};
 use storage::peer_storage::{PeerStorage, PeerStorageOptions};
 use storage::proto::command::{RaftMessage, Request};
+use storage::proto::raft::MessageType;
 use storage::proto::store::StoreAddress;
 use storage::snapshot::{ReceivedSnapshot, SnapshotSource};
 use tokio::sync::oneshot;
@@ -267,7 +268,11 @@ async fn serve(
         let mut config = transport_config(settings, identity, &members)?;
         config.tls = Arc::clone(&shared.tls);
         let transport = Transport::start(config, handler).await?;
-        links.start(Arc::clone(&transport), settings.cluster_peers.clone());
+        links.start(Standing {
+            transport: Arc::clone(&transport),
+            configured: settings.cluster_peers.clone(),
+            own: settings.advertised(identity.store),
+        });
         // They may have changed in between.
         links.set_members(&shared.router.status().members);
         shared.set_transport(transport);
@@ -360,25 +365,27 @@ fn transport_config(
         next_store: members.next_store,
         snapshot_dir: identity::snapshot_dir(&settings.dir),
         tls: Arc::default(),
-        options: TransportOptions::default(),
+        options: TransportOptions {
+            snapshot_bytes_per_second: settings.snapshot_max_bytes_per_second,
+            ..TransportOptions::default()
+        },
     })
 }
 
-/// Where the members' peer links are: as their own configuration says, else as the cluster knows. A Store that has joined and
-/// knows no members yet has the addresses that it was told.
+/// Where the members' peer links may be: as the configuration of this Store says, and as the cluster knows. Either may be older: one
+/// node was moved alone, or all at once. A Store that has joined and knows no members yet has the addresses that it was told.
 fn bus_addresses(members: &Members, configured: &[PeerAddress]) -> Vec<(StoreId, String)> {
     let of_configuration = |store: StoreId| {
         let peer = configured.iter().find(|peer| peer.store_id == store);
         peer.map(|peer| (store, peer.bus_address()))
     };
     let of_member = |member: &Member| {
-        of_configuration(member.store).or_else(|| {
-            let address = peers::host_port(&member.host, member.bus_port);
-            (!member.host.is_empty()).then_some((member.store, address))
-        })
+        let address = peers::host_port(&member.host, member.bus_port);
+        let of_cluster = (!member.host.is_empty()).then_some((member.store, address));
+        of_configuration(member.store).into_iter().chain(of_cluster)
     };
     let of_seed = |seed: &StoreAddress| (StoreId(seed.store_id), bus_address(seed));
-    let known = members.list.iter().filter_map(of_member);
+    let known = members.list.iter().flat_map(of_member);
     known.chain(members.seeds.iter().map(of_seed)).collect()
 }
 
@@ -389,41 +396,65 @@ fn bus_address(address: &StoreAddress) -> String {
 /// The store thread's way to the transport, which starts after it. Until then messages are lost, as Raft tolerates.
 #[derive(Default)]
 struct Links {
-    transport: std::sync::OnceLock<(Arc<Transport>, Vec<PeerAddress>)>,
+    standing: std::sync::OnceLock<Standing>,
+}
+
+/// The transport, and what this Store's configuration says of addresses.
+struct Standing {
+    transport: Arc<Transport>,
+    /// Where others may be.
+    configured: Vec<PeerAddress>,
+    /// Where this Store is.
+    own: Option<StoreAddress>,
 }
 
 impl Links {
-    /// `configured` says where Stores are of which the cluster does not know it.
-    fn start(&self, transport: Arc<Transport>, configured: Vec<PeerAddress>) {
-        if self.transport.set((transport, configured)).is_err() {
+    fn start(&self, standing: Standing) {
+        if self.standing.set(standing).is_err() {
             tracing::error!("the transport was started twice");
         }
     }
 }
 
+/// Whether the receiver of a message is told where its sender is: of a leader's heartbeats, and of what a Store sends that has
+/// found no leader, perhaps because it was moved and the others do not find it.
+fn introduces(message: &RaftMessage) -> bool {
+    let asks = message.message.as_ref().is_some_and(|inner| {
+        let votes = [MessageType::MsgRequestPreVote, MessageType::MsgRequestVote];
+        votes.contains(&inner.msg_type())
+    });
+    asks || message.from_address.is_some() || message.founding.is_some()
+}
+
 impl StoreTransport for Links {
-    fn send(&self, to: StoreId, message: RaftMessage) {
-        if let Some((transport, _)) = self.transport.get() {
-            transport.send(to, message);
+    fn send(&self, to: StoreId, mut message: RaftMessage) {
+        let Some(links) = self.standing.get() else {
+            return;
+        };
+        if introduces(&message) && links.own.is_some() {
+            message.from_address.clone_from(&links.own);
         }
+        links.transport.send(to, message);
     }
 
     fn set_members(&self, members: &Members) {
-        if let Some((transport, configured)) = self.transport.get() {
-            if members.excludes(transport.store()) {
-                tracing::warn!(
-                    "this node was removed from the cluster: it serves nobody any more, and may be stopped"
-                );
-                transport.leave();
-                return;
-            }
-            transport.set_peers(&bus_addresses(members, configured), members.next_store);
+        let Some(links) = self.standing.get() else {
+            return;
+        };
+        if members.excludes(links.transport.store()) {
+            tracing::warn!(
+                "this node was removed from the cluster: it serves nobody any more, and may be stopped"
+            );
+            links.transport.leave();
+            return;
         }
+        let addresses = bus_addresses(members, &links.configured);
+        links.transport.set_peers(&addresses, members.next_store);
     }
 
     fn send_snapshot(&self, to: StoreId, message: RaftMessage, source: SnapshotSource) {
-        if let Some((transport, _)) = self.transport.get() {
-            transport.send_snapshot(to, message, source);
+        if let Some(links) = self.standing.get() {
+            links.transport.send_snapshot(to, message, source);
         }
     }
 }
@@ -441,7 +472,9 @@ impl Arrivals {
 
 impl transport::Handler for Arrivals {
     fn raft(&self, message: RaftMessage) {
+        let from = message.from_peer.as_ref().map(|peer| peer.store_id);
         if let Some(address) = &message.from_address
+            && from == Some(address.store_id)
             && let Some(transport) = self.shared.transport()
         {
             let (store, address) = (StoreId(address.store_id), bus_address(address));

@@ -8,6 +8,7 @@
 //! | `00 02` region:u64 `03` name | a system record of the Region (counters, database mapping) | kv | yes |
 //! | `00 03` region:u64 `01` | RaftLocalState | raft | no |
 //! | `00 03` region:u64 `02` index:u64 | one log entry | raft | no |
+//! | `00 04` | FoundingState | raft | no |
 //! | `01` slot:u16 db:u8 … | data records; the part after the slot belongs to [`crate::dataset`] | kv | yes |
 //!
 //! A Region's records are those of its slots plus its system records: two ranges, [`system_records`] and
@@ -23,6 +24,7 @@ pub const LOCAL: u8 = 0x00;
 pub const DATA: u8 = 0x01;
 
 const STORE_IDENT: &[u8] = &[LOCAL, 0x01];
+const FOUNDING_STATE: &[u8] = &[LOCAL, 0x04];
 const REGION: u8 = 0x02;
 const RAFT: u8 = 0x03;
 
@@ -40,6 +42,11 @@ const LOG_KEY_BYTES: usize = REGION_KEY_BYTES + 8;
 /// StoreIdent, in both engines.
 pub fn store_ident() -> Bytes {
     Bytes::from_static(STORE_IDENT)
+}
+
+/// FoundingState, in the raft engine.
+pub fn founding_state() -> Bytes {
+    Bytes::from_static(FOUNDING_STATE)
 }
 
 /// RegionLocalState, in the kv engine.
@@ -138,6 +145,7 @@ mod tests {
             log_entry(region, LogIndex(255)),
             log_entry(region, LogIndex(256)),
             log_entry(region, LogIndex(u64::MAX)),
+            founding_state(),
             data_start,
             data_end,
         ];

@@ -291,7 +291,7 @@ fn an_import_refuses_what_it_would_lose() {
 }
 
 /// A stream of more than an entry's size, whose groups know what no command tells: entries that are pending and deleted.
-fn fill_stream(client: &mut Client) {
+fn fill_long_stream(client: &mut Client) {
     let value = "abcdefgh".repeat(100);
     for ms in 1..=3000 {
         let id = format!("{ms}-{}", ms % 3);
@@ -329,7 +329,7 @@ fn a_server_that_serves_imports_files_of_its_directory() {
     let mut client = server.client();
     fill(&mut client);
     run(&mut client, &["SELECT", "0"]);
-    fill_stream(&mut client);
+    fill_long_stream(&mut client);
     run(&mut client, &["PEXPIREAT", "stream", "4102444800777"]);
     run(&mut client, &["SAVE"]);
     let expected = (stream(&mut client), everything(&mut client));

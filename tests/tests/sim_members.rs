@@ -1,7 +1,7 @@
 //! Members change in the simulated world: what broke RedisRaft, and what must not disturb anybody.
 
 use storage::proto::command::MemberAction::{AddLearner, Remove};
-use tests::sim::{Options, World};
+use tests::sim::{Client, Options, World};
 
 /// A world with its leader.
 fn elected(seed: u64) -> (World, u64) {
@@ -90,4 +90,59 @@ fn a_joining_store_crashes_at_any_moment_and_joins_all_the_same() {
         });
         world.converge();
     }
+}
+
+/// A leader that keeps little of the log, under a load that never ends, while a new Store gets a snapshot that takes long.
+fn joins_under_load(log_retention_bytes: u64, snapshot_ms: u64, rounds: u64) -> (World, u64, u64) {
+    let mut world = World::new(Options {
+        log_retention_bytes,
+        ..Options::new(9)
+    });
+    let leader = world.elect();
+    world.slow_snapshots(snapshot_ms);
+    let new = world.spawn();
+    world.change_until(leader, &[(AddLearner, new)], |world| {
+        is_member(world, leader, new)
+    });
+    for value in 0..rounds {
+        if world.voters(leader).contains(&new) {
+            break;
+        }
+        world.invoke(leader, 4, Client::Write(value));
+        world.run_ms(10);
+        if value % 10 == 0 {
+            world.checkpoint(leader);
+        }
+        let bytes = world.log_bytes(leader);
+        assert!(
+            bytes <= 10 * log_retention_bytes,
+            "the log has {bytes} bytes after {value} writes:\n{}",
+            world.describe()
+        );
+    }
+    (world, leader, new)
+}
+
+#[test]
+fn a_joining_store_whose_snapshot_takes_long_catches_up_under_load() {
+    let (mut world, leader, new) = joins_under_load(20_000, 1_000, 400);
+    assert!(
+        world.voters(leader).contains(&new),
+        "it needed {} snapshots:\n{}",
+        world.snapshots_sent(),
+        world.describe()
+    );
+    assert_eq!(world.snapshots_sent(), 1);
+    world.converge();
+}
+
+#[test]
+fn the_log_does_not_grow_without_bound_for_a_store_that_is_too_slow() {
+    let (mut world, leader, new) = joins_under_load(20_000, 60_000, 1_000);
+    assert!(!world.voters(leader).contains(&new));
+    world.slow_snapshots(30);
+    world.run_until(70_000, "it votes when the load is over", |world| {
+        world.voters(leader).contains(&new)
+    });
+    world.converge();
 }

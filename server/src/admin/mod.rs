@@ -83,6 +83,17 @@ pub fn install_hooks(shared: &Arc<Shared>, limits: &SharedLimits, priority: &Sha
         own.set(settings.leader_priority.into());
         Ok(())
     });
+    let links = Arc::downgrade(shared);
+    shared
+        .config
+        .on_set("snapshot-max-bytes-per-second", move |settings| {
+            let shared = links.upgrade();
+            // Without links there is nobody to send to; they begin with the settings of that moment.
+            if let Some(transport) = shared.as_ref().and_then(|shared| shared.transport()) {
+                transport.set_snapshot_rate(settings.snapshot_max_bytes_per_second);
+            }
+            Ok(())
+        });
     let dataset = Arc::clone(shared.machine.dataset());
     shared.config.on_set("maxmemory", move |settings| {
         dataset.write().set_maxmemory(settings.maxmemory_bytes);

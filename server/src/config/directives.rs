@@ -453,9 +453,19 @@ const DURABILITY: &[Directive] = &[
         "raft-log-retention",
         "256mb",
         memory_of!(raft_log_retention_bytes, MB, LONG_MAX),
-        "How much of the log is kept for followers that are behind; one that is further behind gets a snapshot.",
+        "How much of the log is kept for followers that are behind; one that is further behind gets a snapshot. For one that gets \
+         a snapshot, or has just got one, up to eight times as much is kept.",
     )
     .own(),
+    Directive::new(
+        "snapshot-max-bytes-per-second",
+        "64mb",
+        memory_of!(snapshot_max_bytes_per_second, 0, LONG_MAX),
+        "How fast a node sends snapshots to others, all together; 0: as fast as it can. More lets a node that joins catch up sooner, \
+         and takes more of the network and the disk from everybody else.",
+    )
+    .own()
+    .run_time(),
 ];
 
 const MEMORY: &[Directive] = &[

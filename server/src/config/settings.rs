@@ -67,6 +67,8 @@ pub struct Settings {
     pub checkpoint_size_bytes: u64,
     pub checkpoint_interval_ms: u64,
     pub raft_log_retention_bytes: u64,
+    /// `snapshot-max-bytes-per-second`.
+    pub snapshot_max_bytes_per_second: u64,
     // memory
     /// 0: unlimited.
     pub maxmemory_bytes: u64,
@@ -277,6 +279,7 @@ impl Settings {
             checkpoint_size_bytes: 0,
             checkpoint_interval_ms: 0,
             raft_log_retention_bytes: 0,
+            snapshot_max_bytes_per_second: 0,
             maxmemory_bytes: 0,
             maxmemory_policy: EvictionPolicy::default(),
             block_cache_size_bytes: 0,

@@ -23,7 +23,7 @@ use super::propose::{Proposal, Work};
 use super::queue::Queue;
 use super::ready::Outbox;
 use super::router::RaftRouter;
-use super::store::{StoreOptions, StoreTransport, fatal, spawn};
+use super::store::{StoreOptions, StoreTransport, fatal, refuse_to_serve, spawn};
 use crate::machine::Machine;
 
 /// How often free space on the disk is looked at.
@@ -195,6 +195,9 @@ impl Driver {
         self.peer.flush_reads();
         self.handle_readies();
         self.publish_leader();
+        if let Some(reason) = self.peer.refusal() {
+            refuse_to_serve(&reason);
+        }
     }
 
     /// Lets Raft's decisions happen until it has none.

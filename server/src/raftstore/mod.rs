@@ -30,6 +30,8 @@
 //! store thread and the simulated world are two drivers of the same code. On a single node an I/O thread that has gathered
 //! little drives it too, while no other thread does (`driver::Seat`).
 //!
+//! A founder of a cluster takes part only when enough others know it ([`Peer::is_admitted`]): one that has lost its disk never does.
+//!
 //! # The life of a snapshot
 //!
 //! Raft asks for one when a follower needs entries that are compacted. It is read from a view of the kv engine at its
@@ -49,6 +51,7 @@ mod driver;
 mod election;
 mod error;
 mod expiry;
+mod founding;
 mod inbox;
 mod lease;
 mod logger;

@@ -14,18 +14,19 @@ use storage::snapshot::ReceivedSnapshot;
 
 use super::apply::{Applied, Callback};
 use super::clock::Now;
+use super::compact::Installing;
 use super::config::PeerConfig;
 use super::consistency::Consistency;
 use super::disk::Disks;
 use super::election::{Election, Moment};
 use super::error::Error;
+use super::founding::Founding;
 use super::lease::{Echoes, Lease};
 use super::logger::raft_logger;
 use super::membership::Members;
 use super::priority::Priorities;
 use super::propose::Held;
 use super::read::Reads;
-use super::status::{PeerProgress, Role, Status};
 use super::synced::Synced;
 
 /// The context that the `raft` crate gives to the votes of a transfer of leadership.
@@ -41,9 +42,6 @@ pub(super) struct Pending {
     pub(super) term: Term,
     pub(super) callbacks: Vec<Callback>,
 }
-
-/// Election time-outs without an answer after which a Peer is called lost.
-const LOST_AFTER_ELECTIONS: u64 = 2;
 
 /// What [`Peer::step`] did with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,20 +84,22 @@ pub struct Peer {
     pub(super) members: Arc<Members>,
     seen: Seen,
     lease: Arc<Lease>,
-    echoes: Echoes,
+    pub(super) echoes: Echoes,
     /// Newest stamp of the present leader, with its term.
     heard: Option<(u64, u64, u64)>,
     /// Index of the first entry of the term that this Peer leads.
     term_start: Option<LogIndex>,
     transfer_in_term: bool,
     /// When this Peer began to lead, and when time came in last, by the monotonic clock.
-    lead_since_ns: u64,
-    last_tick_ns: u64,
+    pub(super) lead_since_ns: u64,
+    pub(super) last_tick_ns: u64,
     elections: u64,
     pub(super) election: Election,
     pub(super) priorities: Priorities,
     pub(super) consistency: Consistency,
     pub(super) disks: Disks,
+    pub(super) founding: Founding,
+    pub(super) installing: Installing,
     pub(super) synced: Synced,
     /// The newest check that was executed here.
     pub(super) checked: Option<Checked>,
@@ -117,6 +117,8 @@ impl Peer {
         now: Now,
     ) -> raft::Result<Self> {
         let applied = storage.applied_index();
+        let members = storage.region().peers.iter().map(|peer| peer.store_id);
+        let founding = Founding::new(config.store, members, storage.founding().clone());
         let raw = RawNode::new(&config.raft(applied), storage, &raft_logger())?;
         let seen = Seen {
             role: raw.raft.state,
@@ -147,6 +149,8 @@ impl Peer {
             priorities: Priorities::default(),
             consistency: Consistency::default(),
             disks: Disks::default(),
+            founding,
+            installing: Installing::default(),
             synced: Synced::default(),
             checked: None,
             stale_deadline_ns: None,
@@ -226,6 +230,10 @@ impl Peer {
     /// follower would campaign while messages of a healthy leader wait in its inbox.
     pub fn tick(&mut self, now: Now) {
         self.last_tick_ns = now.monotonic_ns;
+        if !self.is_admitted() {
+            self.founding.tick();
+            return;
+        }
         self.raw.tick();
         self.observe(now);
         self.campaign_if_due(now);
@@ -263,6 +271,12 @@ impl Peer {
         }
         if message.to_peer.as_ref().map(|peer| peer.id) != Some(self.config.peer.get()) {
             return Step::Ignored("for another Peer");
+        }
+        if message.founding.is_some() {
+            return self.step_founding(message);
+        }
+        if !self.is_admitted() {
+            return Step::Ignored("to a founder that does not take part yet");
         }
         let Some(inner) = message.message else {
             return Step::Ignored("without content");
@@ -376,16 +390,6 @@ impl Peer {
         self.observe(now);
     }
 
-    /// A snapshot to this Store arrived whole, or did not.
-    pub fn report_snapshot(&mut self, store: StoreId, ok: bool) {
-        let status = if ok {
-            raft::SnapshotStatus::Finish
-        } else {
-            raft::SnapshotStatus::Failure
-        };
-        self.raw.report_snapshot(store.get(), status);
-    }
-
     /// The apply worker has executed a task.
     pub fn on_applied(&mut self, applied: Applied, now: Now) {
         let Applied {
@@ -412,66 +416,6 @@ impl Peer {
         self.raw.mut_store().set_applied(index);
         self.reads.on_applied(index);
         self.publish_lease(now);
-    }
-
-    /// A copy of what operators ask for.
-    pub fn status(&self) -> Status {
-        let raft = &self.raw.raft;
-        let storage = self.raw.store();
-        let role = match raft.state {
-            StateRole::Leader => Role::Leader,
-            StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
-            StateRole::Follower if !raft.promotable() => Role::Learner,
-            StateRole::Follower => Role::Follower,
-        };
-        Status {
-            role,
-            term: Term(raft.term),
-            leader: self.leader_store(),
-            first_index: storage.first_index(),
-            last_index: LogIndex(raft.raft_log.last_index()),
-            commit_index: LogIndex(raft.raft_log.committed),
-            applied_index: self.applied,
-            checkpoint_index: storage.checkpoint_index(),
-            synced_index: self.synced.own(),
-            majority_synced_index: self.majority_synced(),
-            checked_index: self.checked.map_or(LogIndex(0), |checked| checked.index),
-            log_bytes: storage.log_bytes(),
-            peers: self.progress(),
-            voters: self.voters().len(),
-            members: Arc::clone(&self.members),
-        }
-    }
-
-    /// Whether a Peer has answered lately, as its leader knows. Raft's own `recent_active` does not tell: it is cleared at every
-    /// election time-out, and everybody would seem to be lost for a moment.
-    pub(super) fn answers(&self, id: u64) -> bool {
-        let heard_ns = self.echoes.newest_ns(PeerId(id)).unwrap_or(0);
-        let limit_ns = LOST_AFTER_ELECTIONS * self.config.patience_ns();
-        id == self.config.peer.get()
-            || heard_ns.max(self.lead_since_ns) + limit_ns >= self.last_tick_ns
-    }
-
-    fn progress(&self) -> Vec<PeerProgress> {
-        if !self.is_leader() {
-            return Vec::new();
-        }
-        let tracker = self.raw.raft.prs();
-        let voters = self.voters();
-        let mut peers: Vec<PeerProgress> = tracker
-            .iter()
-            .map(|(&id, progress)| PeerProgress {
-                peer: PeerId(id),
-                store: store_of(id),
-                matched: LogIndex(progress.matched),
-                synced: self.synced.of(PeerId(id), LogIndex(progress.matched)),
-                active: self.answers(id),
-                voter: voters.contains(&id),
-                snapshot: progress.state == raft::ProgressState::Snapshot,
-            })
-            .collect();
-        peers.sort_unstable_by_key(|progress| progress.peer);
-        peers
     }
 
     /// What must follow every call into Raft: notices a change of role, term or leader.
@@ -506,6 +450,7 @@ impl Peer {
             self.priorities.on_lead();
             self.consistency.on_lead();
             self.synced.on_lead();
+            self.forget_installing();
         } else if seen.role != StateRole::Leader && before.role == StateRole::Leader {
             self.term_start = None;
             self.lease.set(0);

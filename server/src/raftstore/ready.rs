@@ -29,10 +29,11 @@ pub trait Outbox {
 }
 
 impl Peer {
-    /// Handles one Ready; false if there was none.
+    /// Handles one Ready; false if there was none. What is asked and answered about the founding leaves first.
     ///
     /// An error is fatal: what Raft believes to be on the disk may not be there, and nothing may be sent any more.
     pub fn handle_raft_ready(&mut self, now: Now, out: &mut dyn Outbox) -> storage::Result<bool> {
+        self.settle_founding(out)?;
         self.propose_held(now);
         if !self.raw.has_ready() {
             return Ok(false);
@@ -110,16 +111,6 @@ impl Peer {
         let (checked_index, checked_digest) = if answers { self.found() } else { (0, 0) };
         let (synced_index, sync_wanted_index) = self.synced_stamps(message.get_msg_type());
         let envelope = RaftMessage {
-            region_id: self.config.region.get(),
-            from_peer: Some(pb::Peer {
-                id: self.config.peer.get(),
-                store_id: self.config.store.get(),
-            }),
-            to_peer: Some(pb::Peer {
-                id: message.to,
-                store_id: to_store.get(),
-            }),
-            epoch: self.raw.store().region().epoch,
             message: Some(message.into()),
             probe_ns,
             probe_echo_ns,
@@ -131,6 +122,7 @@ impl Peer {
             persist_us: if answers { self.disks.own_us() } else { 0 },
             synced_index: synced_index.get(),
             sync_wanted_index: sync_wanted_index.get(),
+            ..self.envelope(to_store.get())
         };
         let Some(index) = snapshot else {
             out.send(envelope);
@@ -140,6 +132,23 @@ impl Peer {
             Some(source) => out.send_snapshot(envelope, source),
             // Replaced since Raft read its metadata: Raft asks again after the failure.
             None => self.report_snapshot(to_store, false),
+        }
+    }
+
+    /// A message to this Peer, without content.
+    pub(super) fn envelope(&self, to: u64) -> RaftMessage {
+        RaftMessage {
+            region_id: self.config.region.get(),
+            from_peer: Some(pb::Peer {
+                id: self.config.peer.get(),
+                store_id: self.config.store.get(),
+            }),
+            to_peer: Some(pb::Peer {
+                id: to,
+                store_id: store_of(to).get(),
+            }),
+            epoch: self.raw.store().region().epoch,
+            ..RaftMessage::default()
         }
     }
 

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+use raft::StateRole;
 use storage::ids::{LogIndex, PeerId, StoreId, Term};
 
 use super::membership::Members;
+use super::peer::{Peer, store_of};
+
+/// Election time-outs without an answer after which a Peer is called lost.
+const LOST_AFTER_ELECTIONS: u64 = 2;
 
 /// The role of this Store's Peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,5 +100,67 @@ impl Status {
         others
             .max_by_key(|peer| peer.matched)
             .map(|peer| peer.store)
+    }
+}
+
+impl Peer {
+    /// A copy of what operators ask for.
+    pub fn status(&self) -> Status {
+        let raft = &self.raw.raft;
+        let storage = self.raw.store();
+        let role = match raft.state {
+            StateRole::Leader => Role::Leader,
+            StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
+            StateRole::Follower if !raft.promotable() => Role::Learner,
+            StateRole::Follower => Role::Follower,
+        };
+        Status {
+            role,
+            term: Term(raft.term),
+            leader: self.leader_store(),
+            first_index: storage.first_index(),
+            last_index: LogIndex(raft.raft_log.last_index()),
+            commit_index: LogIndex(raft.raft_log.committed),
+            applied_index: self.applied,
+            checkpoint_index: storage.checkpoint_index(),
+            synced_index: self.synced.own(),
+            majority_synced_index: self.majority_synced(),
+            checked_index: self.checked.map_or(LogIndex(0), |checked| checked.index),
+            log_bytes: storage.log_bytes(),
+            peers: self.progress(),
+            voters: self.voters().len(),
+            members: Arc::clone(&self.members),
+        }
+    }
+
+    /// Whether a Peer has answered lately, as its leader knows. Raft's own `recent_active` does not tell: it is cleared at every
+    /// election time-out, and everybody would seem to be lost for a moment.
+    pub(super) fn answers(&self, id: u64) -> bool {
+        let heard_ns = self.echoes.newest_ns(PeerId(id)).unwrap_or(0);
+        let limit_ns = LOST_AFTER_ELECTIONS * self.config.patience_ns();
+        id == self.config.peer.get()
+            || heard_ns.max(self.lead_since_ns) + limit_ns >= self.last_tick_ns
+    }
+
+    fn progress(&self) -> Vec<PeerProgress> {
+        if !self.is_leader() {
+            return Vec::new();
+        }
+        let tracker = self.raw.raft.prs();
+        let voters = self.voters();
+        let mut peers: Vec<PeerProgress> = tracker
+            .iter()
+            .map(|(&id, progress)| PeerProgress {
+                peer: PeerId(id),
+                store: store_of(id),
+                matched: LogIndex(progress.matched),
+                synced: self.synced.of(PeerId(id), LogIndex(progress.matched)),
+                active: self.answers(id),
+                voter: voters.contains(&id),
+                snapshot: progress.state == raft::ProgressState::Snapshot,
+            })
+            .collect();
+        peers.sort_unstable_by_key(|progress| progress.peer);
+        peers
     }
 }

@@ -71,6 +71,13 @@ pub fn fatal(what: &str, error: &storage::Error) -> ! {
     std::process::abort();
 }
 
+/// Says why and ends the process: this Store must not take part, and nothing of it is left to be saved.
+pub(super) fn refuse_to_serve(reason: &str) -> ! {
+    tracing::error!("cannot serve: {reason}");
+    eprintln!("tinykv-server: {reason}");
+    std::process::exit(1);
+}
+
 impl Store {
     /// Starts the store thread, the apply worker and the checkpoint thread.
     pub fn start(

@@ -1,5 +1,6 @@
 //! The other Stores: who they are, where they are, and the links to them. Changes when the members change.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -70,16 +71,16 @@ impl Directory {
         directory.next_store.fetch_max(next, Ordering::Relaxed);
         let known = directory.all();
         let mut links: Vec<PeerLinks> = Vec::with_capacity(peers.len());
-        for (store, address) in peers {
-            if *store == context.identity.store_id {
+        for (store, addresses) in addresses_by_store(peers) {
+            if store == context.identity.store_id {
                 continue;
             }
-            match known.iter().find(|links| links.remote.store == *store) {
+            match known.iter().find(|links| links.remote.store == store) {
                 Some(there) => {
-                    there.remote.set_address(address);
+                    there.remote.set_addresses(&addresses);
                     links.push(there.clone());
                 }
-                None => links.push(PeerLinks::start(context, *store, address)),
+                None => links.push(PeerLinks::start(context, store, addresses)),
             }
         }
         links.sort_by_key(|links| links.remote.store);
@@ -94,19 +95,20 @@ impl Directory {
         drop(changing);
     }
 
-    /// A Store that this one has not heard of says where it is.
+    /// A Store says where it is: one that this one has not heard of, or that has moved.
     pub(super) fn introduce(context: &Arc<Context>, store: StoreId, address: &str) {
         let directory = &context.directory;
-        if store == context.identity.store_id
-            || directory.get(store).is_some()
-            || !directory.admits(store)
-        {
+        if store == context.identity.store_id || !directory.admits(store) {
+            return;
+        }
+        if let Some(links) = directory.get(store) {
+            links.remote.add_address(address);
             return;
         }
         let changing = directory.changing.lock();
         let mut links = directory.all().to_vec();
         if links.iter().all(|links| links.remote.store != store) {
-            links.push(PeerLinks::start(context, store, address));
+            links.push(PeerLinks::start(context, store, vec![address.to_owned()]));
             links.sort_by_key(|links| links.remote.store);
             directory.links.store(Arc::new(links));
         }
@@ -114,10 +116,22 @@ impl Directory {
     }
 }
 
+/// The addresses of each Store, in their order, without repetitions.
+fn addresses_by_store(peers: &[(StoreId, String)]) -> BTreeMap<StoreId, Vec<String>> {
+    let mut by_store: BTreeMap<StoreId, Vec<String>> = BTreeMap::new();
+    for (store, address) in peers {
+        let addresses = by_store.entry(*store).or_default();
+        if !addresses.contains(address) {
+            addresses.push(address.clone());
+        }
+    }
+    by_store
+}
+
 impl PeerLinks {
-    fn start(context: &Arc<Context>, store: StoreId, address: &str) -> Self {
+    fn start(context: &Arc<Context>, store: StoreId, addresses: Vec<String>) -> Self {
         let options = &context.options;
-        let remote = Arc::new(Remote::new(store, address.to_owned()));
+        let remote = Arc::new(Remote::new(store, addresses));
         let raft = Arc::new(RaftLink::new(
             store,
             options.raft_queue_messages,

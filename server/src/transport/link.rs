@@ -31,6 +31,9 @@ const REPEAT_LOG_AFTER: Duration = Duration::from_secs(30);
 /// How long a closing link may go on writing what it holds.
 pub(super) const FINISH_LIMIT: Duration = Duration::from_millis(200);
 
+/// Addresses of one Store that are tried; the last of them gives way to what the Store says itself.
+const MAX_ADDRESSES: usize = 4;
+
 /// What all tasks of one transport share.
 pub(super) struct Context {
     pub(super) identity: Identity,
@@ -133,8 +136,7 @@ impl Dials {
 #[derive(Debug)]
 pub(super) struct Remote {
     pub(super) store: StoreId,
-    /// `host:port`; resolved anew at every attempt.
-    address: Mutex<String>,
+    addresses: Mutex<Addresses>,
     /// Becomes true once, when the Store is no member any more.
     gone: watch::Sender<bool>,
     /// Whether the raft link to it stands.
@@ -149,11 +151,53 @@ pub(super) struct Remote {
     pub(super) snapshot: Underway,
 }
 
+/// Where a Store may be, each `host:port`, resolved anew at every attempt: as the configuration says, as the cluster knows, as it
+/// says itself. They are tried by turns; the handshake tells whether it is the right Store.
+#[derive(Debug, Default)]
+struct Addresses {
+    /// Never empty.
+    list: Vec<String>,
+    current: usize,
+}
+
+impl Addresses {
+    fn current(&self) -> &str {
+        self.list.get(self.current).map_or("", String::as_str)
+    }
+
+    /// These instead, the present one first where it is among them.
+    fn set(&mut self, list: &[String]) {
+        let current = list.iter().position(|address| address == self.current());
+        self.list = list.to_vec();
+        self.current = current.unwrap_or(0);
+    }
+
+    /// Another one, to be tried next.
+    fn add(&mut self, address: &str) {
+        let known = self.list.iter().position(|known| known == address);
+        self.current = known.unwrap_or_else(|| {
+            self.list.truncate(MAX_ADDRESSES - 1);
+            self.list.push(address.to_owned());
+            self.list.len() - 1
+        });
+    }
+
+    /// The next one, if this one is still the present one: several links may fail there.
+    fn pass_over(&mut self, failed: &str) {
+        if self.current() == failed {
+            self.current = (self.current + 1) % self.list.len().max(1);
+        }
+    }
+}
+
 impl Remote {
-    pub(super) fn new(store: StoreId, address: String) -> Self {
+    pub(super) fn new(store: StoreId, addresses: Vec<String>) -> Self {
         Self {
             store,
-            address: Mutex::new(address),
+            addresses: Mutex::new(Addresses {
+                list: addresses,
+                current: 0,
+            }),
             gone: watch::Sender::new(false),
             connected: AtomicBool::new(false),
             dials: Mutex::default(),
@@ -163,17 +207,30 @@ impl Remote {
         }
     }
 
-    /// `host:port` of its peer link.
+    /// `host:port` of its peer link, as it is tried now or was found.
     pub(super) fn address(&self) -> String {
-        self.address.lock().clone()
+        self.addresses.lock().current().to_owned()
     }
 
     /// From the next attempt on; a connection that stands is with the right Store and goes on.
-    pub(super) fn set_address(&self, address: &str) {
-        let mut current = self.address.lock();
-        if *current != address {
-            address.clone_into(&mut current);
-            drop(current);
+    pub(super) fn set_addresses(&self, list: &[String]) {
+        let mut addresses = self.addresses.lock();
+        if addresses.list != list {
+            addresses.set(list);
+            drop(addresses);
+            self.appeared.notify_waiters();
+        }
+    }
+
+    /// The Store says itself where it is, which matters while it is not found.
+    pub(super) fn add_address(&self, address: &str) {
+        if self.connected.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut addresses = self.addresses.lock();
+        if addresses.current() != address {
+            addresses.add(address);
+            drop(addresses);
             self.appeared.notify_waiters();
         }
     }
@@ -212,18 +269,31 @@ impl DialError {
     }
 }
 
-/// Connects and authenticates.
+/// Connects and authenticates. After a failure the next attempt is made at the Store's next address.
 pub(super) async fn dial(
     context: &Context,
     remote: &Remote,
     purpose: Purpose,
 ) -> Result<Connection, DialError> {
-    let limit = context.options.connect_timeout;
     let address = remote.address();
-    let stream = timeout(limit, connect(&address))
+    let dialed = dial_at(context, remote, &address, purpose).await;
+    if dialed.is_err() {
+        remote.addresses.lock().pass_over(&address);
+    }
+    dialed
+}
+
+async fn dial_at(
+    context: &Context,
+    remote: &Remote,
+    address: &str,
+    purpose: Purpose,
+) -> Result<Connection, DialError> {
+    let limit = context.options.connect_timeout;
+    let stream = timeout(limit, connect(address))
         .await
         .unwrap_or(Err(DialError::TimedOut(limit)))?;
-    let mut socket = secure(context, remote, &address, stream).await?;
+    let mut socket = secure(context, remote, address, stream).await?;
     socket.set_nodelay()?;
     let greeted = handshake::dial(
         &mut socket,
@@ -447,7 +517,7 @@ impl Outage {
 
 #[cfg(test)]
 mod tests {
-    use super::Backoff;
+    use super::{Addresses, Backoff, MAX_ADDRESSES};
     use crate::transport::TransportOptions;
     use tokio::time::Duration;
 
@@ -471,5 +541,27 @@ mod tests {
         assert!(backoff.next() >= Duration::from_millis(17));
         assert!(backoff.lived(Duration::from_millis(9)));
         assert!(backoff.next() <= Duration::from_millis(10));
+    }
+
+    #[test]
+    fn addresses_are_tried_by_turns_and_what_a_store_says_itself_first() {
+        let mut addresses = Addresses::default();
+        addresses.set(&["a:1", "b:1"].map(str::to_owned));
+        assert_eq!(addresses.current(), "a:1");
+        // Two links have failed at the same address: it is passed over once.
+        addresses.pass_over("a:1");
+        addresses.pass_over("a:1");
+        assert_eq!(addresses.current(), "b:1");
+        addresses.pass_over("b:1");
+        assert_eq!(addresses.current(), "a:1");
+        addresses.add("c:1");
+        assert_eq!(addresses.current(), "c:1");
+        addresses.set(&["b:1", "c:1"].map(str::to_owned));
+        assert_eq!(addresses.current(), "c:1");
+        for port in 2..9 {
+            addresses.add(&format!("c:{port}"));
+            assert_eq!(addresses.current(), format!("c:{port}"));
+        }
+        assert_eq!(addresses.list.len(), MAX_ADDRESSES);
     }
 }

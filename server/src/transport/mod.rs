@@ -224,17 +224,22 @@ impl Transport {
         }))
     }
 
-    /// From now on these are the Stores of the cluster, each with the `host:port` of its peer link; this Store itself may be
-    /// among them. Links to new ones begin, those to others end. Ids from `next_store` on are not known yet: a Store with one
+    /// From now on these are the Stores of the cluster, each with the `host:port` of its peer link, or with several, which are
+    /// tried by turns; this Store itself may be among them. Links to new ones begin, those to others end. Ids from `next_store` on are not known yet: a Store with one
     /// of them may connect, because this Store may be behind. From any thread.
     pub fn set_peers(&self, peers: &[(StoreId, String)], next_store: StoreId) {
         Directory::set(&self.context, peers, next_store);
     }
 
-    /// A Store says where it is. Believed of one that this Store has not heard of yet, until [`Transport::set_peers`] is
-    /// called the next time.
+    /// A Store says where it is. That is tried first while it is not found, until [`Transport::set_peers`] is called the next time
+    /// with other addresses.
     pub fn introduce(&self, store: StoreId, address: &str) {
         Directory::introduce(&self.context, store, address);
+    }
+
+    /// What all snapshots of this Store together may take from now on, in bytes per second; 0 means no limit.
+    pub fn set_snapshot_rate(&self, bytes_per_second: u64) {
+        self.context.pace.set(bytes_per_second);
     }
 
     /// This Store.

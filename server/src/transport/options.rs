@@ -28,7 +28,7 @@ pub struct TransportConfig {
     pub secret: Vec<u8>,
     /// Where to accept peers.
     pub listen: SocketAddr,
-    /// Every Store of the cluster with the `host:port` of its peer link. This Store itself may be among them.
+    /// Every Store of the cluster with the `host:port` of its peer link, or with several. This Store itself may be among them.
     pub peers: Vec<(StoreId, String)>,
     /// Ids from here on were never given: a Store with one of them may be a new member that this Store does not know yet.
     pub next_store: StoreId,
@@ -165,17 +165,9 @@ impl TransportConfig {
                 self.secret.len()
             );
         }
-        for (position, (store, address)) in self.peers.iter().enumerate() {
+        for (store, address) in &self.peers {
             if store.get() == 0 {
                 return Err(StartError::Peers("node ids start at 1".to_owned()));
-            }
-            if self
-                .peers
-                .iter()
-                .take(position)
-                .any(|(other, _)| other == store)
-            {
-                return Err(StartError::Peers(format!("node {store} is listed twice")));
             }
             let port = address
                 .rsplit_once(':')

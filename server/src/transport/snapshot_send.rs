@@ -1,6 +1,7 @@
 //! Snapshots, the sending side: one connection for each, at a bounded rate, acknowledged at the end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Buf, BufMut};
 use parking_lot::Mutex;
@@ -26,7 +27,7 @@ const BACKLOG_BYTES: usize = 256 * 1024;
 /// Spaces out what all snapshots of this Store send.
 #[derive(Debug)]
 pub(super) struct Pace {
-    bytes_per_second: u64,
+    bytes_per_second: AtomicU64,
     next: Mutex<Instant>,
 }
 
@@ -34,19 +35,26 @@ impl Pace {
     /// 0 means no limit.
     pub(super) fn new(bytes_per_second: u64) -> Self {
         Self {
-            bytes_per_second,
+            bytes_per_second: AtomicU64::new(bytes_per_second),
             next: Mutex::new(Instant::now()),
         }
     }
 
+    /// From the next turn on.
+    pub(super) fn set(&self, bytes_per_second: u64) {
+        self.bytes_per_second
+            .store(bytes_per_second, Ordering::Relaxed);
+    }
+
     /// Takes a turn for that many bytes: they may go at the moment that is returned.
     fn reserve(&self, bytes: usize, now: Instant) -> Instant {
-        if self.bytes_per_second == 0 {
+        let bytes_per_second = self.bytes_per_second.load(Ordering::Relaxed);
+        if bytes_per_second == 0 {
             return now;
         }
         let mut next = self.next.lock();
         let turn = now.max(*next);
-        *next = turn + Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);
+        *next = turn + Duration::from_secs_f64(bytes as f64 / bytes_per_second as f64);
         turn
     }
 }
@@ -192,6 +200,13 @@ mod tests {
         let later = start + Duration::from_secs(60);
         assert_eq!(pace.reserve(1000, later), later);
         assert_eq!(pace.reserve(1, later), later + Duration::from_secs(1));
+        pace.set(2000);
+        let changed = later + Duration::from_secs(60);
+        assert_eq!(pace.reserve(1000, changed), changed);
+        assert_eq!(
+            pace.reserve(1, changed),
+            changed + Duration::from_millis(500)
+        );
         assert_eq!(Pace::new(0).reserve(usize::MAX, start), start);
     }
 }

@@ -8,7 +8,9 @@ use super::{PeerStorage, encode_local_state};
 use crate::engine::{Durability, Engine, Engines, WriteBatch};
 use crate::ids::{LogIndex, RegionId, Term};
 use crate::proto::raft::ConfState;
-use crate::proto::store::{PeerState, RaftApplyState, Region, RegionLocalState, StoreIdent};
+use crate::proto::store::{
+    FoundingState, PeerState, RaftApplyState, Region, RegionLocalState, StoreIdent,
+};
 use crate::{Error, Result, keys};
 
 /// The newest format of a Store's directories that this version reads, and the one that it writes.
@@ -27,7 +29,8 @@ impl PeerStorage {
     /// begins after [`FIRST_INDEX`]. A Store that joins later is given the Region without peers: all its indexes are 0, and
     /// because no log has the entry of index 1, it gets a snapshot first, which tells it the configuration.
     /// Safe to repeat after a crash; on a Store that
-    /// is already bootstrapped with the same `ident` it does nothing, with another it is [`Error::Foreign`].
+    /// is already bootstrapped with the same `ident` it does nothing, with another it is [`Error::Foreign`]. The birth does not
+    /// count: it is drawn anew at each attempt.
     pub fn bootstrap(engines: &Engines, ident: &StoreIdent, region: &Region) -> Result<()> {
         let ident = StoreIdent {
             format: STORE_FORMAT,
@@ -56,6 +59,8 @@ impl PeerStorage {
             keys::raft_state(id),
             encode_local_state(&hard_state, (index, term), (index, term)),
         );
+        let founding = FoundingState::first(&ident, region);
+        raft.put(keys::founding_state(), founding.encode_to_vec());
         engines.raft.write(raft, Durability::Synced)?;
 
         let conf_state = ConfState {

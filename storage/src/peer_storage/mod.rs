@@ -6,6 +6,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`bootstrap`] | the first records of a new Store; whose directory this is |
+//! | `founding` | what a founder must not forget of the others |
 //! | [`open`] | reads and checks everything at start, finishes an interrupted installation |
 //! | [`append`] | entries into the raft batch; the stale tail is deleted |
 //! | [`ready`] | `save_ready_state`: the pair of batches, one fsync |
@@ -27,6 +28,7 @@ pub mod bootstrap;
 mod cache;
 pub mod compact;
 mod entry;
+mod founding;
 pub mod install;
 pub mod invariants;
 pub mod open;
@@ -44,7 +46,7 @@ use raft::eraftpb::{ConfState, HardState};
 use crate::engine::{Durability, Engines};
 use crate::ids::{LogIndex, RegionId, Term};
 use crate::keys;
-use crate::proto::store::{RaftLocalState, Region};
+use crate::proto::store::{FoundingState, RaftLocalState, Region};
 use crate::snapshot::ReceivedSnapshot;
 use cache::LogCache;
 use invariants::Positions;
@@ -75,6 +77,7 @@ pub struct PeerStorage {
     options: PeerStorageOptions,
     region_id: RegionId,
     region: Region,
+    founding: FoundingState,
     conf_state: ConfState,
     /// The entry that changed the configuration last, if it was handed over since the start.
     configured_index: LogIndex,

@@ -43,9 +43,10 @@ impl PeerStorage {
         let mut storage = Self {
             conf_state: ConfState::from(apply_state.conf_state.unwrap_or_default()),
             configured_index: LogIndex(0),
+            region_id,
+            founding: super::founding::read(&engines, &region)?,
             engines,
             options,
-            region_id,
             region,
             hard_state,
             truncated_index: LogIndex(state.truncated_index),

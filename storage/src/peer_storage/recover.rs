@@ -7,7 +7,9 @@ use super::{PeerStorage, PeerStorageOptions, entry};
 use crate::engine::{Durability, Engines, WriteBatch};
 use crate::ids::{LogIndex, RegionId};
 use crate::proto::raft::ConfState;
-use crate::proto::store::{Peer, PeerState, RaftApplyState, RegionLocalState, StoreIdent};
+use crate::proto::store::{
+    FoundingState, Peer, PeerState, RaftApplyState, Region, RegionLocalState, StoreIdent,
+};
 use crate::{Error, Result, keys};
 
 /// Makes this Store the only voter of a cluster with a new id, on the data and the log that it has. The whole log counts: what is
@@ -38,6 +40,8 @@ pub fn recover(
 
     let mut raft = WriteBatch::new();
     raft.put(keys::store_ident(), ident.encode_to_vec());
+    let founding = FoundingState::first(&ident, &Region::default());
+    raft.put(keys::founding_state(), founding.encode_to_vec());
     let start = keys::log_entry(region_id, storage.checkpoint_index().next());
     let end = keys::log_entry(region_id, storage.last_index().next());
     for pair in engines.raft.scan(&start, &end) {

@@ -5,8 +5,8 @@
 //! [`PeerStorage::set_snapshot`]; raft then gets its metadata and sends the MsgSnapshot, which the transport accompanies
 //! with the chunks of [`PeerStorage::snapshot_source`].
 //!
-//! While a follower receives a snapshot, do not compact the log beyond [`PeerStorage::snapshot_index`], within reason:
-//! what was truncated meanwhile would make it need another one.
+//! While a follower receives a snapshot, the caller does not compact the log beyond its index, within reason: what was truncated
+//! meanwhile would make it need another one.
 
 use std::sync::Arc;
 

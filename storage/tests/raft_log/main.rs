@@ -3,6 +3,7 @@
 mod cluster;
 mod compaction;
 mod conflict;
+mod founding;
 mod identity;
 mod lsm;
 mod node;

@@ -43,6 +43,7 @@ pub(crate) fn ident(store_id: u64) -> StoreIdent {
         format: 1,
         cluster_id: Bytes::from_static(&[7; 16]),
         store_id,
+        birth: 1,
     }
 }
 

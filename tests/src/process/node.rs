@@ -187,6 +187,17 @@ impl Server {
         value.clone_into(&mut self.options[at + 1]);
     }
 
+    /// From the next start on, it has more options.
+    pub fn add_options(&mut self, options: &[&str]) {
+        self.options.extend(options.iter().map(ToString::to_string));
+    }
+
+    /// Kills it; from the next start on, it is at another port.
+    pub fn move_to(&mut self, port: u16) {
+        self.kill();
+        self.port = port;
+    }
+
     /// Starts it again on the same port and directory, after it has ended.
     pub fn start_again(&mut self) {
         assert!(
@@ -194,6 +205,24 @@ impl Server {
             "it still runs"
         );
         *self = Self::spawn(self.port, self.dir.clone(), self.options.clone());
+    }
+}
+
+impl Server {
+    /// Kills it, and its disk is lost: the next start finds an empty one.
+    pub fn lose_disk(&mut self) {
+        self.kill();
+        std::fs::remove_dir_all(&self.dir).expect("its directory is there");
+    }
+
+    /// Starts it again in the same way, and waits until it ends by itself; what it says on standard error.
+    pub fn refuses_to_start_again(&self) -> String {
+        let output = command(self.port, &self.dir, &self.options)
+            .stdout(Stdio::null())
+            .output()
+            .expect("it starts");
+        assert!(!output.status.success(), "it served, and ended well");
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 }
 

@@ -22,6 +22,28 @@ impl World {
         }
     }
 
+    /// Crashes, and its disk is lost: the next start finds an empty one.
+    pub fn wipe(&mut self, store: u64) {
+        if self.is_up(store) {
+            self.crash(store);
+        }
+        tracing::info!(target: "sim", "the disk of {store} is lost");
+        let node = self.nodes.get_mut(&StoreId(store));
+        node.expect("a Store of this world")
+            .replace_disk(&mut self.rng);
+    }
+
+    /// Why this Store has stopped by itself, if it has: it was told that its data is lost.
+    pub fn refusal(&self, store: u64) -> Option<&str> {
+        self.nodes[&StoreId(store)].refusal.as_deref()
+    }
+
+    /// True if this Store runs and takes part in Raft.
+    pub fn is_admitted(&self, store: u64) -> bool {
+        let running = self.nodes[&StoreId(store)].running.as_ref();
+        running.is_some_and(|running| running.peer.is_admitted())
+    }
+
     /// `store` is told soon that the process of `gone` is, truly or not.
     pub fn refuse(&mut self, store: u64, gone: u64) {
         tracing::info!(target: "sim", "{store} is told that {gone} is gone");
@@ -42,6 +64,16 @@ impl World {
     /// From now on the disk of this Store takes so long for everything. Nobody waits for it: only the measure changes.
     pub fn slow_disk(&mut self, store: u64, ms: u64) {
         self.node(store).disk_ns = ms * 1_000_000;
+    }
+
+    /// From now on snapshots are under way for so long at most.
+    pub fn slow_snapshots(&mut self, ms: u64) {
+        self.snapshot_ns = ms * 1_000_000;
+    }
+
+    /// Snapshots that were sent so far.
+    pub fn snapshots_sent(&self) -> u64 {
+        self.snapshots_sent
     }
 
     /// The next command that nobody waits for at this Store is lost on its way to the data.

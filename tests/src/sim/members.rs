@@ -114,6 +114,25 @@ impl World {
             .collect()
     }
 
+    /// Removes the members that have lost their disk.
+    pub(super) fn remove_lost(&mut self) {
+        for _ in 0..100 {
+            let members = self.member_nodes();
+            let lost = members.iter().find(|node| node.is_lost);
+            let Some(lost) = lost.map(|node| node.store.get()) else {
+                return;
+            };
+            let leader = self.elect();
+            self.change(leader, &[(MemberAction::Remove, lost)]);
+            self.run_ms(200);
+        }
+        panic!(
+            "seed {}: a Store that has lost its disk cannot be removed:\n{}",
+            self.options.seed,
+            self.describe()
+        );
+    }
+
     /// Waits until no change is under way and every learner has been promoted.
     pub(super) fn settle_members(&mut self) {
         self.run_until(

@@ -96,6 +96,12 @@ pub(super) struct Node {
     pub(super) disk_ns: u64,
     /// Its data was made to differ: it may stop.
     pub(super) is_wrong: bool,
+    /// Its disk was lost once: it is to be replaced.
+    pub(super) is_lost: bool,
+    /// Why it has stopped for good, if it has: its disk was lost.
+    pub(super) refusal: Option<String>,
+    /// Of its disk.
+    birth: u64,
     seed: u64,
     /// Who founded the cluster; empty for a Store that joins.
     founders: Vec<StoreId>,
@@ -120,6 +126,9 @@ impl Node {
             priority: SharedPriority::default(),
             disk_ns: 100_000,
             is_wrong: false,
+            is_lost: false,
+            refusal: None,
+            birth: rng.random(),
             seed: rng.random(),
             founders,
             log_retention_bytes: retention,
@@ -155,6 +164,7 @@ impl Node {
             format: 0,
             cluster_id: CLUSTER_ID.to_vec().into(),
             store_id: self.store.get(),
+            birth: self.birth,
         };
         PeerStorage::bootstrap(&engines, &ident, &bootstrap_region(&peers)).expect("bootstrap");
         let options = PeerStorageOptions {
@@ -199,6 +209,15 @@ impl Node {
         self.kv = self.kv.power_cut(Some(rng.random()));
         self.raft = self.raft.power_cut(Some(rng.random()));
         self.paused_until_ns = 0;
+    }
+
+    /// A new disk, empty, in the place of one that is lost.
+    pub(super) fn replace_disk(&mut self, rng: &mut ChaCha8Rng) {
+        assert!(self.running.is_none(), "{} runs", self.store);
+        self.kv = MemoryEngine::new();
+        self.raft = MemoryEngine::new();
+        self.birth = rng.random();
+        self.is_lost = true;
     }
 
     pub(super) fn applied(&self) -> LogIndex {

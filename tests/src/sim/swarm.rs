@@ -89,6 +89,7 @@ fn trouble(world: &mut World) {
                 }
             }
         }
+        34..40 if loses_disks(world) => lose_disk(world, store),
         34..40 => change_members(world, store),
         43..45 => {
             let priority = world.rng.random_range(0..3);
@@ -97,6 +98,22 @@ fn trouble(world: &mut World) {
         // A firewall refuses what the process would take.
         40..43 => world.refuse(store, other),
         _ => {}
+    }
+}
+
+/// Some worlds lose a disk, and the others change members: where both happened, a majority might be lost.
+fn loses_disks(world: &World) -> bool {
+    world.options.seed % 5 == 1
+}
+
+/// One Store for good, once all have taken part.
+fn lose_disk(world: &mut World, store: u64) {
+    let whole = world
+        .nodes
+        .values()
+        .all(|node| !node.is_lost && world.is_admitted(node.store.get()));
+    if whole {
+        world.wipe(store);
     }
 }
 

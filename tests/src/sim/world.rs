@@ -96,6 +96,10 @@ pub struct World {
     events: BTreeMap<u64, Event>,
     pub(super) nodes: BTreeMap<StoreId, Node>,
     pub(super) network: Network,
+    /// How long a snapshot is under way at most, in nanoseconds.
+    pub(super) snapshot_ns: u64,
+    /// Snapshots that were sent.
+    pub(super) snapshots_sent: u64,
     /// Messages on links that are held, in order.
     pub(super) held: VecDeque<(StoreId, RaftMessage)>,
     pub(super) history: History,
@@ -133,6 +137,8 @@ impl World {
             events: BTreeMap::new(),
             nodes,
             network: Network::new(options.weather),
+            snapshot_ns: 30_000_000,
+            snapshots_sent: 0,
             held: VecDeque::new(),
             history: History::default(),
             outcomes: Outcomes::default(),
@@ -286,6 +292,12 @@ impl World {
         running.peer.storage().first_index()
     }
 
+    /// Bytes of this Store's log.
+    pub fn log_bytes(&self, store: u64) -> u64 {
+        let running = self.nodes[&StoreId(store)].running.as_ref();
+        running.expect("a running Store").peer.storage().log_bytes()
+    }
+
     /// The term of this Store's Peer.
     pub fn term(&self, store: u64) -> Term {
         self.nodes[&StoreId(store)]
@@ -304,13 +316,13 @@ impl World {
         lost.map(|peer| peer.store.get()).collect()
     }
 
-    /// Everything works again; waits until every member votes and has applied all that any has, then compares digests.
+    /// Everything works again; removes the members whose disk was lost, waits until every member votes and has applied all that any has, then compares digests.
     pub fn converge(&mut self) {
         self.heal();
         self.network.weather = Weather::FAIR;
         for store in self.stores() {
             self.node(store).paused_until_ns = 0;
-            if !self.is_up(store) {
+            if !self.is_up(store) && self.refusal(store).is_none() {
                 self.restart(store);
             }
         }
@@ -327,6 +339,7 @@ impl World {
             "seed {}: no write succeeds after everything was healed",
             self.options.seed
         );
+        self.remove_lost();
         self.settle_members();
         self.run_until(10_000, "all members at the same applied index", |world| {
             let members = world.member_nodes();
@@ -670,7 +683,13 @@ impl World {
             ..
         } = collected;
         let starts = idle && !tasks.is_empty();
+        let refusal = peer.refusal();
         self.assert_one_history(applied);
+        if let Some(reason) = refusal {
+            tracing::info!(target: "sim", "{store} stops: {reason}");
+            self.node(store.get()).refusal = Some(reason);
+            return self.crash(store.get());
+        }
         if starts {
             self.schedule_apply(store);
         }
@@ -679,7 +698,10 @@ impl World {
         }
         for (message, source) in snapshots {
             let to = StoreId(message.to_peer.as_ref().expect("an addressee").store_id);
-            let after_ns = self.rng.random_range(1_000_000..30_000_000);
+            let after_ns = self
+                .rng
+                .random_range(self.snapshot_ns / 30..self.snapshot_ns);
+            self.snapshots_sent += 1;
             let happening = Happening::DeliverSnapshot(Box::new((message, source)), store);
             self.schedule(
                 Event {
