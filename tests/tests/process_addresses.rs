@@ -37,8 +37,12 @@ fn start_again(nodes: &mut [Server]) {
     }
 }
 
+/// Sent again while there is no leader, or one is lost before it has answered.
 fn write(node: &Server, key: &str) {
-    assert_eq!(node.client().text(&["SET", key, "value"]), "OK");
+    until("a write is acknowledged", || {
+        let reply = node.client().call(&["SET", key, "value"]).ok()?;
+        (reply.as_str() == Some("OK")).then_some(())
+    });
 }
 
 /// Every node has the key, each can lead, and the cluster knows where each is.

@@ -1,12 +1,13 @@
 //! Tells the cluster where this Store is, when its own configuration says something else than the cluster knows: after a
-//! restart at another address.
+//! restart at another address. While there is no leader to tell, every member is.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use storage::proto::command::{MemberAction, MemberStep, MembershipChange, Request};
-use storage::proto::store::StoreAddress;
+use storage::ids::{FIRST_REGION, StoreId};
+use storage::proto::command::{MemberAction, MemberStep, MembershipChange, RaftMessage, Request};
+use storage::proto::store::{Peer, StoreAddress};
 use tokio::sync::oneshot;
 
 use super::shared::Shared;
@@ -18,6 +19,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub async fn keep_address(shared: &Arc<Shared>) -> Infallible {
     loop {
         tokio::time::sleep(INTERVAL).await;
+        if shared.router.leader().is_none() {
+            introduce(shared);
+            continue;
+        }
         if let Some(address) = unknown_address(shared) {
             tracing::info!(
                 "telling the cluster that this node is at {}:{}",
@@ -26,6 +31,29 @@ pub async fn keep_address(shared: &Arc<Shared>) -> Infallible {
             );
             tell(shared, address).await;
         }
+    }
+}
+
+/// Tells all members that this Store reaches where it is: a leader may look for it at its old address, and one that does not vote has
+/// no other reason to say a word.
+fn introduce(shared: &Shared) {
+    let own = shared.config.load().advertised(shared.store);
+    let (Some(transport), Some(own)) = (shared.transport(), own) else {
+        return;
+    };
+    let peer = |store: StoreId| Peer {
+        id: store.get(),
+        store_id: store.get(),
+    };
+    for link in transport.links() {
+        let message = RaftMessage {
+            region_id: FIRST_REGION.get(),
+            from_peer: Some(peer(shared.store)),
+            to_peer: Some(peer(link.store)),
+            from_address: Some(own.clone()),
+            ..RaftMessage::default()
+        };
+        transport.send(link.store, message);
     }
 }
 
