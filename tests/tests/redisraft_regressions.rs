@@ -15,6 +15,14 @@ const LONG_MS: u64 = 3_000;
 /// Small enough that logs are compacted and snapshots are sent.
 const SMALL: [&str; 4] = ["--checkpoint-size", "1mb", "--raft-log-retention", "1mb"];
 
+/// Where an election would be a failure, a busy machine must not cause one.
+const PATIENT: [&str; 4] = [
+    "--election-timeout-ms",
+    "5000",
+    "--election-timeout-min-ms",
+    "2500",
+];
+
 /// Data that takes a while to travel.
 const LARGE_KEYS: usize = 48;
 const LARGE_BYTES: usize = 1 << 20;
@@ -35,6 +43,7 @@ fn start(dir: &Path, name: &str, member: Option<&Server>) -> Server {
     let through = member.map(|member| format!("127.0.0.1:{}", member.port()));
     let mut options = vec!["--cluster-secret", "secret of the tests"];
     options.extend(SMALL);
+    options.extend(PATIENT);
     if let Some(through) = &through {
         options.extend(["--join", through]);
     }

@@ -1,4 +1,4 @@
-//! Members change in the simulated world: what broke RedisRaft, and what must not disturb anybody.
+//! Members change in the simulated world; what broke RedisRaft there is in `redisraft_regressions`.
 
 use storage::proto::command::MemberAction::{AddLearner, Remove};
 use tests::sim::{Client, Options, World};
