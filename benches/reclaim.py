@@ -147,7 +147,7 @@ def measure_deletion(launcher, case, options):
                 began = time.perf_counter()
                 client.call(*command)
                 took_ms = 1000 * (time.perf_counter() - began)
-                back = give_back(server, empty, full)
+                back = give_back(server, empty, full, options.give_back_seconds)
                 del probe.seconds[:before]
         worst = probe.summary()
         launcher.discard(group)
@@ -158,12 +158,12 @@ def measure_deletion(launcher, case, options):
     )
 
 
-def give_back(server, empty, full):
+def give_back(server, empty, full, patience_seconds):
     """Seconds after which memory and disk were nearly what they had been; none if they were not in time."""
     limits = [low + (high - low) * LEFT_SHARE for low, high in zip(empty, full)]
     limits[1] += JOURNAL_BYTES
     back, began = [None, None], time.monotonic()
-    while None in back and time.monotonic() - began < GIVE_BACK_SECONDS:
+    while None in back and time.monotonic() - began < patience_seconds:
         time.sleep(0.05)
         now = (server.resident_bytes()[0], disk_bytes(server.directory / "data"))
         for nth, (bytes_now, limit) in enumerate(zip(now, limits)):
@@ -274,10 +274,11 @@ def arguments():
     parser.add_argument("--binary", type=Path, help="a tinykv-server to measure instead of building one")
     parser.add_argument("--dir", type=Path, default=ROOT / "target" / "benches", help="where the data lies meanwhile")
     options = parser.parse_args()
-    options.quiet_seconds = 1.0
+    options.quiet_seconds, options.give_back_seconds = 1.0, GIVE_BACK_SECONDS
     if options.smoke:
         options.elements, options.expiring = 20_000, 2_000
-        options.window_seconds, options.load_seconds, options.quiet_seconds = 3, 3, 0.2
+        options.window_seconds, options.load_seconds = 3, 10
+        options.quiet_seconds, options.give_back_seconds = 0.2, 2
     return options
 
 

@@ -315,7 +315,7 @@ fn stream(client: &mut Client) -> Vec<String> {
         run(client, &["XLEN", "stream"]),
         full[from..].to_owned(),
         run(client, &["XRANGE", "stream", "-", "+"]),
-        run(client, &["XPENDING", "stream", "group", "-", "+", "100"]),
+        run(client, &["XPENDING", "stream", "group"]),
         run(client, &["XINFO", "GROUPS", "stream"]),
         run(client, &["PEXPIRETIME", "stream"]),
     ]

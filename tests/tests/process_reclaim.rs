@@ -1,6 +1,5 @@
 //! What is deleted leaves the disk by itself, while nobody writes anything.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use tests::process::{Client, Server, until};
@@ -49,12 +48,12 @@ fn run(client: &mut Client, args: &[&str]) -> String {
     reply
 }
 
-/// Bytes that the files below take on the disk.
+/// Bytes of the files below.
 fn disk_bytes(dir: &Path) -> u64 {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {
         Ok(file) if file.is_dir() => disk_bytes(&entry.path()),
-        Ok(file) => file.blocks() * 512,
+        Ok(file) => file.len(),
         // It is gone by now.
         Err(_) => 0,
     });
@@ -64,7 +63,8 @@ fn disk_bytes(dir: &Path) -> u64 {
 /// Loads by `command`, deletes by `deletion`, and waits until nearly all of it has left the disk.
 fn leaves_the_disk(command: &[&str], deletion: &[&str]) {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path(), &["--appendfsync", "no"]);
+    let options = ["--appendfsync", "no", "--checkpoint-interval-ms", "1000"];
+    let server = Server::start(dir.path(), &options);
     let tables = dir.path().join("kv/keyspaces");
     let mut client = server.client();
     Items { seed: 42 }.load(&mut client, command);

@@ -110,10 +110,8 @@ async fn load(
             tracing::info!("importing {name}: {percent} %, {commands} commands");
         }
     }
-    let totals = thread
-        .join()
-        .map_err(|_| anyhow::anyhow!("the import's thread panicked"))?;
-    totals
+    let ended = thread.join();
+    ended.map_err(|_| anyhow::anyhow!("the import's thread panicked"))?
 }
 
 /// Waits until this Store's memory has everything that the Region has acknowledged.
