@@ -12,8 +12,9 @@
 //!   all or nothing, and takes earlier unsynced writes along. Tables of an ingestion that did not finish are removed
 //!   at the next start.
 //! - **Recovery** replays the journal up to the first thing that does not decode and cuts the rest off, as a torn tail
-//!   must be. A batch whose length is right and whose checksum is wrong makes it refuse to open instead; after a power
-//!   cut the last, unsynced batch can look like that. `repair` cuts exactly that batch off.
+//!   must be, but also what lies behind a damaged byte. A batch whose length is right and whose checksum is wrong makes it
+//!   refuse to open instead; after a power cut the last, unsynced batch can look like that. `repair` looks first, tells the
+//!   one from the other, and leaves nothing to be cut. Then the journal is synced: what a killed process wrote last counts.
 //! - **Creation** that was interrupted makes every later opening fail. `creation` clears that up.
 //! - **Options of a keyspace** (memtable size, block size, filters) are stored when it is created; later openings use
 //!   the stored ones. Cache size, journal limit and threads are those of the present opening.
@@ -22,6 +23,7 @@
 //!   fjall is not touched, and work goes on when there is room.
 
 mod creation;
+mod journal;
 mod keeper;
 mod obsolete;
 mod repair;
@@ -157,14 +159,9 @@ impl LsmEngine {
     pub fn open(dir: &Path, options: LsmOptions) -> Result<Self> {
         let obsolete = Arc::new(Obsolete::new(options.obsolete.clone()));
         creation::clear_unfinished(dir)?;
-        let database = match open_database(dir, &options, &obsolete) {
-            Err(fjall::Error::JournalRecovery(reason)) => {
-                repair::cut_torn_tail(dir, &reason, options.unsynced_tail)?;
-                open_database(dir, &options, &obsolete)
-            }
-            other => other,
-        };
-        let database = database.map_err(|error| open_error(dir, error))?;
+        repair::check_journals(dir, options.unsynced_tail)?;
+        let database =
+            open_database(dir, &options, &obsolete).map_err(|error| open_error(dir, error))?;
         let keyspace = database
             .keyspace(KEYSPACE, || options.keyspace())
             .map_err(|error| open_error(dir, error))?;
@@ -174,7 +171,13 @@ impl LsmEngine {
             true => Zeros::start(dir)?.map(Arc::new),
             false => None,
         };
-        let trimmer = Trimmer::start(&database, &keyspace, &opening, zeros.clone())?;
+        let trimmer = Trimmer::start(
+            &database,
+            &keyspace,
+            &opening,
+            zeros.clone(),
+            persist_mode(options.unsynced_tail),
+        )?;
         Ok(Self {
             database,
             keyspace,
@@ -411,6 +414,14 @@ impl Space {
         self.credit_bytes
             .store(SPACE_CHECK_INTERVAL_BYTES, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// How the engine's own writes are persisted. One that is not synced may be torn while the next is whole.
+fn persist_mode(unsynced_tail: bool) -> PersistMode {
+    match unsynced_tail {
+        true => PersistMode::Buffer,
+        false => PersistMode::SyncData,
     }
 }
 
