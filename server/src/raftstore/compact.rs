@@ -16,7 +16,11 @@ impl Peer {
             index.min(self.needed_by_all())
         };
         if to >= self.raw.store().first_index() {
-            self.raw.mut_store().compact(to)?;
+            match self.raw.mut_store().compact(to) {
+                // With the next checkpoint, then.
+                Err(storage::Error::Full) => {}
+                compacted => compacted?,
+            }
         }
         Ok(())
     }

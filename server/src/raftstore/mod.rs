@@ -64,6 +64,7 @@ mod store;
 
 pub use apply::{Applied, ApplyTask, Callback, CommittedEntry, OpenDataset, ReadCallback};
 pub use config::{PeerConfig, SharedLimits};
+pub use disk::DiskRoom;
 pub use error::{Error, Result};
 pub use lease::Lease;
 pub use membership::{Configuration, Member, Members};

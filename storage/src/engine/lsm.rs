@@ -44,6 +44,7 @@ use fjall::{
 use parking_lot::{Mutex, RwLock};
 
 use super::{Durability, Engine, MAX_KEY_BYTES, Reader, Scan, SortedRecords, WriteBatch};
+use crate::error::ADVICE;
 use crate::{Error, Result};
 
 use keeper::Keeper;
@@ -56,6 +57,9 @@ const KEYSPACE: &str = "records";
 
 /// Free space is asked for again after so many bytes of writes. Small against every sensible reserve.
 const SPACE_CHECK_INTERVAL_BYTES: u64 = 1024 * 1024;
+
+/// Of the reserve, an ingestion leaves one part in so many.
+const INGESTION_RESERVE_PART: u64 = 4;
 
 /// How an [`LsmEngine`] uses memory, disk and threads. Start from [`LsmOptions::kv`] or [`LsmOptions::raft`].
 #[derive(Clone)]
@@ -281,9 +285,13 @@ impl Engine for LsmEngine {
 
     fn ingest(&self, records: SortedRecords<'_>) -> Result<()> {
         self.failure.check()?;
-        self.space.reserve(SPACE_CHECK_INTERVAL_BYTES)?;
+        self.check_room(SPACE_CHECK_INTERVAL_BYTES)?;
         self.ingest_all(records)
             .map_err(|error| self.failure.record(error))
+    }
+
+    fn check_room(&self, bytes: u64) -> Result<()> {
+        self.space.check(bytes)
     }
 
     fn forget(&self, start: &[u8], end: &[u8]) {
@@ -405,15 +413,31 @@ impl Space {
             self.credit_bytes.store(credit - bytes, Ordering::Relaxed);
             return Ok(());
         }
-        let stat = rustix::fs::statvfs(&self.dir).map_err(io::Error::from)?;
-        let free_bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
-        if free_bytes < self.reserve_bytes.saturating_add(bytes) {
+        if self.free_bytes()? < self.reserve_bytes.saturating_add(bytes) {
             self.credit_bytes.store(0, Ordering::Relaxed);
             return Err(Error::Full);
         }
         self.credit_bytes
             .store(SPACE_CHECK_INTERVAL_BYTES, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// As [`Self::reserve`], for an ingestion, which may use most of the reserve: a checkpoint is what the log waits for to become
+    /// shorter, and deletions to make room.
+    fn check(&self, bytes: u64) -> Result<()> {
+        if self.reserve_bytes == 0 {
+            return Ok(());
+        }
+        let reserve_bytes = self.reserve_bytes / INGESTION_RESERVE_PART;
+        match self.free_bytes()? < reserve_bytes.saturating_add(bytes) {
+            true => Err(Error::Full),
+            false => Ok(()),
+        }
+    }
+
+    fn free_bytes(&self) -> Result<u64> {
+        let stat = rustix::fs::statvfs(&self.dir).map_err(io::Error::from)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }
 
@@ -460,7 +484,16 @@ fn open_error(dir: &Path, error: fjall::Error) -> Error {
 fn engine_error(error: fjall::Error) -> Error {
     let io = match error {
         fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io)) => io,
-        other => return Error::Engine(other.to_string()),
+        fjall::Error::Poisoned | fjall::Error::KeyspaceDeleted | fjall::Error::Locked => {
+            return Error::Engine(error.to_string());
+        }
+        // A checksum is wrong, or what it covers does not decode.
+        damaged => {
+            return Error::corrupt(
+                "database",
+                format!("{damaged}: a file is damaged. Check the disk; {ADVICE}"),
+            );
+        }
     };
     match io.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full,
