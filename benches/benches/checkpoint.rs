@@ -60,6 +60,10 @@ impl Engine for Recorder {
         Ok(())
     }
 
+    fn check_room(&self, bytes: u64) -> storage::Result<()> {
+        Sink.check_room(bytes)
+    }
+
     fn forget(&self, start: &[u8], end: &[u8]) {
         Sink.forget(start, end);
     }

@@ -107,6 +107,10 @@ impl Engine for Sink {
         Ok(())
     }
 
+    fn check_room(&self, _: u64) -> storage::Result<()> {
+        Ok(())
+    }
+
     fn forget(&self, _: &[u8], _: &[u8]) {}
 
     fn view(&self) -> Arc<dyn Reader> {

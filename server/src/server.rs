@@ -32,7 +32,7 @@ use crate::net::{IoThreads, Listeners};
 use crate::next_start;
 use crate::raftstore::{
     Member, Members, OpenDataset, PeerConfig, RaftRouter, Role, SharedLimits, SharedPriority,
-    Store, StoreOptions, StoreTransport,
+    Store, StoreOptions, StoreTransport, fatal,
 };
 use crate::session;
 use crate::tls::{self, Tls};
@@ -497,6 +497,10 @@ impl transport::Handler for Arrivals {
 
     fn snapshot_received(&self, message: RaftMessage, file: ReceivedSnapshot) {
         self.router().step_snapshot(message, file);
+    }
+
+    fn unreadable(&self, error: &storage::Error) {
+        fatal("cannot read the data for a snapshot", error);
     }
 
     fn snapshot_sent(&self, to: StoreId, ok: bool) {

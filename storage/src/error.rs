@@ -5,6 +5,10 @@ use std::io;
 
 use crate::dataset::ColdKey;
 
+/// What to do about files that cannot be trusted any more; the end of a message.
+pub const ADVICE: &str = "a node of a cluster is replaced (RAFT.NODE REMOVE with its id on another node, then start it with an \
+                          empty data directory and --join), a single node needs its backup";
+
 /// I/O failed, or what was read is not what was written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

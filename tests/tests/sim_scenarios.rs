@@ -381,6 +381,90 @@ fn leadership_goes_to_the_store_of_the_highest_priority_and_comes_back_to_it() {
 }
 
 #[test]
+fn a_follower_with_a_full_disk_waits_and_then_has_everything() {
+    let mut world = world();
+    let leader = world.elect();
+    let full = other_than(leader);
+    world.fill_disk(full, true);
+    for value in 0..20 {
+        world.write(leader, 1, value);
+    }
+    let applied = world.applied(full);
+    world.run_ms(LONG_MS);
+    assert_eq!(world.leader(), Some(leader), "it disturbs nobody");
+    assert_eq!(world.applied(full), applied, "and takes part in nothing");
+    world.fill_disk(full, false);
+    world.converge();
+    assert_eq!(world.peek(full, 1), Some(19));
+    world.assert_linearizable();
+}
+
+#[test]
+fn a_leader_whose_disk_fills_up_acknowledges_nothing_and_is_replaced() {
+    let mut world = world();
+    let full = world.elect();
+    world.write(full, 1, 1);
+    world.fill_disk(full, true);
+    let acknowledged = world.acknowledged();
+    world.invoke(full, 1, Client::Write(2));
+    world.run_until(LONG_MS, "another one leads", |world| {
+        world.leader().is_some_and(|other| other != full)
+    });
+    let leader = world.elect();
+    assert_eq!(world.acknowledged(), acknowledged);
+    for value in 10..20 {
+        world.write(leader, 2, value);
+    }
+    assert!(!world.has_lease(full));
+    world.fill_disk(full, false);
+    world.converge();
+    assert_eq!(world.peek(full, 2), Some(19));
+    world.assert_linearizable();
+}
+
+#[test]
+fn all_with_full_disks_go_on_when_there_is_room() {
+    let mut world = world();
+    let leader = world.elect();
+    world.write(leader, 1, 1);
+    for store in 1..=3 {
+        world.fill_disk(store, true);
+    }
+    let acknowledged = world.acknowledged();
+    world.invoke(leader, 1, Client::Write(2));
+    world.run_ms(LONG_MS);
+    assert_eq!(world.acknowledged(), acknowledged);
+    world.crash(leader);
+    world.fill_disk(leader, false);
+    for store in 1..=3 {
+        world.fill_disk(store, false);
+    }
+    world.restart(leader);
+    let leader = world.elect();
+    world.write(leader, 1, 3);
+    world.converge();
+    world.assert_linearizable();
+}
+
+#[test]
+fn a_leader_whose_disk_is_nearly_full_hands_over_to_one_with_room() {
+    let mut world = world();
+    let leader = world.elect();
+    // One of the others has no room either.
+    let low = other_than(leader);
+    let roomy = other_than(low);
+    world.lower_disk(low, true);
+    world.lower_disk(leader, true);
+    world.run_until(LONG_MS, "the one with room leads", |world| {
+        world.leader() == Some(roomy)
+    });
+    world.run_ms(LONG_MS);
+    assert_eq!(world.leader(), Some(roomy));
+    world.write(roomy, 1, 1);
+    world.converge();
+}
+
+#[test]
 fn a_leader_with_a_slow_disk_hands_over_to_one_with_a_fast_one() {
     let mut world = world();
     let leader = world.elect();

@@ -106,6 +106,8 @@ texts! {
     DB_OUT_OF_RANGE = "ERR DB index is out of range";
     /// Memory is full and nothing may be deleted.
     OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'.";
+    /// The disk is nearly full. MISCONF is what Redis says when it cannot persist.
+    DISK_FULL = "MISCONF The disk is nearly full: writes are refused until there is room. Reads go on, and deletions as long as they fit";
     /// RESTORE over a key without REPLACE.
     BUSY_KEY = "BUSYKEY Target key name already exists.";
     /// SORT of what is no number.

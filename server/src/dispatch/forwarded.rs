@@ -24,6 +24,9 @@ pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
         Ok(_) if is_out_of_memory(shared) && needs_memory(&request) => {
             reply(Err(ForwardError::OutOfMemory));
         }
+        Ok(_) if shared.router.is_low_on_disk() && needs_memory(&request) => {
+            reply(Err(ForwardError::Full));
+        }
         Err(reason) => reply(Err(ForwardError::Refused { reason })),
         Ok(false) if preload::may_need(shared, &request) => {
             let shared = Arc::clone(shared);

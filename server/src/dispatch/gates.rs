@@ -23,6 +23,7 @@ pub fn pass<'r>(
     authenticated(entry, session)?;
     redirect::check(entry, shared, session, args)?;
     memory(entry, shared)?;
+    disk(entry, shared)?;
     Ok((entry, first))
 }
 
@@ -57,6 +58,16 @@ fn authenticated(entry: &Entry, session: &Session) -> CommandResult {
 fn memory(entry: &Entry, shared: &Shared) -> CommandResult {
     if entry.spec.flags.has(Flags::DENYOOM) && is_out_of_memory(shared) {
         Err(CommandError::OUT_OF_MEMORY)
+    } else {
+        Ok(())
+    }
+}
+
+/// Commands that do not make the data larger may run: deleting is how a user makes room. Redis refuses all writes when it cannot
+/// persist, because it does not know why.
+fn disk(entry: &Entry, shared: &Shared) -> CommandResult {
+    if entry.spec.flags.has(Flags::DENYOOM) && shared.router.is_low_on_disk() {
+        Err(CommandError::DISK_FULL)
     } else {
         Ok(())
     }

@@ -113,9 +113,7 @@ pub fn text(failure: &Failure) -> String {
         Failure::Refused(Refusal::NoMember) => {
             "CLUSTERDOWN This node is no member of the cluster any more: it was removed. Connect to another one".to_owned()
         }
-        Failure::Refused(Refusal::DiskFull) => {
-            "MISCONF The disk is nearly full: writes are refused until there is room. Reads go on".to_owned()
-        }
+        Failure::Refused(Refusal::DiskFull) => CommandError::DISK_FULL.to_string(),
         Failure::Refused(Refusal::OutOfMemory) => CommandError::OUT_OF_MEMORY.to_string(),
         Failure::Refused(Refusal::TooStale(bound)) => format!(
             "MASTERDOWN This node could not show within {} ms that its memory is not older than that",

@@ -37,8 +37,8 @@ pub async fn run(shared: &Shared, segment: &Segment, reads: Reads) -> Result<Byt
         return read_stale(shared, &segment.request, bound).await;
     }
     match respond(shared, segment, reads).await {
-        // The leader has executed nothing of it: whom it has memory for is decided command by command.
-        Err(Failure::Refused(Refusal::OutOfMemory)) if segment.commands > 1 => {
+        // The leader has executed nothing of it: whom it has memory or disk for is decided command by command.
+        Err(Failure::Refused(Refusal::OutOfMemory | Refusal::DiskFull)) if segment.commands > 1 => {
             run_each(shared, segment).await
         }
         outcome => Ok(outcome?.replies),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use raft::ProgressState;
 use storage::ids::{LogIndex, PeerId, StoreId};
 
+use super::disk::DiskRoom;
 use super::peer::Peer;
 
 /// The log may grow to so many times `log_retention_bytes` for a follower that is catching up: one that gets a snapshot, or has
@@ -34,7 +35,11 @@ impl Peer {
         self.raw.mut_store().checkpointed(index);
         let to = index.min(self.needed());
         if to >= self.raw.store().first_index() {
-            self.raw.mut_store().compact(to)?;
+            match self.raw.mut_store().compact(to) {
+                // With the next checkpoint, then.
+                Err(storage::Error::Full) => {}
+                compacted => compacted?,
+            }
         }
         Ok(())
     }
@@ -83,7 +88,10 @@ impl Peer {
                 false => Some(LogIndex(0)),
             }
             .unwrap_or(everything)
-        } else if self.is_leader() && bytes <= retention * CATCH_UP_FACTOR && !self.disk_full {
+        } else if self.is_leader()
+            && bytes <= retention * CATCH_UP_FACTOR
+            && self.disks.own_room() == DiskRoom::Enough
+        {
             let catching_up = others().filter(|id| self.catches_up(*id));
             let slowest = catching_up.map(|id| self.needed_by(id)).min();
             slowest.unwrap_or(everything)

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::apply::{Applied, ApplyMessage, ApplyTask};
 use super::clock::{Now, monotonic_ns};
+use super::disk::DiskRoom;
 use super::error::Error;
 use super::expiry::{ExpiryPace, MAX_EXPIRED_KEYS};
 use super::inbox::StoreMessage;
@@ -29,8 +30,11 @@ use crate::machine::Machine;
 /// How often free space on the disk is looked at.
 const DISK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Free bytes below which writes are refused: the log, a checkpoint and a compaction must still find room.
-const DISK_RESERVE_BYTES: u64 = 128 << 20;
+/// Free bytes below which writes are refused that do not delete: the log, a checkpoint and a compaction must still find room.
+const DISK_LOW_BYTES: u64 = 128 << 20;
+
+/// Free bytes below which all writes are refused. Above what the engines keep free.
+const DISK_FULL_BYTES: u64 = 96 << 20;
 
 /// Bytes of a task that the store thread applies itself, about a hundred small commands.
 const INLINE_APPLY_BYTES: usize = 16 << 10;
@@ -274,6 +278,8 @@ impl Driver {
             // Not `+=`: ticks missed in a pause are not made up for.
             timers.tick = instant + self.tick;
             self.peer.tick(now);
+            let low = self.peer.is_leader() && self.peer.room() < DiskRoom::Enough;
+            self.router.disk_low.store(low, Ordering::Relaxed);
             *self.router.status.write() = self.peer.status();
         }
         if timers.expiry.is_due(self.peer.applied(), instant) {
@@ -337,14 +343,18 @@ impl Driver {
 
     fn watch_disk(&mut self) {
         let free = rustix::fs::statvfs(&self.options.dir).map(|disk| disk.f_bavail * disk.f_frsize);
-        let full = matches!(free, Ok(free) if free < DISK_RESERVE_BYTES);
-        if full {
+        let room = match free {
+            Ok(free) if free < DISK_FULL_BYTES => DiskRoom::None,
+            Ok(free) if free < DISK_LOW_BYTES => DiskRoom::Low,
+            _ => DiskRoom::Enough,
+        };
+        if room < DiskRoom::Enough {
             tracing::warn!(
                 free_bytes = free.unwrap_or(0),
                 "the disk is nearly full: writes are refused until there is room"
             );
         }
-        self.peer.set_disk_full(full);
+        self.peer.set_room(room);
     }
 
     fn publish_members(&mut self) {

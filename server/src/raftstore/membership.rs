@@ -22,6 +22,7 @@ use storage::proto::store::{Peer as RegionPeer, Region, StoreAddress};
 
 use super::apply::{Callback, bind_resp_term};
 use super::clock::Now;
+use super::disk::DiskRoom;
 use super::error::Error;
 use super::peer::{Peer, Pending};
 
@@ -379,7 +380,7 @@ impl Peer {
         let Some(id) = learners.find(|id| self.has_caught_up(*id)) else {
             return;
         };
-        if self.is_changing() || self.stopped || self.disk_full {
+        if self.is_changing() || self.stopped || self.room() < DiskRoom::Enough {
             return;
         }
         let step = MemberStep {

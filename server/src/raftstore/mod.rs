@@ -70,6 +70,7 @@ mod synced;
 
 pub use apply::{Applied, ApplyTask, Callback, CommittedEntry, OpenDataset, ReadCallback};
 pub use config::{PeerConfig, SharedLimits};
+pub use disk::DiskRoom;
 pub use error::{Error, Result};
 pub use expiry::EXPIRE_ROUNDS_PER_SECOND;
 pub use lease::Lease;

@@ -17,7 +17,7 @@ use super::clock::Now;
 use super::compact::Installing;
 use super::config::PeerConfig;
 use super::consistency::Consistency;
-use super::disk::Disks;
+use super::disk::{Disks, Unsaved};
 use super::election::{Election, Moment};
 use super::error::Error;
 use super::founding::Founding;
@@ -77,8 +77,8 @@ pub struct Peer {
     /// The Region's logical time as stamped last.
     pub(super) last_now_ms: u64,
     pub(super) applied: LogIndex,
-    /// Set by the driver when the disk is nearly full: writes are refused.
-    pub(super) disk_full: bool,
+    /// Waits for room on the disk.
+    pub(super) unsaved: Option<Unsaved>,
     pub(super) stopped: bool,
     /// As of the configuration that is in force.
     pub(super) members: Arc<Members>,
@@ -133,7 +133,7 @@ impl Peer {
             reads: Reads::new(mix(config.seed)),
             last_now_ms: 0,
             applied,
-            disk_full: false,
+            unsaved: None,
             stopped: false,
             members: Arc::default(),
             seen,
@@ -210,11 +210,6 @@ impl Peer {
         &self.lease
     }
 
-    /// Tells whether writes must be refused because the disk is nearly full.
-    pub fn set_disk_full(&mut self, full: bool) {
-        self.disk_full = full;
-    }
-
     /// Refuses everything from now on, and tells everybody who waits.
     pub fn stop(&mut self) {
         self.stopped = true;
@@ -236,7 +231,12 @@ impl Peer {
         }
         self.raw.tick();
         self.observe(now);
-        self.campaign_if_due(now);
+        if self.waits_for_room() {
+            // Whoever leads and reaches nobody steps down; nobody is asked for a vote.
+            self.raw.raft.msgs.clear();
+        } else {
+            self.campaign_if_due(now);
+        }
         if self
             .stale_deadline_ns
             .is_some_and(|deadline| now.monotonic_ns >= deadline)
@@ -293,6 +293,10 @@ impl Peer {
         if !self.may_hear(PeerId(from), conf_ver) {
             return Step::Ignored("from a Peer that is not a member");
         }
+        // Between a Ready and its saving Raft must not append; and who cannot persist has nothing to answer.
+        if self.waits_for_room() && kind != MessageType::MsgHeartbeat {
+            return Step::Ignored("while the disk is full");
+        }
         if !self.knows_members() && asks_for_a_vote(kind) {
             return Step::Ignored("a vote asked of a Peer that does not know the members");
         }
@@ -326,7 +330,8 @@ impl Peer {
                 self.election.on_round_trip(PeerId(from), ns);
                 self.priorities
                     .record(PeerId(from), message.leader_priority);
-                self.disks.record(PeerId(from), message.persist_us);
+                self.disks
+                    .record(PeerId(from), message.persist_us, message.disk_low);
                 self.consistency.record(
                     PeerId(from),
                     message.checked_index,

@@ -86,7 +86,7 @@ impl Peer {
         let ready = voters
             .into_iter()
             .filter(|&voter| voter != me && self.has_caught_up(voter))
-            .filter(|&voter| !self.disks.is_slow(PeerId(voter)));
+            .filter(|&voter| !self.disks.is_worse(PeerId(voter)));
         if let Some(better) = self.priorities.better(own, ready) {
             tracing::info!("node {better} has a higher leader-priority and is to lead");
             self.priorities.wait_ticks = AGAIN_TICKS;

@@ -10,6 +10,7 @@ use storage::proto::store as pb;
 use super::apply::Callback;
 use super::clock::Now;
 use super::config::MAX_ENTRY_BYTES;
+use super::disk::DiskRoom;
 use super::error::{Error, Result};
 use super::peer::{Peer, Pending, mix};
 
@@ -152,7 +153,8 @@ impl Peer {
         if header.term != 0 && header.term != self.raw.raft.term {
             return Err(Error::NotLeader { leader: None });
         }
-        if self.disk_full {
+        // What deletes may still go when room is low; `dispatch::gates` refuses what does not.
+        if self.room() == DiskRoom::None {
             return Err(Error::Full);
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! What Raft has decided: to be persisted, sent and applied, in an order that matters.
 
+use raft::Ready;
 use raft::eraftpb::{Entry, EntryType, Message};
 use raft::prelude::MessageType;
 use storage::ids::{LogIndex, Term};
@@ -9,6 +10,7 @@ use storage::snapshot::SnapshotSource;
 
 use super::apply::{ApplyTask, CommittedEntry};
 use super::clock::Now;
+use super::disk::{DiskRoom, Unsaved};
 use super::peer::{Peer, store_of};
 
 /// Where a Peer's output goes. The store thread and the simulated world are its two implementations.
@@ -29,12 +31,27 @@ pub trait Outbox {
 }
 
 impl Peer {
-    /// Handles one Ready; false if there was none. What is asked and answered about the founding leaves first.
+    /// Handles one Ready; false if there was none, or the disk has no room for it: then the next calls try it again. What is asked
+    /// and answered about the founding leaves first.
     ///
     /// An error is fatal: what Raft believes to be on the disk may not be there, and nothing may be sent any more.
     pub fn handle_raft_ready(&mut self, now: Now, out: &mut dyn Outbox) -> storage::Result<bool> {
         self.settle_founding(out)?;
+        if let Some(unsaved) = self
+            .unsaved
+            .take_if(|unsaved| now.monotonic_ns >= unsaved.retry_ns)
+        {
+            self.raw.raft.msgs.clear();
+            let saved = self.save(unsaved.ready, true, now, out)?;
+            if saved {
+                tracing::info!("the disk has room again: the Raft log goes on");
+            }
+            return Ok(saved);
+        }
         self.propose_held(now);
+        if self.waits_for_room() {
+            return Ok(false);
+        }
         if !self.raw.has_ready() {
             return Ok(false);
         }
@@ -47,17 +64,47 @@ impl Peer {
         self.on_read_states(ready.take_read_states());
         // These were persisted by an earlier Ready and committed since: they need not wait for this one's fsync.
         self.hand_over(ready.take_committed_entries(), now, out)?;
+        let saved = self.save(ready, false, now, out)?;
+        if !saved {
+            tracing::error!(
+                "the disk is full: the Raft log waits for room, and this node does not take part until there is. Reads go on \
+                 where they can. Free space on it"
+            );
+        }
+        Ok(saved)
+    }
+
+    /// The second half of a Ready, which may have `waited` for room: makes it durable, and lets go what waits for that. False when
+    /// the disk has no room.
+    fn save(
+        &mut self,
+        mut ready: Ready,
+        waited: bool,
+        now: Now,
+        out: &mut dyn Outbox,
+    ) -> storage::Result<bool> {
         let installs = !ready.snapshot().is_empty();
         if installs {
+            if self.disks.own_room() < DiskRoom::Enough {
+                // A checkpoint under way may wait for room as well, and is waited for below.
+                self.unsaved = Some(Unsaved::new(ready, now));
+                return Ok(false);
+            }
             out.quiesce();
         }
         let snapshot_index = LogIndex(ready.snapshot().get_metadata().index);
-        let persisted = ready.take_persisted_messages();
         if let Some(first) = ready.entries().first() {
             self.synced.on_append(LogIndex(first.index));
         }
         let before_ns = out.clock_ns();
-        let saved = self.raw.mut_store().save_ready_state(&mut ready)?;
+        let saved = match self.raw.mut_store().save_ready_state(&mut ready) {
+            Err(storage::Error::Full) => {
+                self.unsaved = Some(Unsaved::new(ready, now));
+                return Ok(false);
+            }
+            saved => saved?,
+        };
+        let persisted = ready.take_persisted_messages();
         if saved.synced && !installs {
             self.disks.note_ns(out.clock_ns().saturating_sub(before_ns));
         }
@@ -71,11 +118,18 @@ impl Peer {
         for message in persisted {
             self.send(message, now, out);
         }
-        let mut light = self.raw.advance_append(ready);
-        for message in light.take_messages() {
-            self.send(message, now, out);
+        if waited {
+            // Raft has heard of another leader or term since: what follows comes with the next Ready.
+            let number = ready.number();
+            self.raw.advance_append_async(ready);
+            self.raw.on_persist_ready(number);
+        } else {
+            let mut light = self.raw.advance_append(ready);
+            for message in light.take_messages() {
+                self.send(message, now, out);
+            }
+            self.hand_over(light.take_committed_entries(), now, out)?;
         }
-        self.hand_over(light.take_committed_entries(), now, out)?;
         if installs {
             self.installed(snapshot_index, now);
         }
@@ -120,6 +174,7 @@ impl Peer {
             checked_index,
             checked_digest,
             persist_us: if answers { self.disks.own_us() } else { 0 },
+            disk_low: answers && self.disks.own_room() < DiskRoom::Enough,
             synced_index: synced_index.get(),
             sync_wanted_index: sync_wanted_index.get(),
             ..self.envelope(to_store.get())

@@ -1,7 +1,7 @@
 //! The handle that connections, the transport and admin commands have on the store thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use storage::ids::{LogIndex, StoreId, Term};
@@ -31,6 +31,8 @@ pub struct RaftRouter {
     pub(super) applied_ms: Arc<AtomicU64>,
     /// When the last checkpoint became durable, or when the Store started.
     pub(super) checkpointed_ms: Arc<AtomicU64>,
+    /// Whether this Store leads and refuses writes that do not delete, because disks are nearly full.
+    pub(super) disk_low: Arc<AtomicBool>,
     /// Who drives the Peer.
     pub(super) seat: Arc<Seat>,
 }
@@ -70,6 +72,11 @@ impl RaftRouter {
     /// Calls back when local memory reflects everything that was acknowledged anywhere before this call.
     pub fn read_index(&self, callback: ReadCallback) {
         self.inbox.push(StoreMessage::Read(callback));
+    }
+
+    /// Whether this Store leads, and its disk or those of a majority are so full that only what deletes may be proposed.
+    pub fn is_low_on_disk(&self) -> bool {
+        self.disk_low.load(Ordering::Relaxed)
     }
 
     /// The leader's lease. Check [`Lease::is_valid`] after a read and before answering it.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::unbounded;
+use crossbeam_channel::{Sender, bounded, unbounded};
 use parking_lot::RwLock;
 use storage::engine::Engines;
 use storage::ids::StoreId;
@@ -60,12 +60,18 @@ pub struct Store {
     router: RaftRouter,
     thread: Option<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
+    /// Closed when the Store stops.
+    running: Sender<()>,
 }
 
 /// Says why and stops the process: after a failed write or apply, serving on would break a promise already made.
 pub fn fatal(what: &str, error: &storage::Error) -> ! {
+    let advice = match error {
+        storage::Error::Corrupt { .. } => "Its files cannot be trusted any more",
+        _ => "Check the disk, then start it again",
+    };
     tracing::error!(
-        "{what}: {error}. The Store stops: acknowledged writes are safe in the log of a majority. Check the disk, then start it again"
+        "{what}: {error}. The Store stops: acknowledged writes are safe in the log of a majority. {advice}"
     );
     eprintln!("tinykv-server: fatal: {what}: {error}");
     std::process::abort();
@@ -94,6 +100,7 @@ impl Store {
         let inbox = Arc::new(Inbox::default());
         let apply = Arc::new(Queue::default());
         let (checkpoints, checkpoint_jobs) = unbounded();
+        let (running, stopping) = bounded(0);
         let (leader_tx, leader) = watch::channel(None);
         let status = Arc::new(RwLock::new(peer.status()));
         let applied_ms = Arc::new(AtomicU64::new(machine.dataset().read().now_ms()));
@@ -105,6 +112,7 @@ impl Store {
             leader,
             applied_ms,
             checkpointed_ms: Arc::new(AtomicU64::new(Now::read().wall_ms)),
+            disk_low: Arc::default(),
             seat: Arc::default(),
         };
         let applied_bytes = Arc::new(AtomicUsize::new(0));
@@ -131,7 +139,7 @@ impl Store {
         let workers = vec![
             spawn("apply", move || worker.run())?,
             spawn("checkpoint", move || {
-                checkpoint::run(checkpoint_jobs, kv, to_apply)
+                checkpoint::run(checkpoint_jobs, kv, to_apply, stopping)
             })?,
         ];
         let tick = Duration::from_millis(config.tick_ms);
@@ -161,6 +169,7 @@ impl Store {
             router,
             thread,
             workers,
+            running,
         })
     }
 
@@ -171,6 +180,7 @@ impl Store {
 
     /// Stops the threads after what was handed to them; whoever waits is told. The caller takes a last checkpoint before.
     pub fn stop(mut self) {
+        drop(self.running);
         self.router.inbox.push(StoreMessage::Stop);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()

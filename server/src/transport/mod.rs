@@ -129,6 +129,8 @@ pub trait Handler: Send + Sync + 'static {
     fn snapshot_received(&self, message: RaftMessage, file: ReceivedSnapshot);
     /// A snapshot that was sent is verified and durable over there (`ok`), or it did not arrive.
     fn snapshot_sent(&self, to: StoreId, ok: bool);
+    /// The own data cannot be read for a snapshot: another Store must lead, with data that it can read.
+    fn unreadable(&self, error: &storage::Error);
 }
 
 /// The state of the link to one Store.

@@ -97,6 +97,7 @@ pub(super) async fn send(
     let bytes = remote.snapshot.end().bytes;
     match &result {
         Ok(()) => info!("node {store} has the snapshot of index {index}, {bytes} bytes"),
+        Err(SendError::Source(error)) => context.handler.unreadable(error),
         Err(error) => warn!("the snapshot of index {index} did not reach node {store}: {error}"),
     }
     context.handler.snapshot_sent(store, result.is_ok());

@@ -90,6 +90,10 @@ impl Handler for Recorder {
         self.received.lock().push((message, file));
     }
 
+    fn unreadable(&self, error: &storage::Error) {
+        panic!("a snapshot cannot be read: {error}");
+    }
+
     fn snapshot_sent(&self, to: StoreId, ok: bool) {
         self.sent.lock().push((to, ok));
     }

@@ -87,6 +87,7 @@ impl Checkpoint {
     /// Writes all records and RaftApplyState, atomically and durably, by one ingestion into the kv engine. An error other
     /// than [`crate::Error::Full`] is fatal; after that one it may be run again.
     pub fn run(&self, engine: &dyn Engine) -> Result<CheckpointDone> {
+        engine.check_room(self.frozen.size_bytes() as u64)?;
         let sets = &self.frozen.sets;
         let mut order: Vec<_> = sets
             .iter()

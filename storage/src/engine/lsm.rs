@@ -12,8 +12,9 @@
 //!   all or nothing, and takes earlier unsynced writes along. Tables of an ingestion that did not finish are removed
 //!   at the next start.
 //! - **Recovery** replays the journal up to the first thing that does not decode and cuts the rest off, as a torn tail
-//!   must be. A batch whose length is right and whose checksum is wrong makes it refuse to open instead; after a power
-//!   cut the last, unsynced batch can look like that. `repair` cuts exactly that batch off.
+//!   must be, but also what lies behind a damaged byte. A batch whose length is right and whose checksum is wrong makes it
+//!   refuse to open instead; after a power cut the last, unsynced batch can look like that. `repair` looks first, tells the
+//!   one from the other, and leaves nothing to be cut. Then the journal is synced: what a killed process wrote last counts.
 //! - **Creation** that was interrupted makes every later opening fail. `creation` clears that up.
 //! - **Options of a keyspace** (memtable size, block size, filters) are stored when it is created; later openings use
 //!   the stored ones. Cache size, journal limit and threads are those of the present opening.
@@ -22,6 +23,7 @@
 //!   fjall is not touched, and work goes on when there is room.
 
 mod creation;
+mod journal;
 mod keeper;
 mod obsolete;
 mod reclaim;
@@ -43,6 +45,7 @@ use fjall::{
 use parking_lot::{Mutex, RwLock};
 
 use super::{Durability, Engine, MAX_KEY_BYTES, Reader, Scan, SortedRecords, WriteBatch};
+use crate::error::ADVICE;
 use crate::{Error, Result};
 
 use keeper::Keeper;
@@ -56,6 +59,9 @@ const KEYSPACE: &str = "records";
 
 /// Free space is asked for again after so many bytes of writes. Small against every sensible reserve.
 const SPACE_CHECK_INTERVAL_BYTES: u64 = 1024 * 1024;
+
+/// Of the reserve, an ingestion leaves one part in so many.
+const INGESTION_RESERVE_PART: u64 = 4;
 
 /// How an [`LsmEngine`] uses memory, disk and threads. Start from [`LsmOptions::kv`] or [`LsmOptions::raft`].
 #[derive(Clone)]
@@ -160,14 +166,9 @@ impl LsmEngine {
     pub fn open(dir: &Path, options: LsmOptions) -> Result<Self> {
         let obsolete = Arc::new(Obsolete::new(options.obsolete.clone()));
         creation::clear_unfinished(dir)?;
-        let database = match open_database(dir, &options, &obsolete) {
-            Err(fjall::Error::JournalRecovery(reason)) => {
-                repair::cut_torn_tail(dir, &reason, options.unsynced_tail)?;
-                open_database(dir, &options, &obsolete)
-            }
-            other => other,
-        };
-        let database = database.map_err(|error| open_error(dir, error))?;
+        repair::check_journals(dir, options.unsynced_tail)?;
+        let database =
+            open_database(dir, &options, &obsolete).map_err(|error| open_error(dir, error))?;
         let keyspace = database
             .keyspace(KEYSPACE, || options.keyspace())
             .map_err(|error| open_error(dir, error))?;
@@ -177,7 +178,13 @@ impl LsmEngine {
             true => Zeros::start(dir)?.map(Arc::new),
             false => None,
         };
-        let trimmer = Trimmer::start(&database, &keyspace, &opening, zeros.clone())?;
+        let trimmer = Trimmer::start(
+            &database,
+            &keyspace,
+            &opening,
+            zeros.clone(),
+            persist_mode(options.unsynced_tail),
+        )?;
         let reclaimer = Reclaimer::start(&database, &keyspace, &opening, options.obsolete.clone())?;
         Ok(Self {
             database,
@@ -283,9 +290,13 @@ impl Engine for LsmEngine {
 
     fn ingest(&self, records: SortedRecords<'_>) -> Result<()> {
         self.failure.check()?;
-        self.space.reserve(SPACE_CHECK_INTERVAL_BYTES)?;
+        self.check_room(SPACE_CHECK_INTERVAL_BYTES)?;
         self.ingest_all(records)
             .map_err(|error| self.failure.record(error))
+    }
+
+    fn check_room(&self, bytes: u64) -> Result<()> {
+        self.space.check(bytes)
     }
 
     fn forget(&self, start: &[u8], end: &[u8]) {
@@ -411,15 +422,39 @@ impl Space {
             self.credit_bytes.store(credit - bytes, Ordering::Relaxed);
             return Ok(());
         }
-        let stat = rustix::fs::statvfs(&self.dir).map_err(io::Error::from)?;
-        let free_bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
-        if free_bytes < self.reserve_bytes.saturating_add(bytes) {
+        if self.free_bytes()? < self.reserve_bytes.saturating_add(bytes) {
             self.credit_bytes.store(0, Ordering::Relaxed);
             return Err(Error::Full);
         }
         self.credit_bytes
             .store(SPACE_CHECK_INTERVAL_BYTES, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// As [`Self::reserve`], for an ingestion, which may use most of the reserve: a checkpoint is what the log waits for to become
+    /// shorter, and deletions to make room.
+    fn check(&self, bytes: u64) -> Result<()> {
+        if self.reserve_bytes == 0 {
+            return Ok(());
+        }
+        let reserve_bytes = self.reserve_bytes / INGESTION_RESERVE_PART;
+        match self.free_bytes()? < reserve_bytes.saturating_add(bytes) {
+            true => Err(Error::Full),
+            false => Ok(()),
+        }
+    }
+
+    fn free_bytes(&self) -> Result<u64> {
+        let stat = rustix::fs::statvfs(&self.dir).map_err(io::Error::from)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// How the engine's own writes are persisted. One that is not synced may be torn while the next is whole.
+fn persist_mode(unsynced_tail: bool) -> PersistMode {
+    match unsynced_tail {
+        true => PersistMode::Buffer,
+        false => PersistMode::SyncData,
     }
 }
 
@@ -458,7 +493,16 @@ fn open_error(dir: &Path, error: fjall::Error) -> Error {
 fn engine_error(error: fjall::Error) -> Error {
     let io = match error {
         fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io)) => io,
-        other => return Error::Engine(other.to_string()),
+        fjall::Error::Poisoned | fjall::Error::KeyspaceDeleted | fjall::Error::Locked => {
+            return Error::Engine(error.to_string());
+        }
+        // A checksum is wrong, or what it covers does not decode.
+        damaged => {
+            return Error::corrupt(
+                "database",
+                format!("{damaged}: a file is damaged. Check the disk; {ADVICE}"),
+            );
+        }
     };
     match io.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full,

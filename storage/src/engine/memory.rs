@@ -210,6 +210,13 @@ impl Engine for MemoryEngine {
         inner.write(ops, Durability::Synced)
     }
 
+    fn check_room(&self, _bytes: u64) -> Result<()> {
+        match self.inner.lock().faults.full {
+            true => Err(Error::Full),
+            false => Ok(()),
+        }
+    }
+
     fn forget(&self, start: &[u8], end: &[u8]) {
         let forgotten =
             |key: &Bytes| key.as_ref() >= start && (end.is_empty() || key.as_ref() < end);

@@ -106,6 +106,9 @@ pub trait Engine: Reader + 'static {
     /// Adds sorted records, atomically and durably when it returns, together with everything written before, over
     /// which they win. Errors as [`Engine::write`].
     fn ingest(&self, records: SortedRecords<'_>) -> Result<()>;
+    /// [`crate::Error::Full`] when the disk has no room for an ingestion of so many bytes. One that begins and finds no room leaves
+    /// what it has written until the next start.
+    fn check_room(&self, bytes: u64) -> Result<()>;
     /// The pairs with `start <= key < end` will never be read again: the engine may drop them whenever it likes, without
     /// a write. Not remembered over a restart. A later call with the same `start` replaces the earlier one.
     fn forget(&self, start: &[u8], end: &[u8]);

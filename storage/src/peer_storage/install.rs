@@ -54,6 +54,8 @@ impl PeerStorage {
             metadata.index,
             self.applied_index
         );
+        // The old records go only when the new ones are there.
+        self.engines.kv.check_room(file.size_bytes()?)?;
         let hard_state = ready
             .hs()
             .cloned()

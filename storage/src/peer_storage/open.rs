@@ -9,6 +9,7 @@ use super::cache::LogCache;
 use super::install::{Installation, raised};
 use super::{PeerStorage, PeerStorageOptions, encode_local_state, entry, forget_log};
 use crate::engine::{Durability, Engine, Engines, WriteBatch};
+use crate::error::ADVICE;
 use crate::ids::{LogIndex, RegionId, Term};
 use crate::proto::store::{PeerState, RaftApplyState, RaftLocalState, Region, RegionLocalState};
 use crate::snapshot::{self, ReceivedSnapshot};
@@ -19,7 +20,7 @@ impl PeerStorage {
     ///
     /// An interrupted snapshot installation is finished, and snapshot files that nothing refers to are removed. When the
     /// log ends before the checkpoint, as a power cut in a weaker fsync mode may leave it, it begins anew at the
-    /// checkpoint. The tail after the checkpoint is read once, to know that it is whole. [`Error::Corrupt`] when the
+    /// checkpoint; where entries are synced that is damage. The tail after the checkpoint is read once, to know that it is whole. [`Error::Corrupt`] when the
     /// invariants do not hold.
     pub fn open(
         engines: Engines,
@@ -35,6 +36,9 @@ impl PeerStorage {
         );
         let mut state = local_state(&engines, region_id)?;
         if state.last_index < apply_state.applied_index {
+            if options.durability == Durability::Synced {
+                return Err(lost_entries(&state, checkpoint.0));
+            }
             state = restart_log(&engines, region_id, &state, checkpoint)?;
         }
         let mut hard_state = HardState::from(state.hard_state.unwrap_or_default());
@@ -156,6 +160,19 @@ fn finish_installation(
     }
     .run()?;
     Ok(file.region())
+}
+
+/// Entries were executed, so they were synced, and they are not there: with them votes may be gone.
+fn lost_entries(state: &RaftLocalState, checkpoint: LogIndex) -> Error {
+    Error::corrupt(
+        "log",
+        format!(
+            "it ends at index {}, before the checkpoint at {checkpoint}, though every entry was synced. If this node ran with \
+             another appendfsync than always until now, start it once with that. Otherwise the node cannot go on with these \
+             files: {ADVICE}",
+            state.last_index
+        ),
+    )
 }
 
 /// A log that begins and ends at the checkpoint, because what was behind it is lost.

@@ -67,12 +67,12 @@ impl PeerStorage {
         Ok(saved)
     }
 
-    /// Writes RaftLocalState with the newest commit index, unsynced. For the end of a process, so that the next one can
-    /// apply at once what this one knew to be committed.
+    /// Writes RaftLocalState with the newest commit index, as durable as entries are. For the end of a process, so that the
+    /// next one can apply at once what this one knew to be committed.
     pub fn save_commit(&mut self) -> Result<()> {
         let mut batch = WriteBatch::new();
         self.put_local_state(&self.hard_state, &mut batch);
-        self.engines.raft.write(batch, Durability::Buffered)
+        self.engines.raft.write(batch, self.options.durability)
     }
 
     pub(super) fn put_local_state(&self, hard_state: &HardState, batch: &mut WriteBatch) {

@@ -59,6 +59,11 @@ impl ReceivedSnapshot {
         self.header.region.clone().unwrap_or_default()
     }
 
+    /// Bytes of the file.
+    pub fn size_bytes(&self) -> Result<u64> {
+        Ok(fs::metadata(&self.path)?.len())
+    }
+
     /// RaftApplyState of the records.
     pub fn apply_state(&self) -> RaftApplyState {
         self.header.apply_state.clone().unwrap_or_default()

@@ -45,6 +45,10 @@ impl Engine for Counting {
         self.inner.ingest(records)
     }
 
+    fn check_room(&self, bytes: u64) -> storage::Result<()> {
+        self.inner.check_room(bytes)
+    }
+
     fn forget(&self, start: &[u8], end: &[u8]) {
         self.inner.forget(start, end);
     }

@@ -105,7 +105,13 @@ fn a_log_that_ends_before_the_checkpoint_begins_anew_there() {
     }
     node.checkpoint();
     let model = node.model.clone();
-    let disk = node.power_cut(None);
+    let mut disk = node.power_cut(None);
+    disk.durability = Durability::Synced;
+    assert!(
+        matches!(disk.open(), Err(Error::Corrupt { what: "log", .. })),
+        "where every entry was synced none can be missing"
+    );
+    disk.durability = Durability::Buffered;
     let store = disk.open().unwrap();
     let at = LogIndex(6);
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What a world does to its Stores, their clocks and their network.
 
 use rand::Rng as _;
+use server::raftstore::DiskRoom;
 use storage::ids::StoreId;
 
 use super::world::{Happening, TICK_MS, World};
@@ -74,6 +75,18 @@ impl World {
     /// Snapshots that were sent so far.
     pub fn snapshots_sent(&self) -> u64 {
         self.snapshots_sent
+    }
+
+    /// From now on (or no longer) the disk of this Store has no room for the log.
+    pub fn fill_disk(&mut self, store: u64, full: bool) {
+        self.node(store).raft.set_full(full);
+    }
+
+    /// From now on (or no longer) the disk of this Store, until it crashes, is nearly full.
+    pub fn lower_disk(&mut self, store: u64, low: bool) {
+        let room = if low { DiskRoom::Low } else { DiskRoom::Enough };
+        let running = self.node(store).running.as_mut().expect("it runs");
+        running.peer.set_room(room);
     }
 
     /// The next command that nobody waits for at this Store is lost on its way to the data.

@@ -831,6 +831,10 @@ impl Engine for NeverSynced {
         self.0.ingest(records)
     }
 
+    fn check_room(&self, bytes: u64) -> storage::Result<()> {
+        self.0.check_room(bytes)
+    }
+
     fn forget(&self, start: &[u8], end: &[u8]) {
         self.0.forget(start, end);
     }

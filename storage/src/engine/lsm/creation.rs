@@ -10,8 +10,8 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-const VERSION: &str = "version";
-const LOCK: &str = "lock";
+pub(super) const VERSION: &str = "version";
+pub(super) const LOCK: &str = "lock";
 const FIRST_JOURNAL: &str = "0.jnl";
 const KEYSPACES: &str = "keyspaces";
 

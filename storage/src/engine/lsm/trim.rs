@@ -21,7 +21,7 @@ use parking_lot::RwLock;
 use super::zeros::Zeros;
 use crate::Result;
 
-/// Pairs deleted by one batch: the journal's lock is held for each, and an acknowledgement may wait for it.
+/// Pairs deleted by one batch: the journal's lock is held for each and its fsync, and an acknowledgement may wait for it.
 const PAIRS_PER_BATCH: usize = 256;
 
 /// After this it looks whether the flush is done.
@@ -34,12 +34,13 @@ pub(super) struct Trimmer {
 }
 
 impl Trimmer {
-    /// Whoever opens a snapshot of the database holds `opening`.
+    /// Whoever opens a snapshot of the database holds `opening`. Deletions are persisted as `mode` says.
     pub(super) fn start(
         database: &Database,
         keyspace: &Keyspace,
         opening: &Arc<RwLock<()>>,
         zeros: Option<Arc<Zeros>>,
+        mode: PersistMode,
     ) -> Result<Self> {
         let (ranges, received) = channel();
         let worker = Worker {
@@ -47,6 +48,7 @@ impl Trimmer {
             keyspace: keyspace.clone(),
             opening: Arc::clone(opening),
             zeros,
+            mode,
         };
         let thread = std::thread::Builder::new()
             .name("trim".to_owned())
@@ -101,6 +103,7 @@ struct Worker {
     keyspace: Keyspace,
     opening: Arc<RwLock<()>>,
     zeros: Option<Arc<Zeros>>,
+    mode: PersistMode,
 }
 
 impl Worker {
@@ -130,7 +133,7 @@ impl Worker {
         let keys = self.keys(start, end)?;
         for keys in keys.chunks(PAIRS_PER_BATCH) {
             let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), keys.len())
-                .durability(Some(PersistMode::Buffer));
+                .durability(Some(self.mode));
             let mut bytes = 0;
             for key in keys {
                 bytes += key.len();

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::repair::newest_journal;
+use super::journal::newest_journal;
 use crate::Result;
 
 /// Zeros written at once: an fsync of the log that begins meanwhile waits for them too.
