@@ -110,6 +110,7 @@ impl Store {
             options: options.clone(),
             checkpointing: false,
             cleaning: false,
+            replacing: false,
             last_checkpoint: Instant::now(),
             last_upkeep: Instant::now(),
             applied_bytes: Arc::clone(&applied_bytes),
