@@ -52,11 +52,13 @@ pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
     }
 }
 
-fn propose(shared: &Shared, request: Request, reply: ForwardReply) {
+/// It was made for a Region, epoch and term that this Store must still be in: otherwise it is refused, and sent again.
+fn propose(shared: &Shared, mut request: Request, reply: ForwardReply) {
+    let made_for = request.made_for.take().unwrap_or_default();
     let answer = Box::new(move |result: Result<_, crate::raftstore::Error>| {
         reply(result.map_err(ForwardError::from));
     });
-    shared.router.propose(request, answer);
+    shared.router.propose_with(made_for, request, answer);
 }
 
 fn respond(replies: Bytes, db: u32) -> RaftCmdResponse {

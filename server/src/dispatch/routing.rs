@@ -243,5 +243,8 @@ async fn run_there(
     let Some(transport) = shared.transport() else {
         return Err(Failure::TryAgain { leader: None });
     };
-    Ok(transport.forward(leader, request.clone()).await?)
+    let mut request = request.clone();
+    let made_for = shared.router.made_for(request.membership.is_some());
+    request.made_for = Some(made_for);
+    Ok(transport.forward(leader, request).await?)
 }

@@ -67,9 +67,7 @@ impl Builder {
             protocol,
             commands: self.framed.freeze(),
             no_touch,
-            expired: Vec::new(),
-            evicted: Vec::new(),
-            membership: None,
+            ..Request::default()
         };
         Segment {
             request,

@@ -418,6 +418,7 @@ impl Peer {
             checked_index: self.checked.map_or(LogIndex(0), |checked| checked.index),
             log_bytes: storage.log_bytes(),
             peers: self.progress(),
+            epoch: storage.region().epoch.unwrap_or_default(),
             voters: self.voters().len(),
             members: Arc::clone(&self.members),
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use storage::ids::{LogIndex, PeerId, StoreId, Term};
+use storage::proto::store::RegionEpoch;
 
 use super::membership::Members;
 
@@ -74,6 +75,8 @@ pub struct Status {
     pub log_bytes: u64,
     /// Progress of every Peer; only the leader knows it.
     pub peers: Vec<PeerProgress>,
+    /// The Region's epoch; 0 on a Store that does not know the Region yet.
+    pub epoch: RegionEpoch,
     /// Number of voters of the Region.
     pub voters: usize,
     /// Everybody who belongs to the Region; made anew only when they change.
