@@ -5,7 +5,8 @@ use storage::proto::command::MemberAction;
 
 use super::client::Client;
 use super::network::Weather;
-use super::world::{Options, Sabotage, World};
+use super::sabotage::Sabotage;
+use super::world::{Options, World};
 
 /// Registers that the load uses.
 const KEYS: u8 = 6;
@@ -93,6 +94,10 @@ fn trouble(world: &mut World) {
         43..45 => {
             let priority = world.rng.random_range(0..3);
             world.prefer(store, priority);
+        }
+        45..49 => {
+            let nth = world.rng.random_range(1..12);
+            world.cut_power_at(store, nth);
         }
         // A firewall refuses what the process would take.
         40..43 => world.refuse(store, other),
