@@ -64,7 +64,7 @@ fn trouble(world: &mut World) {
     let other = stores[world.rng.random_range(0..stores.len())];
     match world.rng.random_range(0..100) {
         0..4 if world.is_up(store) => world.crash(store),
-        4..10 if !world.is_up(store) => world.restart(store),
+        4..10 | 46..50 if !world.is_up(store) => world.restart(store),
         10..13 => world.isolate(store),
         13..16 => world.cut(store, other),
         16..24 => world.heal(),
@@ -95,7 +95,7 @@ fn trouble(world: &mut World) {
             let priority = world.rng.random_range(0..3);
             world.prefer(store, priority);
         }
-        45..49 => {
+        45 => {
             let nth = world.rng.random_range(1..12);
             world.cut_power_at(store, nth);
         }
