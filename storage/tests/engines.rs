@@ -332,9 +332,12 @@ fn with_any_byte_of_the_journal_changed_all_synced_pairs_are_there_or_opening_is
 
 #[test]
 fn a_creation_that_was_interrupted_begins_again() {
-    for version in [None, Some("")] {
+    let versions = [None, Some(""), Some("FJ"), Some("\0\0\0\0")];
+    for (version, lock) in versions.into_iter().zip([true, true, true, false]) {
         let dir = TempDir::new().unwrap();
-        fs::write(dir.path().join("lock"), "").unwrap();
+        if lock {
+            fs::write(dir.path().join("lock"), "").unwrap();
+        }
         fs::create_dir(dir.path().join("keyspaces")).unwrap();
         fs::write(dir.path().join("0.jnl"), [0; 8192]).unwrap();
         if let Some(version) = version {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use storage::proto::command::{RaftCmdResponse, Request, RequestHeader};
+use storage::proto::command::{RaftCmdResponse, Request};
 
 use super::eviction::is_out_of_memory;
 use super::preload;
@@ -55,19 +55,17 @@ pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
     }
 }
 
-/// Its origin counts on it that it is appended in the term that it was sent in, or never.
+/// It was made for a Region, epoch and term that this Store must still be in: otherwise it is refused, and sent again. Its origin
+/// counts on it that it is appended in the term that it was sent in, or never.
 fn propose(shared: &Shared, mut request: Request, reply: ForwardReply) {
-    let header = RequestHeader {
-        term: request
-            .origin
-            .as_mut()
-            .map_or(0, |origin| std::mem::take(&mut origin.term)),
-        ..RequestHeader::default()
-    };
+    let mut made_for = request.made_for.take().unwrap_or_default();
+    if let Some(origin) = request.origin.as_mut() {
+        made_for.term = std::mem::take(&mut origin.term);
+    }
     let answer = Box::new(move |result: Result<_, crate::raftstore::Error>| {
         reply(result.map_err(ForwardError::from));
     });
-    shared.router.propose_with(header, request, answer);
+    shared.router.propose_with(made_for, request, answer);
 }
 
 fn respond(replies: Bytes, db: u32) -> RaftCmdResponse {

@@ -245,13 +245,23 @@ async fn run_there(
 ) -> Result<RaftCmdResponse, Failure> {
     const AGAIN: Failure = Failure::TryAgain { leader: None };
     let transport = shared.transport().ok_or(AGAIN)?;
-    if segment.reads_only || segment.request.membership.is_some() {
+    if segment.reads_only {
         return Ok(transport.forward(leader, segment.request.clone()).await?);
+    }
+    let changes_members = segment.request.membership.is_some();
+    let made_for = Some(shared.router.made_for(changes_members));
+    if changes_members {
+        let request = Request {
+            made_for,
+            ..segment.request.clone()
+        };
+        return Ok(transport.forward(leader, request).await?);
     }
     let term = shared.router.term_of(leader).ok_or(AGAIN)?;
     let claim = shared.machine.outstanding().claim(term).ok_or(AGAIN)?;
     let request = Request {
         origin: Some(claim.origin()),
+        made_for,
         ..segment.request.clone()
     };
     match transport.forward(leader, request).await {

@@ -67,10 +67,7 @@ impl Builder {
             protocol,
             commands: self.framed.freeze(),
             no_touch,
-            expired: Vec::new(),
-            evicted: Vec::new(),
-            membership: None,
-            origin: None,
+            ..Request::default()
         };
         Segment {
             request,

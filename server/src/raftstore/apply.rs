@@ -179,6 +179,9 @@ pub(super) struct ApplyWorker {
     pub(super) checkpointing: bool,
     /// Whether obsolete records are being deleted.
     pub(super) cleaning: bool,
+    /// Whether a snapshot is replacing the kv engine's records. Whatever is written there from this memory meanwhile is older, and
+    /// would win.
+    pub(super) replacing: bool,
     pub(super) last_checkpoint: Instant,
     pub(super) last_upkeep: Instant,
     /// When dead records were looked for; never before the first time, for what the last process has left.
@@ -289,7 +292,7 @@ impl ApplyWorker {
                     self.reclaim();
                 }
             }
-            ApplyMessage::Checkpoint(callback) if self.checkpointing => {
+            ApplyMessage::Checkpoint(callback) if self.checkpointing || self.replacing => {
                 self.waiting.next_checkpoint.push(callback)
             }
             ApplyMessage::Checkpoint(callback) => {
@@ -304,8 +307,10 @@ impl ApplyWorker {
                 self.machine.outstanding().forget();
                 let result = (self.open)().map(|dataset| *self.dataset().write() = dataset);
                 self.loading = true;
+                self.replacing = false;
                 // The store thread waits for this answer; if it is gone the Store is stopping.
                 let _ = done.send(result);
+                self.next_checkpoint();
             }
             ApplyMessage::Stop => {}
         }
@@ -335,8 +340,8 @@ impl ApplyWorker {
         }
         busy |= dataset.drop_cold(DROP_BUDGET) > 0;
         let garbage = dataset.take_garbage();
-        // Not while somebody waits for the engine to be left alone.
-        let cleanup = if self.waiting.quiesce.is_empty() {
+        // Not while somebody waits for the engine to be left alone, or works on it.
+        let cleanup = if self.waiting.quiesce.is_empty() && !self.replacing {
             dataset.next_cleanup()
         } else {
             None
@@ -373,7 +378,7 @@ impl ApplyWorker {
     }
 
     fn maybe_checkpoint(&mut self) {
-        if self.checkpointing {
+        if self.checkpointing || self.replacing {
             return;
         }
         let (bytes, changed, flushed, limit, configured) = {
@@ -425,11 +430,16 @@ impl ApplyWorker {
         }
         self.store.push(StoreMessage::Checkpointed(index));
         self.answer_checkpoint();
+        self.next_checkpoint();
+        self.answer_quiesce();
+    }
+
+    /// Starts the one that was asked for while none could be started, if any.
+    fn next_checkpoint(&mut self) {
         self.waiting.checkpoint = std::mem::take(&mut self.waiting.next_checkpoint);
         if !self.waiting.checkpoint.is_empty() {
             self.start_checkpoint();
         }
-        self.answer_quiesce();
     }
 
     fn answer_checkpoint(&mut self) {
@@ -444,8 +454,110 @@ impl ApplyWorker {
             return;
         }
         for done in self.waiting.quiesce.drain(..) {
+            // Until the memory opens again.
+            self.replacing = true;
             // The store thread waits for this answer; if it is gone the Store is stopping.
             let _ = done.send(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use crossbeam_channel::{Receiver, bounded, unbounded};
+    use prost::Message as _;
+    use storage::dataset::DatasetOptions;
+    use storage::engine::memory::MemoryEngine;
+    use storage::ids::FIRST_REGION;
+    use storage::proto::command::{RaftCmdRequest, Request};
+
+    use super::*;
+    use crate::machine::batch;
+
+    /// A worker with something to be checkpointed, and the jobs that it gives to the checkpoint thread.
+    fn worker() -> (ApplyWorker, Receiver<CheckpointJob>) {
+        let engine = MemoryEngine::new();
+        let open: OpenDataset = Arc::new(move || {
+            Dataset::open(FIRST_REGION, engine.clone(), DatasetOptions::default())
+        });
+        let machine = Machine::new(Arc::new(RwLock::new(open().expect("an empty data set"))));
+        let mut commands = BytesMut::new();
+        batch::push(&mut commands, &[b"SET", b"key", b"value"]);
+        let request = Request {
+            protocol: 2,
+            commands: commands.freeze(),
+            ..Request::default()
+        };
+        let entry = RaftCmdRequest {
+            requests: vec![request],
+            ..RaftCmdRequest::default()
+        };
+        let data = entry.encode_to_vec().into();
+        let applied = machine.apply(
+            &mut machine.dataset().write(),
+            LogIndex(1),
+            Term(1),
+            &data,
+            false,
+        );
+        applied.expect("it is executed");
+        let (checkpoints, jobs) = unbounded();
+        let worker = ApplyWorker {
+            machine,
+            open,
+            inbox: Arc::default(),
+            store: Arc::default(),
+            checkpoints,
+            options: StoreOptions {
+                dir: std::path::PathBuf::new(),
+                checkpoint_bytes: 1,
+                checkpoint_interval: Duration::ZERO,
+                sync_interval: None,
+                active_expire: Arc::default(),
+            },
+            checkpointing: false,
+            last_reclaim: None,
+            cleaning: false,
+            replacing: false,
+            last_checkpoint: Instant::now(),
+            last_upkeep: Instant::now(),
+            applied_bytes: Arc::default(),
+            waiting: Waiting::default(),
+            loading: false,
+            room: Room::default(),
+            held: VecDeque::new(),
+        };
+        (worker, jobs)
+    }
+
+    #[test]
+    fn no_checkpoint_starts_while_a_snapshot_replaces_the_records() {
+        let (mut worker, jobs) = worker();
+        let (done, quiet) = bounded(1);
+        worker.receive(ApplyMessage::Quiesce(done));
+        assert_eq!(quiet.try_recv(), Ok(()), "nothing is under way");
+        let (told, answer) = bounded(1);
+        let callback = Box::new(move |index| told.send(index).expect("the test waits"));
+        worker.receive(ApplyMessage::Checkpoint(callback));
+        worker.maybe_checkpoint();
+        worker.upkeep();
+        assert!(jobs.is_empty(), "its records would win over the snapshot's");
+        assert!(answer.is_empty());
+        let (done, reopened) = bounded(1);
+        worker.receive(ApplyMessage::Reopen(done));
+        assert!(reopened.try_recv().is_ok_and(|result| result.is_ok()));
+        assert_eq!(
+            answer.try_recv(),
+            Ok(LogIndex(0)),
+            "of what the memory now holds"
+        );
+    }
+
+    #[test]
+    fn what_has_changed_is_checkpointed_otherwise() {
+        let (mut worker, jobs) = worker();
+        worker.maybe_checkpoint();
+        assert!(matches!(jobs.try_recv(), Ok(CheckpointJob::Checkpoint(_))));
     }
 }

@@ -19,7 +19,7 @@ const HEADER_BYTES: usize = 128;
 
 /// One connection's batch, waiting to be proposed.
 pub struct Proposal {
-    /// For which Region, epoch and term it was made; 0 and absent fields are not checked.
+    /// For which Region, epoch and term it was made; fields that are 0 or absent are not checked, those of the epoch neither.
     pub header: RequestHeader,
     /// The commands.
     pub request: Request,
@@ -147,7 +147,8 @@ impl Peer {
                 leader: self.other_leader(),
             });
         }
-        if header.epoch.is_some() && header.epoch != self.raw.store().region().epoch {
+        let epoch = self.raw.store().region().epoch.unwrap_or_default();
+        if header.epoch.is_some_and(|made_for| !is_of(made_for, epoch)) {
             return Err(Error::EpochNotMatch);
         }
         if header.term != 0 && header.term != self.raw.raft.term {
@@ -260,4 +261,10 @@ impl Peer {
         }
         found
     }
+}
+
+/// Whether a request that was made for an epoch may run in this one.
+fn is_of(made_for: pb::RegionEpoch, epoch: pb::RegionEpoch) -> bool {
+    let same = |asked: u64, is: u64| asked == 0 || asked == is;
+    same(made_for.version, epoch.version) && same(made_for.conf_ver, epoch.conf_ver)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
-use storage::ids::{LogIndex, StoreId, Term};
+use storage::ids::{FIRST_REGION, LogIndex, StoreId, Term};
 use storage::proto::command::{RaftMessage, Request, RequestHeader};
 use storage::snapshot::ReceivedSnapshot;
 use tokio::sync::watch;
@@ -60,7 +60,24 @@ impl RaftRouter {
         }
     }
 
-    /// The same, bound to the Region, epoch and term in `header`.
+    /// What a request is made for that is forwarded now: the Region, its epoch and the leader's term, as this Store knows them, one
+    /// tick old at most. The leader refuses it, before it appends anything, when that has changed. Data may be changed whoever the
+    /// members are.
+    pub fn made_for(&self, changes_members: bool) -> RequestHeader {
+        let status = self.status.read();
+        let mut epoch = status.epoch;
+        if !changes_members {
+            epoch.conf_ver = 0;
+        }
+        RequestHeader {
+            region_id: FIRST_REGION.get(),
+            epoch: Some(epoch),
+            term: status.term.get(),
+            ..RequestHeader::default()
+        }
+    }
+
+    /// The same as [`RaftRouter::propose`], bound to the Region, epoch and term in `header`.
     pub fn propose_with(&self, header: RequestHeader, request: Request, callback: Callback) {
         self.propose_all(vec![Proposal {
             header,

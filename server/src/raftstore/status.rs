@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use raft::StateRole;
 use storage::ids::{LogIndex, PeerId, StoreId, Term};
+use storage::proto::store::RegionEpoch;
 
 use super::membership::Members;
 use super::peer::{Peer, store_of};
@@ -85,6 +86,8 @@ pub struct Status {
     pub log_bytes: u64,
     /// Progress of every Peer; only the leader knows it.
     pub peers: Vec<PeerProgress>,
+    /// The Region's epoch; 0 on a Store that does not know the Region yet.
+    pub epoch: RegionEpoch,
     /// Number of voters of the Region.
     pub voters: usize,
     /// Everybody who belongs to the Region; made anew only when they change.
@@ -128,6 +131,7 @@ impl Peer {
             checked_index: self.checked.map_or(LogIndex(0), |checked| checked.index),
             log_bytes: storage.log_bytes(),
             peers: self.progress(),
+            epoch: storage.region().epoch.unwrap_or_default(),
             voters: self.voters().len(),
             members: Arc::clone(&self.members),
         }

@@ -125,6 +125,7 @@ impl Store {
             options: options.clone(),
             checkpointing: false,
             cleaning: false,
+            replacing: false,
             last_checkpoint: Instant::now(),
             last_upkeep: Instant::now(),
             last_reclaim: None,

@@ -16,7 +16,7 @@ const REQUEST_COMMANDS: u32 = 3;
 const RESPONSE_REPLIES: u32 = 2;
 
 /// Room for everything of a message but its bulk.
-const ENVELOPE_BYTES: usize = 64;
+const ENVELOPE_BYTES: usize = 96;
 
 /// A refusal's reason is cut to this.
 const REASON_MAX_BYTES: usize = 200;

@@ -15,7 +15,8 @@
 //!   must be, but also what lies behind a damaged byte. A batch whose length is right and whose checksum is wrong makes it
 //!   refuse to open instead; after a power cut the last, unsynced batch can look like that. `repair` looks first, tells the
 //!   one from the other, and leaves nothing to be cut. Then the journal is synced: what a killed process wrote last counts.
-//! - **Creation** that was interrupted makes every later opening fail. `creation` clears that up.
+//! - **Creation** that was interrupted makes every later opening fail, and the names of new keyspaces are not synced.
+//!   `creation` clears that up.
 //! - **Options of a keyspace** (memtable size, block size, filters) are stored when it is created; later openings use
 //!   the stored ones. Cache size, journal limit and threads are those of the present opening.
 //! - **Errors** of a write or of a background flush poison the database until it is opened again. Running out of disk is
@@ -172,6 +173,7 @@ impl LsmEngine {
         let keyspace = database
             .keyspace(KEYSPACE, || options.keyspace())
             .map_err(|error| open_error(dir, error))?;
+        creation::sync_names(dir)?;
         let space = Space::new(dir, options.reserve_bytes);
         let opening = Arc::default();
         let zeros = match options.zeros_ahead {

@@ -9,6 +9,11 @@ use crate::load::{Push, Seen};
 
 /// The first thing that is wrong.
 pub(crate) fn check(cycle: u64, seen: &[Seen], client: &mut Client) -> Result<(), String> {
+    if let Some(torn) = seen.iter().find_map(|seen| seen.torn.as_ref()) {
+        return Err(format!(
+            "two keys that are always written together differed: {torn}"
+        ));
+    }
     let mut registers: HashMap<u64, Vec<Event>> = HashMap::new();
     for (register, events) in seen.iter().flat_map(|seen| &seen.registers) {
         registers.entry(*register).or_default().extend(events);

@@ -21,9 +21,12 @@ pub(crate) enum Fault {
     Split,
     OneWay,
     Delay,
+    Break,
     Transfer,
     Restart,
     Replace,
+    Grow,
+    Shrink,
 }
 
 /// How often each is drawn, of their sum. Those that need a whole cluster come alone.
@@ -37,9 +40,12 @@ const WEIGHTS: &[(Fault, u32)] = &[
     (Fault::Split, 8),
     (Fault::OneWay, 8),
     (Fault::Delay, 10),
+    (Fault::Break, 10),
     (Fault::Transfer, 8),
     (Fault::Restart, 6),
     (Fault::Replace, 4),
+    (Fault::Grow, 8),
+    (Fault::Shrink, 8),
 ];
 
 impl Fault {
@@ -84,18 +90,34 @@ impl Fault {
                 isolate(&some, nodes.count(), network);
             }
             Self::OneWay => {
-                let other = random.random_range(0..nodes.count());
-                network.set(leader, other, CUT);
+                // Half of the time the leader is at one end; a second cut may be anywhere.
+                let from = if random.random_bool(0.5) { leader } else { one };
+                let other = random.random_range(1..nodes.count());
+                network.set(from, (from + other) % nodes.count(), CUT);
                 if random.random_bool(0.5) {
-                    network.set(one, leader, CUT);
+                    let from = random.random_range(0..nodes.count());
+                    let other = random.random_range(1..nodes.count());
+                    network.set(from, (from + other) % nodes.count(), CUT);
                 }
             }
             Self::Delay => {
                 let delay = Duration::from_millis(random.random_range(1..60));
                 for other in (0..nodes.count()).filter(|other| *other != one) {
-                    let rule = Rule { cut: false, delay };
+                    let rule = Rule {
+                        delay,
+                        ..Rule::default()
+                    };
                     network.set(one, other, rule);
                     network.set(other, one, rule);
+                }
+            }
+            Self::Break => {
+                let rule = Rule {
+                    breaks_permille: random.random_range(1..50),
+                    ..Rule::default()
+                };
+                for (from, to) in pairs(nodes.count()) {
+                    network.set(from, to, rule);
                 }
             }
             Self::Transfer => nodes.transfer(one),
@@ -104,6 +126,8 @@ impl Fault {
                 nodes.start_again(one);
             }
             Self::Replace => nodes.replace(one),
+            Self::Grow => nodes.grow(one),
+            Self::Shrink => nodes.shrink(),
         }
     }
 }
@@ -111,7 +135,14 @@ impl Fault {
 const CUT: Rule = Rule {
     cut: true,
     delay: Duration::ZERO,
+    breaks_permille: 0,
 };
+
+/// Every two places, in both directions.
+fn pairs(count: usize) -> impl Iterator<Item = (usize, usize)> {
+    let all = (0..count).flat_map(move |from| (0..count).map(move |to| (from, to)));
+    all.filter(|(from, to)| from != to)
+}
 
 /// Nothing passes between these and the others, in either direction.
 fn isolate(some: &[usize], count: usize, network: &Network) {

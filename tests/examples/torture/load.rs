@@ -1,4 +1,4 @@
-//! Clients, and what they saw: histories of registers, and of a list, with times.
+//! Clients, and what they saw: histories of registers, of a pair of keys that are written together, and of a list, with times.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +13,9 @@ use tests::sim::linearizable::{Event, Op};
 
 /// Registers of one cycle.
 const REGISTERS: u64 = 5;
+
+/// The register that is two keys, always written and read together.
+const PAIR: u64 = REGISTERS;
 
 /// Longest pause of a client between two operations: histories that are too dense take too long to check.
 const MAX_PAUSE_MS: u64 = 12;
@@ -42,6 +45,8 @@ pub(crate) struct Push {
 pub(crate) struct Seen {
     pub(crate) registers: HashMap<u64, Vec<Event>>,
     pub(crate) pushes: Vec<Push>,
+    /// A read of the pair whose keys differed.
+    pub(crate) torn: Option<String>,
     /// Times of acknowledged operations, in microseconds.
     pub(crate) latencies_us: Vec<u32>,
     /// When the acknowledgements came, in nanoseconds.
@@ -157,17 +162,23 @@ impl Worker {
 
     /// One operation; false if the connection is of no more use.
     fn operate(&mut self, client: &mut Client) -> bool {
-        let register = self.random.random_range(0..REGISTERS);
+        let kind = self.random.random_range(0..14);
+        let register = match kind {
+            10.. => PAIR,
+            _ => self.random.random_range(0..REGISTERS),
+        };
         let key = format!("register:{}:{register}", self.cycle);
+        let other = format!("other:{}:{register}", self.cycle);
         let list = format!("list:{}", self.cycle);
         let value = self.unique();
         let text = value.to_string();
-        let kind = self.random.random_range(0..10);
         let args: Vec<&str> = match kind {
             0..4 => vec!["GET", &key],
             4..6 => vec!["SET", &key, &text],
             6..8 => vec!["INCR", &key],
-            _ => vec!["RPUSH", &list, &text],
+            8..10 => vec!["RPUSH", &list, &text],
+            10..12 => vec!["MSET", &key, &text, &other, &text],
+            _ => vec!["MGET", &key, &other],
         };
         let invoked = self.now();
         let end = self.ask(client, &args);
@@ -187,12 +198,12 @@ impl Worker {
         }
         let number = |frame: &resp::Frame| frame.as_integer().and_then(|n| u64::try_from(n).ok());
         let op = match kind {
-            0..4 => {
+            0..4 | 12.. => {
                 let Some(frame) = frame else { return false };
-                let text = frame.as_str().map(|text| text.parse().expect("a number"));
-                Some(Op::Read(text))
+                let read = self.one_value(frame);
+                Some(Op::Read(read.map(|text| text.parse().expect("a number"))))
             }
-            4..6 => Some(Op::Write(value)),
+            4..6 | 10..12 => Some(Op::Write(value)),
             6..8 => Some(Op::Increment(frame.and_then(number))),
             _ => None,
         };
@@ -215,6 +226,17 @@ impl Worker {
             }),
         }
         frame.is_some()
+    }
+
+    /// The value that was read; of a pair the one that both keys must have.
+    fn one_value<'a>(&mut self, frame: &'a resp::Frame) -> Option<&'a str> {
+        let Some([one, other]) = frame.as_slice() else {
+            return frame.as_str();
+        };
+        if one.as_str() != other.as_str() {
+            self.seen.torn = Some(format!("{frame:?}"));
+        }
+        one.as_str()
     }
 
     fn ask(&mut self, client: &mut Client, args: &[&str]) -> End {

@@ -2,11 +2,12 @@
 //! history not linearizable?
 //!
 //! ```sh
-//! cargo run --release -p tests --example torture -- [--cycles N] [--seconds N] [--nodes N] [--seed N]
+//! cargo run --release -p tests --example torture -- [--cycles N] [--operations N] [--seconds N] [--nodes N] [--seed N]
 //! ```
 //!
-//! In every cycle a few faults strike, drawn from the seed: kill -9, SIGSTOP, partitions of all kinds, delays, transfers, restarts,
-//! nodes that are replaced by empty ones. Meanwhile clients work through all nodes; then everything is repaired, writes must
+//! In every cycle a few faults strike, drawn from the seed: kill -9, SIGSTOP, partitions of all kinds, delays, connections that break and
+//! lose what was under way, transfers, restarts, nodes that are replaced by empty ones, that join, and that leave again. Cycles go on until there were as many as asked
+//! for, and as many acknowledged operations. Meanwhile clients work through all nodes; then everything is repaired, writes must
 //! succeed again, and what the clients saw is checked. At the end all nodes must have the same data. Faults meet the processes at
 //! other moments in every run, so a seed repeats the plan, not the run; a failing run leaves the nodes' logs.
 
@@ -17,6 +18,7 @@ mod network;
 mod nodes;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +41,7 @@ const DIGEST_EVERY: u64 = 10;
 
 struct Options {
     cycles: u64,
+    operations: u64,
     time: Duration,
     nodes: usize,
     seed: u64,
@@ -48,6 +51,7 @@ impl Options {
     fn parse() -> Self {
         let mut options = Self {
             cycles: 20,
+            operations: 0,
             time: Duration::MAX,
             nodes: 3,
             seed: 1,
@@ -58,13 +62,20 @@ impl Options {
             let value = value.unwrap_or_else(|| panic!("{word} needs a number"));
             match word.as_str() {
                 "--cycles" => options.cycles = value,
+                "--operations" => options.operations = value,
                 "--seconds" => options.time = Duration::from_secs(value),
                 "--nodes" => options.nodes = value as usize,
                 "--seed" => options.seed = value,
-                _ => panic!("{word} is no option: --cycles, --seconds, --nodes, --seed"),
+                _ => panic!("{word} is no option: see the top of this program"),
             }
         }
         options
+    }
+}
+
+impl Options {
+    fn want_more(&self, totals: &Totals) -> bool {
+        totals.cycles < self.cycles || totals.acknowledged < self.operations
     }
 }
 
@@ -90,13 +101,21 @@ fn main() -> ExitCode {
     let mut totals = Totals::default();
     let started = Instant::now();
     let mut result = Ok(());
-    while result.is_ok() && totals.cycles < options.cycles && started.elapsed() < options.time {
-        result = cycle(&mut nodes, &network, &mut random, &mut totals, started);
-        if totals.cycles.is_multiple_of(DIGEST_EVERY) {
-            nodes.wait_for_equal_digests();
-        }
+    while result.is_ok() && options.want_more(&totals) && started.elapsed() < options.time {
+        result = reported(|| {
+            cycle(&mut nodes, &network, &mut random, &mut totals, started)?;
+            if totals.cycles.is_multiple_of(DIGEST_EVERY) {
+                nodes.wait_for_equal_digests();
+            }
+            Ok(())
+        });
     }
-    nodes.wait_for_equal_digests();
+    let result = result.and_then(|()| {
+        reported(|| {
+            nodes.wait_for_equal_digests();
+            Ok(())
+        })
+    });
     totals.report(started.elapsed());
     match result {
         Ok(()) => {
@@ -113,6 +132,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What `run` finds wrong, even if it panics: the report comes in any case.
+fn reported(run: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    let panicked = |_| Err("a panic, see above".to_owned());
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(panicked)
 }
 
 fn cycle(
@@ -139,6 +164,7 @@ fn cycle(
     std::thread::sleep(Duration::from_millis(ms));
     network.heal();
     nodes.revive();
+    nodes.settle();
     wait_for(&clients, 100, "operations after the faults");
     let seen = clients.stop();
     let verdict = load.stop(number);

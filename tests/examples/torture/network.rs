@@ -1,5 +1,5 @@
-//! The network between the nodes: before each node's port for other nodes stands a proxy that knows who dials, and holds back or
-//! delays what goes from one node to another. No privileges are needed, and it is the same everywhere.
+//! The network between the nodes: before each node's port for other nodes stands a proxy that knows who dials, and holds back,
+//! delays or loses what goes from one node to another. No privileges are needed, and it is the same everywhere.
 
 use std::collections::HashMap;
 use std::io;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rand::Rng as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -28,6 +29,8 @@ pub(crate) struct Rule {
     pub(crate) cut: bool,
     /// Everything arrives so much later.
     pub(crate) delay: Duration,
+    /// With so many of a thousand chunks the connection breaks, and they and what is behind them are lost.
+    pub(crate) breaks_permille: u32,
 }
 
 /// Places of nodes (from, to) and their rules; no rule: nothing happens.
@@ -93,6 +96,12 @@ impl Network {
         if door.task.is_none() {
             door.task = Some(self.accept(place, door.port, door.target));
         }
+    }
+
+    /// Nobody is at this place any more.
+    pub(crate) fn forget(&self, place: usize) {
+        self.close(place);
+        self.doors.lock().remove(&place);
     }
 
     fn accept(&self, place: usize, port: u16, target: u16) -> JoinHandle<()> {
@@ -192,7 +201,11 @@ impl Connection {
                 if source.read_buf(&mut chunk).await? == 0 {
                     return Ok(());
                 }
-                let due = Instant::now() + self.rule(from, to).delay;
+                let rule = self.rule(from, to);
+                if rand::rng().random_ratio(rule.breaks_permille.min(1000), 1000) {
+                    return Ok(());
+                }
+                let due = Instant::now() + rule.delay;
                 if sender.send((due, chunk)).await.is_err() {
                     return Ok(());
                 }

@@ -17,6 +17,10 @@ struct Place {
     server: Option<Server>,
     running: bool,
     paused: bool,
+    /// Was started to join, and may not have yet.
+    joining: bool,
+    /// Is being removed; by its id.
+    leaving: Option<String>,
 }
 
 /// All places.
@@ -26,7 +30,12 @@ pub(crate) struct Nodes {
     network: Arc<Network>,
     /// Directories used so far.
     generation: usize,
+    /// Nodes that the cluster began with.
+    founders: usize,
 }
+
+/// Nodes that join beyond those that the cluster began with.
+const MOST_GUESTS: usize = 2;
 
 impl Nodes {
     /// Starts a cluster of so many nodes behind the network's proxies.
@@ -44,31 +53,11 @@ impl Nodes {
             dir: dir.to_owned(),
             network: Arc::clone(network),
             generation: 0,
+            founders: count,
         };
-        for (place, &[port, bus, proxy]) in ports.iter().enumerate() {
-            network.stand_before(place, proxy, bus);
+        for (place, &ports) in ports.iter().enumerate() {
+            nodes.add_place(ports);
             network.note_place(place as u64 + 1, place);
-            let log = dir.join(format!("node-{}.log", place + 1));
-            let mut options: Vec<String> = [SECRET[0], SECRET[1], "--enable-debug-command", "yes"]
-                .map(str::to_owned)
-                .to_vec();
-            let named = [
-                ("--cluster-port", bus.to_string()),
-                ("--cluster-announce-bus-port", proxy.to_string()),
-                ("--logfile", log.display().to_string()),
-            ];
-            options.extend(
-                named
-                    .into_iter()
-                    .flat_map(|(name, value)| [name.to_owned(), value]),
-            );
-            nodes.places.push(Place {
-                port,
-                options,
-                server: None,
-                running: false,
-                paused: false,
-            });
         }
         for place in 0..count {
             let id = (place + 1).to_string();
@@ -77,14 +66,45 @@ impl Nodes {
         nodes
     }
 
-    /// A new process in a new directory.
+    /// A place with these ports: for clients, for other nodes, and of the proxy before that.
+    fn add_place(&mut self, [port, bus, proxy]: [u16; 3]) {
+        let place = self.count();
+        self.network.stand_before(place, proxy, bus);
+        let log = self.dir.join(format!("node-{}.log", place + 1));
+        let mut options: Vec<String> = [SECRET[0], SECRET[1], "--enable-debug-command", "yes"]
+            .map(str::to_owned)
+            .to_vec();
+        let named = [
+            ("--cluster-port", bus.to_string()),
+            ("--cluster-announce-bus-port", proxy.to_string()),
+            ("--logfile", log.display().to_string()),
+        ];
+        let named = named.into_iter();
+        options.extend(named.flat_map(|(name, value)| [name.to_owned(), value]));
+        self.places.push(Place {
+            port,
+            options,
+            server: None,
+            running: false,
+            paused: false,
+            joining: false,
+            leaving: None,
+        });
+    }
+
+    /// A new process in a new directory; waits until it answers.
     fn launch(&mut self, place: usize, more: &[&str]) {
+        self.spawn(place, more);
+        self.server(place).wait_until_it_answers();
+    }
+
+    fn spawn(&mut self, place: usize, more: &[&str]) {
         self.generation += 1;
         let dir = self.dir.join(format!("data-{}", self.generation));
         let row = &mut self.places[place];
         let mut options: Vec<&str> = row.options.iter().map(String::as_str).collect();
         options.extend(more);
-        row.server = Some(Server::start_on(row.port, &dir, &options));
+        row.server = Some(Server::start_under(row.port, &dir, &options, &[]));
         row.running = true;
     }
 
@@ -141,6 +161,56 @@ impl Nodes {
         self.places[place].paused = true;
     }
 
+    /// A node more asks through `through` to join; nobody waits for it.
+    pub(crate) fn grow(&mut self, through: usize) {
+        if self.count() >= self.founders + MOST_GUESTS || self.places[through].joining {
+            return;
+        }
+        let place = self.count();
+        let through = format!("127.0.0.1:{}", self.port(through));
+        self.add_place([free_port(), free_port(), free_port()]);
+        self.spawn(place, &["--join", &through]);
+        self.places[place].joining = true;
+    }
+
+    /// The node that joined last is to be removed, says another one; nobody waits for it.
+    pub(crate) fn shrink(&mut self) {
+        let last = self.count() - 1;
+        if last < self.founders || !self.alive().contains(&last) || self.places[last].joining {
+            return;
+        }
+        let id = self.id(last).to_string();
+        self.places[last].leaving = Some(id.clone());
+        let port = self.port(0);
+        std::thread::spawn(move || {
+            // Whether it is done shows in the end; otherwise it is asked for again.
+            Client::connect(port).and_then(|mut client| client.call(&["RAFT.NODE", "REMOVE", &id]))
+        });
+    }
+
+    /// Who was to join has joined, and who was to leave is gone. The cluster must be whole.
+    pub(crate) fn settle(&mut self) {
+        for place in 0..self.count() {
+            if std::mem::take(&mut self.places[place].joining) {
+                if self.server(place).has_ended() {
+                    // It could ask nobody.
+                    self.server(place).start_again();
+                }
+                self.server(place).wait_until_it_answers();
+                let id = self.id(place);
+                self.network.note_place(id, place);
+            }
+            // The last one, if any.
+            if let Some(id) = self.places[place].leaving.take() {
+                self.remove(&id, 0);
+                self.kill(place);
+                self.places.truncate(place);
+                self.network.forget(place);
+                return;
+            }
+        }
+    }
+
     /// Lets paused ones go on and starts dead ones.
     pub(crate) fn revive(&mut self) {
         for place in 0..self.count() {
@@ -179,18 +249,7 @@ impl Nodes {
     pub(crate) fn replace(&mut self, place: usize) {
         let id = self.id(place).to_string();
         let other = (place + 1) % self.count();
-        until("the node is removed", || {
-            if self.is_gone(other, &id) {
-                return Some(());
-            }
-            let mut client = Client::connect(self.port(other)).ok()?;
-            let reply = client.call(&["RAFT.NODE", "REMOVE", &id]).ok()?;
-            // A leader hands over before it goes.
-            if reply.as_str().is_some_and(|text| text.contains("leads")) {
-                self.transfer(other);
-            }
-            None
-        });
+        self.remove(&id, other);
         self.kill(place);
         self.network.open(place);
         let through = format!("127.0.0.1:{}", self.port(other));
@@ -203,6 +262,22 @@ impl Nodes {
             text.as_str()?
                 .contains(&format!("raft_voters:{voters}"))
                 .then_some(())
+        });
+    }
+
+    /// Asks `other` to remove a node until it is gone.
+    fn remove(&self, id: &str, other: usize) {
+        until("the node is removed", || {
+            if self.is_gone(other, id) {
+                return Some(());
+            }
+            let mut client = Client::connect(self.port(other)).ok()?;
+            let reply = client.call(&["RAFT.NODE", "REMOVE", id]).ok()?;
+            // A leader hands over before it goes.
+            if reply.as_str().is_some_and(|text| text.contains("leads")) {
+                self.transfer(other);
+            }
+            None
         });
     }
 

@@ -71,6 +71,7 @@ pub struct Server {
     port: u16,
     dir: PathBuf,
     options: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Server {
@@ -82,13 +83,33 @@ impl Server {
     /// The same on a port of the caller's choice.
     pub fn start_on(port: u16, dir: &Path, options: &[&str]) -> Self {
         let options = options.iter().map(ToString::to_string).collect();
-        let mut server = Self::spawn(port, dir.to_owned(), options);
+        let mut server = Self::spawn(port, dir.to_owned(), options, Vec::new());
         server.wait_until_it_answers();
         server
     }
 
-    fn spawn(port: u16, dir: PathBuf, options: Vec<String>) -> Self {
+    /// Starts a server with these environment variables besides, and does not wait.
+    pub fn start_under(
+        port: u16,
+        dir: &Path,
+        options: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let options = options.iter().map(ToString::to_string).collect();
+        let environment = environment.iter();
+        let environment = environment.map(|(name, value)| (name.to_string(), value.to_string()));
+        Self::spawn(port, dir.to_owned(), options, environment.collect())
+    }
+
+    fn spawn(
+        port: u16,
+        dir: PathBuf,
+        options: Vec<String>,
+        environment: Vec<(String, String)>,
+    ) -> Self {
+        let variables = environment.iter().map(|(name, value)| (name, value));
         let child = command(port, &dir, &options)
+            .envs(variables)
             .stdout(Stdio::null())
             .spawn()
             .expect("the server starts");
@@ -97,6 +118,7 @@ impl Server {
             port,
             dir,
             options,
+            environment,
         }
     }
 
@@ -170,6 +192,11 @@ impl Server {
         self.signal(Signal::CONT);
     }
 
+    /// Whether its process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it can be asked").is_some()
+    }
+
     /// Waits for the end.
     pub fn wait(&mut self) -> ExitStatus {
         until("the server ends", || {
@@ -204,7 +231,12 @@ impl Server {
             self.child.try_wait().expect("it can be asked").is_some(),
             "it still runs"
         );
-        *self = Self::spawn(self.port, self.dir.clone(), self.options.clone());
+        *self = Self::spawn(
+            self.port,
+            self.dir.clone(),
+            self.options.clone(),
+            self.environment.clone(),
+        );
     }
 }
 
@@ -282,7 +314,8 @@ impl Cluster {
                 ];
                 all.extend(own.map(ToString::to_string));
                 all.push(peers.join(","));
-                Server::spawn(port, dir.path().join(format!("node-{id}")), all)
+                let node = dir.path().join(format!("node-{id}"));
+                Server::spawn(port, node, all, Vec::new())
             })
             .collect();
         let mut cluster = Self { nodes, _dir: dir };

@@ -45,6 +45,12 @@ impl World {
         running.is_some_and(|running| running.peer.is_admitted())
     }
 
+    /// The power of this Store fails with the `nth` write to its disk from now, in the middle of whatever that belongs to.
+    pub fn cut_power_at(&mut self, store: u64, nth: u64) {
+        tracing::info!(target: "sim", "the power of {store} fails with write {nth}");
+        self.node(store).fuse.set(nth);
+    }
+
     /// `store` is told soon that the process of `gone` is, truly or not.
     pub fn refuse(&mut self, store: u64, gone: u64) {
         tracing::info!(target: "sim", "{store} is told that {gone} is gone");
@@ -57,7 +63,10 @@ impl World {
         tracing::info!(target: "sim", "{store} starts again");
         let (time_ns, sabotage) = (self.time_ns, self.options.sabotage);
         let path = self.snapshots.path().to_path_buf();
-        self.node(store).start(time_ns, &path, sabotage);
+        if self.node(store).start(time_ns, &path, sabotage).is_err() {
+            self.crash(store);
+            return;
+        }
         self.settle(StoreId(store));
         self.schedule_own(StoreId(store), TICK_MS * 1_000_000, Happening::Tick);
     }

@@ -1,7 +1,7 @@
 //! The simulated world: several Stores, their network, clocks and disks, in one thread and from one seed.
 //!
 //! It drives the same `Peer`, `PeerStorage`, `Machine` and `Dataset` as the server does. Time is a number; messages are
-//! delayed, lost, repeated and reordered; a crash drops what was not synced; a pause stops a Store while its clock goes
+//! delayed, lost, repeated and reordered; a crash, in the middle of anything, drops what was not synced; a pause stops a Store while its clock goes
 //! on. The same seed gives the same run, whatever the machine.
 //!
 //! Two uses: directed tests (`tests/sim_scenarios.rs`) call the verbs of [`World`] and read like English; the swarm
@@ -23,9 +23,11 @@ mod client;
 mod faults;
 mod network;
 mod node;
+mod sabotage;
 pub mod swarm;
 pub mod trace;
 mod world;
 
 pub use client::{Client, Outcome};
-pub use world::{Options, Sabotage, World};
+pub use sabotage::Sabotage;
+pub use world::{Options, World};

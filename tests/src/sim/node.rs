@@ -13,9 +13,9 @@ use rand_chacha::ChaCha8Rng;
 use server::machine::Machine;
 use server::raftstore::clock::Now;
 use server::raftstore::{ApplyTask, Lease, Outbox, Peer, PeerConfig, SharedLimits, SharedPriority};
-use storage::dataset::{Checkpoint, Dataset, DatasetOptions};
+use storage::dataset::{Checkpoint, CheckpointDone, Dataset, DatasetOptions};
 use storage::engine::memory::MemoryEngine;
-use storage::engine::{Durability, Engine, Engines};
+use storage::engine::{Durability, Engines};
 use storage::ids::{FIRST_REGION, LogIndex, PeerId, StoreId};
 use storage::peer_storage::{PeerStorage, PeerStorageOptions};
 use storage::proto::command::{RaftCmdRequest, RaftMessage};
@@ -24,7 +24,8 @@ use storage::snapshot::SnapshotSource;
 use storage::types::Limits;
 
 use super::client::Outcome;
-use super::world::{Sabotage, TICK_MS};
+use super::sabotage::{Disk, Fuse, Sabotage};
+use super::world::TICK_MS;
 
 /// The seed of every hash table: one per cluster.
 pub(super) const HASH_SEED: [u8; 16] = *b"simulated world!";
@@ -77,8 +78,21 @@ pub(super) struct Running {
     pub(super) lease: Arc<Lease>,
     pub(super) tasks: VecDeque<ApplyTask>,
     pub(super) checkpoint: Option<Checkpoint>,
+    /// Of records.
+    pub(super) disk: Arc<Disk>,
     /// The next command is lost on its way to the data, as by a bug or a bad memory.
     pub(super) forgets: bool,
+}
+
+impl Running {
+    /// A checkpoint is durable.
+    pub(super) fn checkpoint_done(&mut self, done: CheckpointDone) -> storage::Result<()> {
+        let mut dataset = self.machine.dataset().write();
+        dataset.checkpoint_done(done);
+        let index = dataset.checkpoint_index();
+        drop(dataset);
+        self.peer.on_checkpoint(index)
+    }
 }
 
 /// One Store.
@@ -102,6 +116,8 @@ pub(super) struct Node {
     pub(super) refusal: Option<String>,
     /// Of its disk.
     birth: u64,
+    /// When the power fails.
+    pub(super) fuse: Fuse,
     seed: u64,
     /// Who founded the cluster; empty for a Store that joins.
     founders: Vec<StoreId>,
@@ -129,6 +145,7 @@ impl Node {
             is_lost: false,
             refusal: None,
             birth: rng.random(),
+            fuse: Fuse::default(),
             seed: rng.random(),
             founders,
             log_retention_bytes: retention,
@@ -139,22 +156,37 @@ impl Node {
         self.clock.now(time_ns)
     }
 
-    fn engines(&self, sabotage: Sabotage) -> Engines {
-        let raft: Arc<dyn Engine> = match sabotage {
-            Sabotage::SkipFsync => Arc::new(super::world::NeverSynced(self.raft.clone())),
-            _ => self.raft.clone(),
-        };
-        Engines {
-            kv: self.kv.clone(),
-            raft,
-        }
+    fn disk(&self, engine: &Arc<MemoryEngine>, sabotage: Sabotage) -> Arc<Disk> {
+        Arc::new(Disk {
+            engine: engine.clone(),
+            sabotage,
+            fuse: self.fuse.clone(),
+        })
     }
 
-    /// Starts on whatever the disk holds.
-    pub(super) fn start(&mut self, time_ns: u64, snapshots: &Path, sabotage: Sabotage) {
+    /// Starts on whatever the disk holds. An error means that the power has failed again meanwhile.
+    ///
+    /// # Panics
+    /// When the disk does not hold a consistent state.
+    pub(super) fn start(
+        &mut self,
+        time_ns: u64,
+        snapshots: &Path,
+        sabotage: Sabotage,
+    ) -> storage::Result<()> {
         assert!(self.running.is_none(), "{} runs already", self.store);
         self.incarnation += 1;
-        let engines = self.engines(sabotage);
+        let (of_records, of_log) = match sabotage {
+            Sabotage::CompactBeyondCheckpoint | Sabotage::InstallWithoutMark => {
+                (sabotage, Sabotage::None)
+            }
+            _ => (Sabotage::None, sabotage),
+        };
+        let disk = self.disk(&self.kv, of_records);
+        let engines = Engines {
+            kv: disk.clone(),
+            raft: self.disk(&self.raft, of_log),
+        };
         let peers: Vec<(StoreId, PeerId)> = self
             .founders
             .iter()
@@ -166,14 +198,16 @@ impl Node {
             store_id: self.store.get(),
             birth: self.birth,
         };
-        PeerStorage::bootstrap(&engines, &ident, &bootstrap_region(&peers)).expect("bootstrap");
+        PeerStorage::bootstrap(&engines, &ident, &bootstrap_region(&peers))?;
         let options = PeerStorageOptions {
             durability: Durability::Synced,
             log_cache_bytes: 64 << 10,
             snapshot_dir: snapshots.join(self.store.to_string()),
         };
-        let storage = PeerStorage::open(engines, FIRST_REGION, options)
-            .expect("the disk holds a consistent state");
+        let storage = match PeerStorage::open(engines, FIRST_REGION, options) {
+            Err(error) if self.fuse.has_burnt() => return Err(error),
+            other => other.expect("the disk holds a consistent state"),
+        };
         let dataset = open_dataset(&self.kv).expect("the kv engine holds a consistent state");
         let machine = Machine::new(Arc::new(RwLock::new(dataset)));
         let lease = Arc::new(Lease::default());
@@ -190,21 +224,28 @@ impl Node {
             limits: SharedLimits::new(limits()),
             priority: self.priority.clone(),
         };
-        let peer = Peer::new(config, storage, lease.clone(), self.now(time_ns))
-            .expect("raft accepts its state");
+        let mut now = self.now(time_ns);
+        if sabotage == Sabotage::ForgetLoyalty {
+            // As if it had started long ago.
+            now.monotonic_ns = 0;
+        }
+        let peer = Peer::new(config, storage, lease.clone(), now).expect("raft accepts its state");
         self.running = Some(Running {
             peer,
             machine,
             lease,
             tasks: VecDeque::new(),
             checkpoint: None,
+            disk,
             forgets: false,
         });
+        Ok(())
     }
 
     /// Stops at once; what was not synced is lost.
     pub(super) fn crash(&mut self, rng: &mut ChaCha8Rng) {
         self.running = None;
+        self.fuse.clear();
         // Of what was not synced, anything up to a random point may have reached the disk.
         self.kv = self.kv.power_cut(Some(rng.random()));
         self.raft = self.raft.power_cut(Some(rng.random()));
@@ -330,6 +371,21 @@ pub(super) fn lose_command(task: &mut ApplyTask) -> bool {
             && committed.callbacks.is_empty()
     });
     lost.map(|committed| committed.entry.data.clear()).is_some()
+}
+
+/// The replica draws random numbers of its own.
+pub(super) fn draw_anew(task: &mut ApplyTask, store: StoreId) {
+    for committed in &mut task.entries {
+        let entry = &mut committed.entry;
+        if entry.get_entry_type() != EntryType::EntryNormal || entry.data.is_empty() {
+            continue;
+        }
+        let mut request = RaftCmdRequest::decode(entry.data.clone()).expect("an entry");
+        if let Some(header) = &mut request.header {
+            header.seed ^= store.get();
+        }
+        entry.data = request.encode_to_vec().into();
+    }
 }
 
 /// Small ones, so that collections of a few elements become large.

@@ -5,7 +5,8 @@ use storage::proto::command::MemberAction;
 
 use super::client::Client;
 use super::network::Weather;
-use super::world::{Options, Sabotage, World};
+use super::sabotage::Sabotage;
+use super::world::{Options, World};
 
 /// Registers that the load uses.
 const KEYS: u8 = 6;
@@ -63,7 +64,7 @@ fn trouble(world: &mut World) {
     let other = stores[world.rng.random_range(0..stores.len())];
     match world.rng.random_range(0..100) {
         0..4 if world.is_up(store) => world.crash(store),
-        4..10 if !world.is_up(store) => world.restart(store),
+        4..10 | 46..50 if !world.is_up(store) => world.restart(store),
         10..13 => world.isolate(store),
         13..16 => world.cut(store, other),
         16..24 => world.heal(),
@@ -94,6 +95,10 @@ fn trouble(world: &mut World) {
         43..45 => {
             let priority = world.rng.random_range(0..3);
             world.prefer(store, priority);
+        }
+        45 => {
+            let nth = world.rng.random_range(1..12);
+            world.cut_power_at(store, nth);
         }
         // A firewall refuses what the process would take.
         40..43 => world.refuse(store, other),

@@ -3,21 +3,21 @@
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use server::raftstore::{Error, Step};
-use storage::engine::memory::MemoryEngine;
-use storage::engine::{Durability, Engine, Reader, Scan, SortedRecords, WriteBatch};
 use storage::ids::{DbIndex, FIRST_REGION, LogIndex, StoreId, Term};
 use storage::proto::command::{RaftMessage, RequestHeader};
 use storage::snapshot::{ReceivedSnapshot, SnapshotReceiver, SnapshotSource};
 
 use super::client::{Client, History, Outcome, decode, key_name, request};
 use super::network::{Network, Weather};
-use super::node::{AppliedEntry, Collected, Node, Outcomes, Running, entries_of, lose_command};
+use super::node::{
+    AppliedEntry, Collected, Node, Outcomes, Running, draw_anew, entries_of, lose_command,
+};
+use super::sabotage::Sabotage;
 use super::trace;
 
 /// Length of a tick.
@@ -25,20 +25,6 @@ pub(super) const TICK_MS: u64 = 25;
 
 /// Of 1000 applied tasks, after so many a checkpoint starts.
 const CHECKPOINT_PERMILLE: u32 = 60;
-
-/// One rule broken on purpose, to prove that the checkers notice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sabotage {
-    /// Nothing is broken.
-    #[default]
-    None,
-    /// The Raft log is never synced.
-    SkipFsync,
-    /// Reads are answered by whoever believes to lead, without a look at the lease.
-    IgnoreLease,
-    /// Reads are answered by any replica as it stands.
-    SkipReadIndex,
-}
 
 /// What kind of world.
 #[derive(Clone, Copy, Debug)]
@@ -238,11 +224,27 @@ impl World {
         match action {
             Client::Read => self.invoke_read(StoreId(store), id, key),
             Client::Write(_) | Client::Increment => {
-                self.invoke_write(StoreId(store), id, key, action)
+                self.invoke_write(StoreId(store), id, key, action, RequestHeader::default())
             }
         }
         self.settle(StoreId(store));
         id
+    }
+
+    /// Writes what was made for this Region, epoch and term; how that ended.
+    pub fn write_made_for(
+        &mut self,
+        store: u64,
+        key: u8,
+        value: u64,
+        made_for: RequestHeader,
+    ) -> Outcome {
+        let action = Client::Write(value);
+        let id = self.history.invoke(key, action, self.time_ns);
+        self.invoke_write(StoreId(store), id, key, action, made_for);
+        self.settle(StoreId(store));
+        self.run_until(5_000, "an answer", |world| !world.history.is_open(id));
+        self.history.outcome(id).expect("it was answered")
     }
 
     /// Asks for an operation and waits for its outcome.
@@ -321,6 +323,7 @@ impl World {
         self.heal();
         self.network.weather = Weather::FAIR;
         for store in self.stores() {
+            self.node(store).fuse.clear();
             self.node(store).paused_until_ns = 0;
             if !self.is_up(store) && self.refusal(store).is_none() {
                 self.restart(store);
@@ -517,6 +520,7 @@ impl World {
     }
 
     fn apply_one(&mut self, store: StoreId) {
+        let sabotage = self.options.sabotage;
         let now = self.nodes[&store].now(self.time_ns);
         let Some(running) = self.node(store.get()).running.as_mut() else {
             return;
@@ -527,6 +531,9 @@ impl World {
         let entries = entries_of(&task);
         if running.forgets {
             running.forgets = !lose_command(&mut task);
+        }
+        if sabotage == Sabotage::ApplyAtRandom {
+            draw_anew(&mut task, store);
         }
         let applied = match task.execute(&running.machine) {
             Ok(applied) => applied.expect("a task has entries"),
@@ -586,16 +593,33 @@ impl World {
         let Some(checkpoint) = running.checkpoint.take() else {
             return;
         };
-        let done = checkpoint.run(node.kv.as_ref()).expect("a checkpoint");
-        let mut dataset = running.machine.dataset().write();
-        dataset.checkpoint_done(done);
-        let index = dataset.checkpoint_index();
-        drop(dataset);
-        running.peer.on_checkpoint(index).expect("compaction");
-        self.checkpoint_configuration(store);
+        let result = checkpoint
+            .run(running.disk.as_ref())
+            .and_then(|done| running.checkpoint_done(done));
+        match result {
+            Ok(()) => self.checkpoint_configuration(store),
+            Err(error) => self.power_fails(store, &error),
+        }
     }
 
-    fn invoke_write(&mut self, store: StoreId, id: u64, key: u8, action: Client) {
+    /// The power has failed in the middle of something.
+    fn power_fails(&mut self, store: StoreId, error: &storage::Error) {
+        assert!(
+            self.nodes[&store].fuse.has_burnt(),
+            "the disk of {store} works: {error}"
+        );
+        self.crash(store.get());
+    }
+
+    fn invoke_write(
+        &mut self,
+        store: StoreId,
+        id: u64,
+        key: u8,
+        action: Client,
+        made_for: RequestHeader,
+    ) {
+        let sabotage = self.options.sabotage;
         let now = self.nodes[&store].now(self.time_ns);
         let outcomes = self.outcomes.clone();
         let Some(running) = self.node(store.get()).running.as_mut() else {
@@ -605,13 +629,19 @@ impl World {
         let callback = Box::new(move |result: Result<_, Error>| {
             let outcome = match result {
                 Ok(response) => decode(&response),
-                Err(Error::StaleCommand) => Outcome::Unknown,
+                Err(Error::StaleCommand) if sabotage != Sabotage::RefuseTheUnknown => {
+                    Outcome::Unknown
+                }
                 Err(_) => Outcome::Refused,
             };
             outcomes.lock().push((id, outcome));
         });
+        let header = match sabotage {
+            Sabotage::IgnoreEpoch => RequestHeader::default(),
+            _ => made_for,
+        };
         let proposal = server::raftstore::Proposal {
-            header: RequestHeader::default(),
+            header,
             request: request(key, action),
             callback,
         };
@@ -671,10 +701,13 @@ impl World {
             disk_ns: node.disk_ns,
         };
         peer.flush_reads();
-        while peer
-            .handle_raft_ready(now, &mut collected)
-            .expect("the disk works")
-        {}
+        let result = loop {
+            match peer.handle_raft_ready(now, &mut collected) {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
         let Collected {
             messages,
             snapshots,
@@ -692,6 +725,10 @@ impl World {
         }
         if starts {
             self.schedule_apply(store);
+        }
+        // What left before the power failed has left.
+        if let Err(error) = result {
+            self.power_fails(store, &error);
         }
         for message in messages {
             self.post(store, message);
@@ -799,51 +836,4 @@ fn lookup_in(machine: &server::machine::Machine, key: u8) -> Option<u64> {
             .parse()
             .expect("a number"),
     )
-}
-
-/// A disk that says it has synced, and has not.
-pub(super) struct NeverSynced(pub(super) Arc<MemoryEngine>);
-
-impl Reader for NeverSynced {
-    fn get(&self, key: &[u8]) -> storage::Result<Option<Bytes>> {
-        self.0.get(key)
-    }
-
-    fn scan(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
-        self.0.scan(start, end)
-    }
-
-    fn scan_back(&self, start: &[u8], end: &[u8]) -> Scan<'_> {
-        self.0.scan_back(start, end)
-    }
-}
-
-impl Engine for NeverSynced {
-    fn write(&self, batch: WriteBatch, _: Durability) -> storage::Result<()> {
-        self.0.write(batch, Durability::Buffered)
-    }
-
-    fn sync(&self) -> storage::Result<()> {
-        Ok(())
-    }
-
-    fn ingest(&self, records: SortedRecords<'_>) -> storage::Result<()> {
-        self.0.ingest(records)
-    }
-
-    fn check_room(&self, bytes: u64) -> storage::Result<()> {
-        self.0.check_room(bytes)
-    }
-
-    fn forget(&self, start: &[u8], end: &[u8]) {
-        self.0.forget(start, end);
-    }
-
-    fn view(&self) -> Arc<dyn Reader> {
-        self.0.view()
-    }
-
-    fn disk_bytes(&self) -> u64 {
-        self.0.disk_bytes()
-    }
 }

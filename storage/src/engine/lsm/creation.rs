@@ -3,14 +3,19 @@
 //! fjall writes its version file last, when journal and folders are there, and takes a directory without it for a new
 //! one; but then the journal that is there already makes it fail. A process that was killed in the first milliseconds of
 //! its life would never start again.
+//!
+//! It also syncs what is in the directories that it makes, but not the names of some of them in their parents: a power cut
+//! could take a whole keyspace, and everything acknowledged with it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
 use crate::{Error, Result};
 
 pub(super) const VERSION: &str = "version";
+/// A mark and the version.
+const VERSION_BYTES: usize = 4;
 pub(super) const LOCK: &str = "lock";
 const FIRST_JOURNAL: &str = "0.jnl";
 const KEYSPACES: &str = "keyspaces";
@@ -19,15 +24,12 @@ const KEYSPACES: &str = "keyspaces";
 /// but no version file: that is damage, and not for us to remove.
 pub(super) fn clear_unfinished(dir: &Path) -> Result<()> {
     let version = dir.join(VERSION);
-    if fs::metadata(&version).is_ok_and(|file| file.len() > 0) || !dir.join(LOCK).exists() {
+    if is_whole(&version)? {
         return Ok(());
     }
-    // Whoever is creating it right now holds the lock.
-    let lock = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(dir.join(LOCK))?;
-    if lock.try_lock().is_err() {
+    let lock = dir.join(LOCK);
+    // Whoever is creating it right now holds the lock. After a power cut there may be none.
+    if lock.exists() && File::open(lock)?.try_lock().is_err() {
         return Ok(());
     }
     let journal = dir.join(FIRST_JOURNAL);
@@ -35,7 +37,7 @@ pub(super) fn clear_unfinished(dir: &Path) -> Result<()> {
         return Err(Error::corrupt(
             "data directory",
             format!(
-                "{} is missing or empty, but there is data beside it",
+                "{} is missing or damaged, but there is data beside it",
                 version.display()
             ),
         ));
@@ -44,6 +46,29 @@ pub(super) fn clear_unfinished(dir: &Path) -> Result<()> {
         if path.exists() {
             fs::remove_file(path)?;
         }
+    }
+    Ok(())
+}
+
+/// Whether the version file says which version it is. A power cut may leave it empty, cut, or with zeros.
+fn is_whole(version: &Path) -> Result<bool> {
+    let mut head = Vec::new();
+    if version.exists() {
+        File::open(version)?
+            .take(VERSION_BYTES as u64)
+            .read_to_end(&mut head)?;
+    }
+    Ok(head.len() == VERSION_BYTES && head.iter().any(|byte| *byte != 0))
+}
+
+/// Makes the names of the database's directories durable, its own included.
+pub(super) fn sync_names(dir: &Path) -> Result<()> {
+    let parent = match dir.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    for named in [&dir.join(KEYSPACES), dir, parent] {
+        File::open(named)?.sync_all()?;
     }
     Ok(())
 }

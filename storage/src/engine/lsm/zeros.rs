@@ -179,6 +179,10 @@ impl Filler {
 /// Writes zeros to where the first hole of `file` begins, `most` at most; how many. Nobody else may write meanwhile.
 fn fill_hole(file: &File, most: usize) -> io::Result<usize> {
     let end = file.metadata()?.len();
+    if end == 0 {
+        // Just made, and not yet as long as it will be; or cut to nothing.
+        return Ok(0);
+    }
     let Some(start) = first_hole(file)? else {
         return Ok(0);
     };
@@ -256,8 +260,10 @@ mod tests {
 
     #[test]
     fn a_journal_that_was_cut_is_not_made_longer() {
-        let (_dir, file) = journal(10_000, &[7; 10_000]);
-        assert_eq!(fill_hole(&file, CHUNK_BYTES).unwrap(), 0);
-        assert_eq!(file.metadata().unwrap().len(), 10_000);
+        for bytes in [10_000, 0] {
+            let (_dir, file) = journal(bytes, &[7; 10_000][..bytes as usize]);
+            assert_eq!(fill_hole(&file, CHUNK_BYTES).unwrap(), 0);
+            assert_eq!(file.metadata().unwrap().len(), bytes);
+        }
     }
 }
