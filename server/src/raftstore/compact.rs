@@ -29,7 +29,7 @@ struct Arrived {
 
 impl Peer {
     /// A checkpoint up to `index` is durable: entries at or below it are no longer needed here. They are kept for followers
-    /// that still need them, while they take no more than `log_retention_bytes`, or [`CATCH_UP_FACTOR`] times as much for those
+    /// that still need them, while they take no more than `log_retention_bytes`, or eight times as much (`CATCH_UP_FACTOR`) for those
     /// that are catching up; a follower that is further behind gets a snapshot.
     pub fn on_checkpoint(&mut self, index: LogIndex) -> storage::Result<()> {
         self.raw.mut_store().checkpointed(index);
