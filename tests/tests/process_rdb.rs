@@ -295,29 +295,35 @@ fn fill_long_stream(client: &mut Client) {
     let value = "abcdefgh".repeat(100);
     for ms in 1..=3000 {
         let id = format!("{ms}-{}", ms % 3);
-        run(client, &["XADD", "stream", &id, "name", &value]);
+        run(client, &["XADD", "long stream", &id, "name", &value]);
     }
-    run(client, &["XGROUP", "CREATE", "stream", "group", "0"]);
-    run(client, &["XGROUP", "CREATE", "stream", "idle", "17-1"]);
+    run(client, &["XGROUP", "CREATE", "long stream", "group", "0"]);
+    run(client, &["XGROUP", "CREATE", "long stream", "idle", "17-1"]);
     for consumer in ["one", "two"] {
         let read = ["XREADGROUP", "GROUP", "group", consumer, "COUNT", "4"];
-        run(client, &[&read[..], &["STREAMS", "stream", ">"]].concat());
+        run(
+            client,
+            &[&read[..], &["STREAMS", "long stream", ">"]].concat(),
+        );
     }
-    run(client, &["XACK", "stream", "group", "2-2"]);
-    run(client, &["XDEL", "stream", "3-0", "2999-2", "3000-0"]);
+    run(client, &["XACK", "long stream", "group", "2-2"]);
+    run(client, &["XDEL", "long stream", "3-0", "2999-2", "3000-0"]);
 }
 
 /// What a stream is, but for how its nodes are cut.
 fn stream(client: &mut Client) -> Vec<String> {
-    let full = run(client, &["XINFO", "STREAM", "stream", "FULL", "COUNT", "9"]);
+    let full = run(
+        client,
+        &["XINFO", "STREAM", "long stream", "FULL", "COUNT", "9"],
+    );
     let from = full.find("last-generated-id").expect("the last id");
     vec![
-        run(client, &["XLEN", "stream"]),
+        run(client, &["XLEN", "long stream"]),
         full[from..].to_owned(),
-        run(client, &["XRANGE", "stream", "-", "+"]),
-        run(client, &["XPENDING", "stream", "group"]),
-        run(client, &["XINFO", "GROUPS", "stream"]),
-        run(client, &["PEXPIRETIME", "stream"]),
+        run(client, &["XRANGE", "long stream", "-", "+"]),
+        run(client, &["XPENDING", "long stream", "group"]),
+        run(client, &["XINFO", "GROUPS", "long stream"]),
+        run(client, &["PEXPIRETIME", "long stream"]),
     ]
 }
 
@@ -330,7 +336,7 @@ fn a_server_that_serves_imports_files_of_its_directory() {
     fill(&mut client);
     run(&mut client, &["SELECT", "0"]);
     fill_long_stream(&mut client);
-    run(&mut client, &["PEXPIREAT", "stream", "4102444800777"]);
+    run(&mut client, &["PEXPIREAT", "long stream", "4102444800777"]);
     run(&mut client, &["SAVE"]);
     let expected = (stream(&mut client), everything(&mut client));
     drop(server);

@@ -57,18 +57,8 @@ fn a_log_compacted_beyond_the_durable_checkpoint_is_noticed() {
 }
 
 #[test]
-fn an_installation_without_its_mark_is_noticed() {
-    assert_noticed(Sabotage::InstallWithoutMark);
-}
-
-#[test]
 fn replicas_that_execute_at_random_are_noticed() {
     assert_noticed(Sabotage::ApplyAtRandom);
-}
-
-#[test]
-fn an_unknown_outcome_that_is_called_a_refusal_is_noticed() {
-    assert_noticed(Sabotage::RefuseTheUnknown);
 }
 
 #[test]
@@ -79,6 +69,66 @@ fn reads_without_a_lease_are_noticed() {
 #[test]
 fn reads_without_read_index_are_noticed() {
     assert_noticed(Sabotage::SkipReadIndex);
+}
+
+/// A follower gets a snapshot, and its power fails with the `nth` write to its disk from then on.
+fn cut_power_while_installing(nth: u64, sabotage: Sabotage) {
+    let mut world = World::new(Options {
+        sabotage,
+        log_retention_bytes: 0,
+        ..Options::new(4)
+    });
+    let leader = world.elect();
+    let follower = leader % 3 + 1;
+    for value in 0..10 {
+        world.write(leader, value as u8, value);
+    }
+    world.checkpoint(follower);
+    world.crash(follower);
+    for value in 10..50 {
+        world.write(leader, (value % 5) as u8, value);
+    }
+    world.checkpoint(leader);
+    world.restart(follower);
+    world.cut_power_at(follower, nth);
+    world.run_ms(LONG_MS);
+    world.converge();
+}
+
+#[test]
+fn an_installation_without_its_mark_is_noticed() {
+    let writes = || 1..30;
+    for nth in writes() {
+        cut_power_while_installing(nth, Sabotage::None);
+    }
+    let noticed =
+        writes().any(|nth| fails(|| cut_power_while_installing(nth, Sabotage::InstallWithoutMark)));
+    assert!(noticed);
+}
+
+/// A leader does not hear that the others have its entry, and is deposed; they commit it.
+fn commit_what_the_leader_lost(sabotage: Sabotage) {
+    let mut world = world(1, sabotage);
+    let leader = world.elect();
+    world.write(leader, 1, 1);
+    for other in (1..=3).filter(|other| *other != leader) {
+        world.cut(other, leader);
+    }
+    world.invoke(leader, 1, Client::Write(2));
+    // Longer than it waits for the outcome.
+    world.run_ms(10 * LONG_MS);
+    world.converge();
+    let new = world.elect();
+    assert_eq!(world.read(new, 1), Some(Some(2)));
+    world.assert_linearizable();
+}
+
+#[test]
+fn an_unknown_outcome_that_is_called_a_refusal_is_noticed() {
+    commit_what_the_leader_lost(Sabotage::None);
+    assert!(fails(|| commit_what_the_leader_lost(
+        Sabotage::RefuseTheUnknown
+    )));
 }
 
 /// A deposed leader's tail is longer than what replaces it, and it restarts.
