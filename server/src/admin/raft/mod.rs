@@ -24,6 +24,9 @@ use crate::raftstore::Status;
 /// How long RAFT.TRANSFER_LEADER waits for the new leader: longer than Raft itself goes on trying.
 const TRANSFER_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long until the node that is to lead is asked again: longer than Raft tries by itself.
+const TRANSFER_INTERVAL: Duration = Duration::from_millis(500);
+
 const OPERATOR: Flags = Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_MULTI);
 
 /// The family.
@@ -79,13 +82,20 @@ fn transfer_leader(call: AdminCall) -> AdminFuture {
     })
 }
 
-/// Lets a node lead; returns when it does.
+/// Lets a node lead; returns when it does. It is asked again meanwhile: one that has yet to execute a change of members refuses.
 async fn hand_over(shared: &Shared, to: StoreId) -> CommandResult {
     let mut leaders = shared.router.subscribe_leader();
-    shared.router.transfer_leader(to);
-    let arrived = leaders.wait_for(|leader| *leader == Some(to));
+    let arrived = async {
+        loop {
+            shared.router.transfer_leader(to);
+            let leads = leaders.wait_for(|leader| *leader == Some(to));
+            if let Ok(leads) = timeout(TRANSFER_INTERVAL, leads).await {
+                return leads.is_ok();
+            }
+        }
+    };
     match timeout(TRANSFER_LIMIT, arrived).await {
-        Ok(Ok(_)) => Ok(()),
+        Ok(true) => Ok(()),
         _ => Err(CommandError::reply(format!(
             "ERR node {to} has not become the leader in {} s: is it reachable, and its log whole? See RAFT.INFO",
             TRANSFER_LIMIT.as_secs()
