@@ -131,6 +131,10 @@ fn a_gap_between_log_and_snapshot() {
     }
     world.checkpoint(leader);
     let compacted = world.first_log_index(leader);
+    assert!(
+        compacted > world.applied(follower),
+        "the follower needs entries that are gone"
+    );
     world.restart(follower);
     world.run_until(LONG_MS, "the follower to catch up", |world| {
         world.applied(follower).next() >= compacted
