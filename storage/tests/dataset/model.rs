@@ -578,7 +578,12 @@ impl World {
                 self.bench
                     .entry(db, |txn| txn.remove_expired_fields(&found.key))
                     .unwrap();
-                self.model.live(db, &found.key, now_ms);
+                let item = self.model.db(db).get(&found.key[..]);
+                let key_expires_at_ms = item.and_then(|item| item.expire_at_ms);
+                // A key that has expired itself stays until it is found as such.
+                if key_expires_at_ms.is_none_or(|at_ms| now_ms <= at_ms) {
+                    self.model.live(db, &found.key, now_ms);
+                }
                 continue;
             }
             let item = self
