@@ -135,14 +135,23 @@ impl<'a> Txn<'a> {
     }
 
     /// Says that these keys are about to be read and written. See [`View::warm`].
-    pub fn warm<'k>(&self, keys: impl IntoIterator<Item = &'k [u8]>) {
+    pub fn warm<'k>(&mut self, keys: impl IntoIterator<Item = &'k [u8]>) {
         self.warm_commands(keys.into_iter().map(|key| (key, &[][..])));
     }
 
     /// The same of commands: the members and fields that they look for in large collections, too.
-    pub fn warm_commands<'k>(&self, commands: impl IntoIterator<Item = Ahead<'k>>) {
-        let database = self.dataset.database(self.physical);
-        database.warm(&self.dataset.hasher, self.physical, commands, true);
+    pub fn warm_commands<'k>(&mut self, commands: impl IntoIterator<Item = Ahead<'k>>) {
+        let Self {
+            dataset,
+            physical,
+            recent,
+            ..
+        } = self;
+        let database = dataset.database(*physical);
+        recent.forget();
+        database.warm(&dataset.hasher, *physical, commands, true, |key, at| {
+            recent.announce(key, at);
+        });
     }
 
     /// Reads the database at work at the entry's time.

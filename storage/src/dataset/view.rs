@@ -189,7 +189,13 @@ impl<'a> View<'a> {
     /// The same of commands: the members and fields that they look for in large collections, too.
     pub fn warm_commands<'k>(&self, commands: impl IntoIterator<Item = Ahead<'k>>) {
         let database = self.dataset.database(self.physical);
-        database.warm(&self.dataset.hasher, self.physical, commands, false);
+        database.warm(
+            &self.dataset.hasher,
+            self.physical,
+            commands,
+            false,
+            |_, _| (),
+        );
     }
 
     /// The value of `key`; counts as a use of it.

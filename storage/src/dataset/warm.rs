@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::collection::Collected;
 use super::database::Database;
+use super::position::Position;
 use super::record::{ElementPlace, PhysicalDb, RecordKey};
 use crate::types::{KeyHasher, Kind};
 
@@ -29,23 +30,30 @@ struct Element<'a> {
 
 impl Database {
     /// Brings what these commands, at most so many, will read into the processor's caches; `writes`: and what writes will.
-    /// Changes nothing.
+    /// `found` is told where each key is. Changes nothing.
     pub(super) fn warm<'k>(
         &self,
         hasher: &KeyHasher,
         db: PhysicalDb,
         commands: impl IntoIterator<Item = Ahead<'k>>,
         writes: bool,
+        mut found: impl FnMut(&'k [u8], Position),
     ) {
         let mut read = 0u64;
-        let mut at: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
+        let mut positions: SmallVec<[(Position, &[&[u8]]); WARM_KEYS]> = SmallVec::new();
         let mut last = None;
+        // Hashing takes so long that the processor would see one or two keys ahead; so it is done before anything is waited for.
         for (key, args) in commands.into_iter().take(WARM_KEYS) {
             let position = match last {
                 Some((same, position)) if same == key => position,
                 _ => hasher.position(key),
             };
             last = Some((key, position));
+            found(key, position);
+            positions.push((position, args));
+        }
+        let mut at: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
+        for &(position, args) in &positions {
             if let Some(slot) = self.slot(position.slot) {
                 read = read.wrapping_add(slot.len() as u64);
                 at.push((slot, position, args));
@@ -81,9 +89,8 @@ impl Database {
             read = read.wrapping_add(self.warm_elements(hasher, &elements, writes));
         }
         if writes {
-            for (_, position, _) in &at {
-                read = read.wrapping_add(self.write_set.warm(position.hash) as u64);
-            }
+            let hashes = positions.iter().map(|(at, _)| at.hash);
+            read = read.wrapping_add(self.write_set.warm(hashes));
         }
         // What was read must look needed, or it is not read.
         black_box(read);
@@ -100,10 +107,11 @@ impl Database {
             read = read.wrapping_add(element.object.warm_element(element.hash));
         }
         if writes {
-            for element in elements {
+            let hash_of = |element: &Element<'_>| {
                 let key = RecordKey::element(hasher, element.place, element.hash, element.bytes);
-                read = read.wrapping_add(self.write_set.warm(key.position.hash) as u64);
-            }
+                key.position.hash
+            };
+            read = read.wrapping_add(self.write_set.warm(elements.iter().map(hash_of)));
         }
         read
     }

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 
 use super::position::spread;
 use super::record::RecordKey;
+use super::warm::WARM_KEYS;
 
 /// Values above this are marked instead of copied at every write.
 pub(super) const LARGE_BYTES: usize = 4096;
@@ -212,15 +213,17 @@ impl WriteSet {
         chunks + self.records.index.allocation_size() + self.nodes_bytes
     }
 
-    /// Brings the record of a key with this hash into the processor's caches. The number means nothing.
+    /// Brings the records of the keys with these hashes, at most [`WARM_KEYS`], into the processor's caches: their places first,
+    /// so that the records are waited for together. The number means nothing.
     #[inline]
-    pub(super) fn warm(&self, hash: u32) -> usize {
-        let Some(at) = self.records.index.iter_hash(spread(hash)).next() else {
-            return 0;
-        };
-        self.records
-            .lengths(at.place)
-            .map_or(0, |lengths| lengths.room)
+    pub(super) fn warm(&self, hashes: impl Iterator<Item = u32>) -> u64 {
+        let index = &self.records.index;
+        let indexed: SmallVec<[&Indexed; WARM_KEYS]> = hashes
+            .filter_map(|hash| index.iter_hash(spread(hash)).next())
+            .collect();
+        let places: SmallVec<[Place; WARM_KEYS]> = indexed.iter().map(|at| at.place).collect();
+        let lengths = places.iter().map(|&place| self.records.lengths(place));
+        lengths.flatten().map(|lengths| lengths.room as u64).sum()
     }
 
     /// The last write of a key; none: not since the last freeze.

@@ -7,38 +7,56 @@ use super::Txn;
 use crate::dataset::collection::ElementRecords;
 use crate::dataset::position::Position;
 use crate::dataset::record::PhysicalDb;
+use crate::dataset::warm::WARM_KEYS;
 use crate::types::{Edit, KeyHasher};
 
 /// Longer keys are not remembered.
 const KEY_MAX_BYTES: usize = 32;
 
-/// The position of the key that was asked for last.
+/// The positions of the keys that were announced, or of the one that was asked for last.
+#[derive(Default)]
 pub(super) struct Recent {
-    key: SmallVec<[u8; KEY_MAX_BYTES]>,
-    at: Option<Position>,
+    known: SmallVec<[Known; WARM_KEYS]>,
+    /// Which of them was asked for last.
+    current: usize,
 }
 
-impl Default for Recent {
-    fn default() -> Self {
-        Self {
-            key: SmallVec::new(),
-            at: None,
-        }
-    }
+struct Known {
+    key: SmallVec<[u8; KEY_MAX_BYTES]>,
+    at: Position,
 }
 
 impl Recent {
+    /// Nothing is known any more.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+        self.current = 0;
+    }
+
+    /// This key will be asked for after those that were announced before it.
+    #[inline]
+    pub(super) fn announce(&mut self, key: &[u8], at: Position) {
+        if key.len() <= KEY_MAX_BYTES && self.known.last().is_none_or(|known| *known.key != *key) {
+            let key = SmallVec::from_slice(key);
+            self.known.push(Known { key, at });
+        }
+    }
+
     /// Slot and hash of `key`.
     #[inline]
     pub(super) fn position(&mut self, hasher: &KeyHasher, key: &[u8]) -> Position {
-        if let Some(at) = self.at.filter(|_| *self.key == *key) {
-            return at;
+        let ahead = self.known.iter().skip(self.current).take(2);
+        for (further, known) in ahead.enumerate() {
+            if *known.key == *key {
+                self.current += further;
+                return known.at;
+            }
         }
         let at = hasher.position(key);
-        if key.len() <= KEY_MAX_BYTES {
-            self.key.clear();
-            self.key.extend_from_slice(key);
-            self.at = Some(at);
+        // Out of turn: what was announced is of use again when the turn of its keys comes.
+        if self.current + 1 >= self.known.len() {
+            self.forget();
+            self.announce(key, at);
         }
         at
     }
