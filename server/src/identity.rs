@@ -20,6 +20,8 @@ pub struct Identity {
     pub cluster_id: [u8; 16],
     /// This Store.
     pub store: StoreId,
+    /// This start has made the data directory, for a Store that is a cluster of its own.
+    pub is_new_and_alone: bool,
 }
 
 /// Reads the identity in the data directory, or makes one at the first start: from the configuration, or by joining a cluster.
@@ -59,7 +61,11 @@ pub fn establish(settings: &Settings, tls: &Tls, engines: &Engines) -> anyhow::R
     };
     PeerStorage::bootstrap(engines, &ident, &first_region(settings, &hash_seed))?;
     tracing::info!("a new data directory in {}", settings.dir.display());
-    Ok(Identity { cluster_id, store })
+    Ok(Identity {
+        cluster_id,
+        store,
+        is_new_and_alone: settings.cluster_peers.len() <= 1,
+    })
 }
 
 fn known(settings: &Settings, engines: &Engines, ident: &StoreIdent) -> anyhow::Result<Identity> {
@@ -72,6 +78,7 @@ fn known(settings: &Settings, engines: &Engines, ident: &StoreIdent) -> anyhow::
             return Ok(Identity {
                 cluster_id,
                 store: StoreId(ident.store_id),
+                is_new_and_alone: false,
             });
         }
         peers => peers.iter().map(|peer| peer.store_id.get()).collect(),
@@ -93,6 +100,7 @@ fn known(settings: &Settings, engines: &Engines, ident: &StoreIdent) -> anyhow::
     Ok(Identity {
         cluster_id,
         store: StoreId(ident.store_id),
+        is_new_and_alone: false,
     })
 }
 
@@ -102,6 +110,7 @@ fn joined(settings: &Settings, tls: &Tls, engines: &Engines) -> anyhow::Result<I
     let identity = Identity {
         cluster_id: joined.cluster_id,
         store: joined.store,
+        is_new_and_alone: false,
     };
     become_member(settings, engines, joined)?;
     Ok(identity)

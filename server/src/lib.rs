@@ -4,6 +4,7 @@
 //! `transport` → `commands` → the crate `storage`.
 
 pub mod admin;
+pub mod allocator;
 pub mod bootstrap;
 pub mod commands;
 pub mod config;

@@ -3,6 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
+use server::allocator;
 use server::bootstrap::{self, PidFile};
 use server::config::Config;
 use server::config::document;
@@ -28,6 +29,13 @@ const PURGE_DELAY_MS: std::ffi::c_long = 10;
 fn set_up_allocator() {
     // SAFETY: sets an integer of mimalloc; there is no other thread yet.
     unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, PURGE_DELAY_MS) };
+    allocator::install(collect);
+}
+
+#[expect(unsafe_code, reason = "mimalloc has no other way")]
+fn collect() {
+    // SAFETY: looks at the calling thread's own pages, and may be called at any time.
+    unsafe { libmimalloc_sys::mi_collect(false) };
 }
 
 fn main() -> ExitCode {

@@ -32,7 +32,7 @@ use crate::net::{IoThreads, Listeners};
 use crate::next_start;
 use crate::raftstore::{
     Member, Members, OpenDataset, PeerConfig, RaftRouter, Role, SharedLimits, SharedPriority,
-    Store, StoreOptions, StoreTransport, fatal,
+    Store, StoreOptions, StoreTransport, fatal, refuse_to_serve,
 };
 use crate::session;
 use crate::tls::{self, Tls};
@@ -273,6 +273,7 @@ async fn serve(
     if !settings.cluster_secret.is_empty() || settings.cluster_peers.len() > 1 {
         let handler = Arc::new(Arrivals {
             shared: Arc::clone(shared),
+            is_new_and_alone: identity.is_new_and_alone,
         });
         let members = shared.router.status().members;
         let mut config = transport_config(settings, identity, &members)?;
@@ -472,6 +473,7 @@ impl StoreTransport for Links {
 /// What other Stores send, on its way to the store thread.
 struct Arrivals {
     shared: Arc<Shared>,
+    is_new_and_alone: bool,
 }
 
 impl Arrivals {
@@ -511,6 +513,19 @@ impl transport::Handler for Arrivals {
 
     fn unreadable(&self, error: &storage::Error) {
         fatal("cannot read the data for a snapshot", error);
+    }
+
+    /// The first node of a cluster that others have joined, started again without its disk, would serve an empty cluster of its own
+    /// under the address of a member. Nothing tells it so but the others.
+    fn mistaken(&self, by: StoreId, taken_for: StoreId) {
+        if self.is_new_and_alone {
+            refuse_to_serve(&format!(
+                "the data directory was empty when this node started, and node {by} of a cluster takes this one for its member \
+                 {taken_for}. If its data is lost, send RAFT.NODE REMOVE {taken_for} to that cluster, empty this node's data \
+                 directory, and start it with --join HOST:PORT of a member. If this is to be a cluster of its own, give it \
+                 another address or another cluster-secret"
+            ));
+        }
     }
 
     fn snapshot_sent(&self, to: StoreId, ok: bool) {

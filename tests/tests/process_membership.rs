@@ -352,3 +352,21 @@ fn the_leader_is_removed_by_one_command() {
     wait_for_voters(other, "1");
     verdict.check(&mut other.client());
 }
+
+#[test]
+fn a_founder_that_lost_its_disk_does_not_serve_an_empty_cluster() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut first = founder(dir.path());
+    let second = join(dir.path(), "second", &first);
+    let third = join(dir.path(), "third", &second);
+    wait_for_voters(&first, "3");
+    let wrote = first.client().call(&["SET", "kept", "value"]);
+    assert_eq!(wrote.expect("a reply").as_str(), Some("OK"));
+
+    first.lose_disk();
+    let said = first.refuses_to_start_again();
+    assert!(said.contains("RAFT.NODE REMOVE 1"), "{said}");
+    wait_for_leader(&[&second, &third]);
+    let kept = third.client().call(&["GET", "kept"]);
+    assert_eq!(kept.expect("a reply").as_str(), Some("value"));
+}

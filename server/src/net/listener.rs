@@ -22,6 +22,7 @@ use super::connection;
 use super::exporter::Exporter;
 use super::registered::Registered;
 use super::sentinel::Sentinel;
+use crate::allocator;
 use crate::config::Settings;
 use crate::dispatch::shared::Stop;
 use crate::dispatch::{Shared, gather};
@@ -30,6 +31,9 @@ use crate::session::clients::is_loopback;
 
 /// Connections that may wait for one I/O thread to begin with them.
 const MAX_HANDOVERS: usize = 1024;
+
+/// How often a thread wakes that has nothing to do.
+const WAKE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long connections may go on with what they were sent when the Store stops.
 const FINISH_LIMIT: Duration = Duration::from_secs(1);
@@ -173,6 +177,14 @@ enum Stream {
     Unix(std::os::unix::net::UnixStream),
 }
 
+/// A thread without connections looks too whether it was asked to give memory back.
+async fn wake_now_and_then() {
+    let mut interval = tokio::time::interval(WAKE_INTERVAL);
+    loop {
+        interval.tick().await;
+    }
+}
+
 /// The threads that serve connections.
 pub struct IoThreads {
     senders: Vec<mpsc::Sender<Accepted>>,
@@ -189,14 +201,19 @@ impl IoThreads {
         for number in 0..count.max(1) {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
-                .on_thread_park(gather::hand_over)
+                .on_thread_park(|| {
+                    gather::hand_over();
+                    allocator::collect_if_asked();
+                })
                 .build()?;
             let (sender, receiver) = mpsc::channel(MAX_HANDOVERS);
             let shared = Arc::clone(shared);
             let thread = std::thread::Builder::new()
                 .name(format!("io-{number}"))
                 .spawn(move || {
-                    LocalSet::new().block_on(&runtime, serve_all(shared, receiver));
+                    let local = LocalSet::new();
+                    local.spawn_local(wake_now_and_then());
+                    local.block_on(&runtime, serve_all(shared, receiver));
                 })?;
             io_threads.senders.push(sender);
             io_threads.threads.push(thread);

@@ -19,6 +19,7 @@ use super::membership::{self, Configuration};
 use super::queue::Queue;
 use super::room::Room;
 use super::store::{StoreOptions, fatal};
+use crate::allocator;
 use crate::machine::Machine;
 
 /// Told the outcome of a proposal, exactly once, on the store thread or the apply worker: it must not block.
@@ -224,6 +225,7 @@ impl ApplyWorker {
             // Upkeep goes on while nothing else is to be done, a slice at a time, and otherwise gets one now and then.
             let busy = (waited || self.upkeep_is_due()) && self.upkeep();
             idle = if busy { Duration::ZERO } else { IDLE };
+            allocator::collect_if_asked();
         }
     }
 
@@ -306,6 +308,7 @@ impl ApplyWorker {
             ApplyMessage::Reopen(done) => {
                 self.machine.outstanding().forget();
                 let result = (self.open)().map(|dataset| *self.dataset().write() = dataset);
+                allocator::ask_all();
                 self.loading = true;
                 self.replacing = false;
                 // The store thread waits for this answer; if it is gone the Store is stopping.

@@ -10,6 +10,7 @@ use storage::engine::Engine;
 use super::apply::ApplyMessage;
 use super::queue::Queue;
 use super::store::fatal;
+use crate::allocator;
 
 /// A job of the checkpoint thread.
 pub(super) enum CheckpointJob {
@@ -39,6 +40,7 @@ pub(super) fn run(
             CheckpointJob::Checkpoint(checkpoint) => checkpoint,
             CheckpointJob::Garbage(garbage) => {
                 drop(garbage);
+                allocator::ask_all();
                 continue;
             }
             CheckpointJob::Reclaim => {

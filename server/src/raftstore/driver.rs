@@ -25,6 +25,7 @@ use super::queue::Queue;
 use super::ready::Outbox;
 use super::router::RaftRouter;
 use super::store::{StoreOptions, StoreTransport, fatal, refuse_to_serve, spawn};
+use crate::allocator;
 use crate::machine::Machine;
 
 /// How often free space on the disk is looked at.
@@ -149,6 +150,7 @@ pub(super) fn run(router: &RaftRouter, tick: Duration) {
     };
     let mut messages = Vec::new();
     loop {
+        allocator::collect_if_asked();
         let wait = timers.tick.saturating_duration_since(Instant::now());
         router.inbox.wait(wait);
         let mut seat = router.seat.0.lock();
@@ -228,9 +230,6 @@ impl Driver {
     }
 
     fn on_applied(&mut self, applied: Applied, now: Now) {
-        self.router
-            .applied_ms
-            .store(applied.now_ms, Ordering::Relaxed);
         self.peer.on_applied(applied, now);
     }
 
@@ -332,7 +331,7 @@ impl Driver {
         let Some(dataset) = pace.lock(self.machine.dataset(), instant) else {
             return;
         };
-        let now_ms = now.wall_ms.max(dataset.now_ms());
+        let now_ms = self.router.time.at(now).max(dataset.now_ms());
         let keys = dataset.expired(now_ms, MAX_EXPIRED_KEYS);
         drop(dataset);
         pace.found(&keys, instant);

@@ -81,4 +81,4 @@ pub use propose::{Proposal, Work};
 pub use ready::Outbox;
 pub use router::RaftRouter;
 pub use status::{PeerProgress, Role, Status};
-pub use store::{Store, StoreOptions, StoreTransport, fatal};
+pub use store::{Store, StoreOptions, StoreTransport, fatal, refuse_to_serve};

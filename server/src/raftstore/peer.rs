@@ -13,7 +13,7 @@ use storage::proto::command::RaftMessage;
 use storage::snapshot::ReceivedSnapshot;
 
 use super::apply::{Applied, Callback};
-use super::clock::Now;
+use super::clock::{LogicalTime, Now};
 use super::compact::Installing;
 use super::config::PeerConfig;
 use super::consistency::Consistency;
@@ -74,8 +74,8 @@ pub struct Peer {
     pub(super) held: Held,
     pub(super) pending: VecDeque<Pending>,
     pub(super) reads: Reads,
-    /// The Region's logical time as stamped last.
-    pub(super) last_now_ms: u64,
+    /// By which keys expire.
+    pub(super) time: Arc<LogicalTime>,
     pub(super) applied: LogIndex,
     /// Waits for room on the disk.
     pub(super) unsaved: Option<Unsaved>,
@@ -131,7 +131,7 @@ impl Peer {
             held: Held::default(),
             pending: VecDeque::new(),
             reads: Reads::new(mix(config.seed)),
-            last_now_ms: 0,
+            time: Arc::default(),
             applied,
             unsaved: None,
             stopped: false,
@@ -191,6 +191,11 @@ impl Peer {
     /// The current term.
     pub fn term(&self) -> Term {
         Term(self.raw.raft.term)
+    }
+
+    /// By which keys expire.
+    pub fn logical_time(&self) -> Arc<LogicalTime> {
+        self.time.clone()
     }
 
     /// The Store of the leader that this Peer knows.
@@ -416,7 +421,7 @@ impl Peer {
         }
         self.applied = index;
         self.checked = checked;
-        self.last_now_ms = self.last_now_ms.max(now_ms);
+        self.time.observe(now_ms);
         self.raw.advance_apply_to(index.get());
         self.raw.mut_store().set_applied(index);
         self.reads.on_applied(index);

@@ -212,7 +212,6 @@ impl Peer {
 
     /// The header of an entry: everything that its execution may know of the moment and of chance.
     pub(super) fn stamp(&mut self, index: LogIndex, now: Now) -> RequestHeader {
-        self.last_now_ms = self.last_now_ms.max(now.wall_ms);
         RequestHeader {
             region_id: self.config.region.get(),
             peer: Some(pb::Peer {
@@ -221,7 +220,7 @@ impl Peer {
             }),
             epoch: self.raw.store().region().epoch,
             term: self.raw.raft.term,
-            now_ms: self.last_now_ms,
+            now_ms: self.time.at(now),
             seed: mix(mix(self.config.seed ^ index.get()) ^ self.raw.raft.term),
             limits: self.config.limits.message(),
         }

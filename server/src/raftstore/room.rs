@@ -7,8 +7,12 @@
 
 use std::time::{Duration, Instant};
 
+use crate::allocator;
+
 /// How often resident memory is looked at. Longer than the allocator keeps free pages, or the room would shrink for what is free.
 const INTERVAL: Duration = Duration::from_millis(100);
+/// How often all threads are asked to give back what others have freed, above the target. It costs them a look at each of their pages.
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
 /// The target, in parts of `maxmemory`: half of what may be above it is left for what happens between two looks.
 const TARGET_PARTS: (u64, u64) = (18, 16);
 /// The room is never less than one part in so many of `maxmemory`.
@@ -21,6 +25,7 @@ const LEAST_MAXMEMORY_BYTES: u64 = 32 << 20;
 /// Follows what is resident.
 pub(super) struct Room {
     looked: Instant,
+    asked: Instant,
     maxmemory_bytes: u64,
     bytes: u64,
 }
@@ -29,6 +34,7 @@ impl Default for Room {
     fn default() -> Self {
         Self {
             looked: Instant::now(),
+            asked: Instant::now(),
             maxmemory_bytes: 0,
             bytes: u64::MAX,
         }
@@ -43,22 +49,26 @@ impl Room {
         }
         self.looked = Instant::now();
         self.maxmemory_bytes = maxmemory_bytes;
-        self.bytes = if maxmemory_bytes < LEAST_MAXMEMORY_BYTES {
-            u64::MAX
-        } else {
-            next(
-                self.bytes,
-                maxmemory_bytes,
-                counted_bytes,
-                resident_bytes()?,
-            )
-        };
+        if maxmemory_bytes < LEAST_MAXMEMORY_BYTES {
+            self.bytes = u64::MAX;
+            return Some(self.bytes);
+        }
+        let resident = resident_bytes()?;
+        if resident > target(maxmemory_bytes) && self.asked.elapsed() >= ASK_INTERVAL {
+            self.asked = Instant::now();
+            allocator::ask_all();
+        }
+        self.bytes = next(self.bytes, maxmemory_bytes, counted_bytes, resident);
         Some(self.bytes)
     }
 }
 
+fn target(maxmemory: u64) -> u64 {
+    maxmemory / TARGET_PARTS.1 * TARGET_PARTS.0
+}
+
 fn next(room: u64, maxmemory: u64, counted: u64, resident: u64) -> u64 {
-    let target = maxmemory / TARGET_PARTS.1 * TARGET_PARTS.0;
+    let target = target(maxmemory);
     let room = room.min(maxmemory);
     let moved = if resident > target {
         // What is dropped leaves holes, so that less comes back than is counted; but the next look sees what came back.

@@ -10,7 +10,7 @@ use storage::snapshot::ReceivedSnapshot;
 use tokio::sync::watch;
 
 use super::apply::{ApplyMessage, Callback, ReadCallback};
-use super::clock::wall_ms;
+use super::clock::{LogicalTime, Now};
 use super::driver::Seat;
 use super::error::Error;
 use super::inbox::{Inbox, StoreMessage};
@@ -27,8 +27,7 @@ pub struct RaftRouter {
     pub(super) lease: Arc<Lease>,
     pub(super) status: Arc<RwLock<Status>>,
     pub(super) leader: watch::Receiver<Option<StoreId>>,
-    /// The Region's logical time as applied last.
-    pub(super) applied_ms: Arc<AtomicU64>,
+    pub(super) time: Arc<LogicalTime>,
     /// When the last checkpoint became durable, or when the Store started.
     pub(super) checkpointed_ms: Arc<AtomicU64>,
     /// Whether this Store leads and refuses writes that do not delete, because disks are nearly full.
@@ -122,9 +121,9 @@ impl RaftRouter {
         self.status.read().clone()
     }
 
-    /// The Region's logical time for reads: the wall clock, or the greatest time applied if the clock is behind it.
+    /// The Region's logical time, for reads.
     pub fn now_ms(&self) -> u64 {
-        wall_ms().max(self.applied_ms.load(Ordering::Relaxed))
+        self.time.at(Now::read())
     }
 
     /// Unix time in milliseconds of the last checkpoint; of the Store's start before the first one.

@@ -78,7 +78,7 @@ pub fn fatal(what: &str, error: &storage::Error) -> ! {
 }
 
 /// Says why and ends the process: this Store must not take part, and nothing of it is left to be saved.
-pub(super) fn refuse_to_serve(reason: &str) -> ! {
+pub fn refuse_to_serve(reason: &str) -> ! {
     tracing::error!("cannot serve: {reason}");
     eprintln!("tinykv-server: {reason}");
     std::process::exit(1);
@@ -103,14 +103,15 @@ impl Store {
         let (running, stopping) = bounded(0);
         let (leader_tx, leader) = watch::channel(None);
         let status = Arc::new(RwLock::new(peer.status()));
-        let applied_ms = Arc::new(AtomicU64::new(machine.dataset().read().now_ms()));
+        let time = peer.logical_time();
+        time.observe(machine.dataset().read().now_ms());
         let router = RaftRouter {
             inbox: inbox.clone(),
             apply: apply.clone(),
             lease,
             status,
             leader,
-            applied_ms,
+            time,
             checkpointed_ms: Arc::new(AtomicU64::new(Now::read().wall_ms)),
             disk_low: Arc::default(),
             seat: Arc::default(),

@@ -54,6 +54,14 @@ pub(super) enum HandshakeError {
     /// This side turned the other one away.
     #[error("{}", .0.advice())]
     Refused(Refusal),
+    /// A node that knows the secret, of another cluster, takes this Store for a member of that.
+    #[error("{}", Refusal::ClusterId.advice())]
+    Mistaken {
+        /// Who.
+        by: StoreId,
+        /// For whom.
+        taken_for: StoreId,
+    },
     /// The acceptor could not prove the secret.
     #[error(
         "the node there does not know the cluster secret: check cluster-secret, and the address in cluster-peers"
@@ -190,6 +198,9 @@ pub(super) async fn accept<S: Wire>(
     match &error {
         HandshakeError::Foreign(_) => linger(stream, FOREIGN_REPLY).await,
         HandshakeError::Refused(refusal) => linger(stream, &refused_frame(*refusal)).await,
+        HandshakeError::Mistaken { .. } => {
+            linger(stream, &refused_frame(Refusal::ClusterId)).await;
+        }
         HandshakeError::Frame(_) => linger(stream, &refused_frame(Refusal::Malformed)).await,
         _ => {}
     }
@@ -207,7 +218,10 @@ async fn accept_unbounded<S: Wire>(
     if !may_be_plain {
         return Err(HandshakeError::Refused(Refusal::Plain));
     }
-    check(&hello, identity, is_peer).map_err(HandshakeError::Refused)?;
+    let is_mistaken = hello.cluster_id != identity.cluster_id;
+    if !is_mistaken {
+        check(&hello, identity, is_peer).map_err(HandshakeError::Refused)?;
+    }
     let acceptor_nonce = nonce()?;
     write_frame(stream, Kind::Challenge, &acceptor_nonce).await?;
     let proof = read_frame(stream, Kind::Proof).await?;
@@ -220,20 +234,23 @@ async fn accept_unbounded<S: Wire>(
     ) {
         return Err(HandshakeError::Refused(Refusal::Secret));
     }
+    if is_mistaken {
+        return Err(HandshakeError::Mistaken {
+            by: hello.from,
+            taken_for: hello.to,
+        });
+    }
     let welcome = auth::prove(&identity.secret, Role::Acceptor, &bytes, &acceptor_nonce);
     write_frame(stream, Kind::Welcome, &welcome).await?;
     Ok((hello.from, hello.purpose))
 }
 
-/// What can be told before the proof. None of it is a secret, and naming it saves an operator's evening.
+/// What can be told before the proof, to a node of this cluster. None of it is a secret, and naming it saves an operator's evening.
 fn check(
     hello: &Hello,
     identity: &Identity,
     is_peer: impl Fn(StoreId) -> bool,
 ) -> Result<(), Refusal> {
-    if hello.cluster_id != identity.cluster_id {
-        return Err(Refusal::ClusterId);
-    }
     if hello.from == identity.store_id {
         return Err(Refusal::OwnId);
     }

@@ -126,6 +126,9 @@ impl Gate {
             }
             Err(error) => {
                 self.refused.increment(1);
+                if let HandshakeError::Mistaken { by, taken_for } = error {
+                    context.handler.mistaken(by, taken_for);
+                }
                 self.log_refusal(format_args!(
                     "refused a connection from {address} to the peer port: {error}"
                 ));

@@ -131,6 +131,8 @@ pub trait Handler: Send + Sync + 'static {
     fn snapshot_sent(&self, to: StoreId, ok: bool);
     /// The own data cannot be read for a snapshot: another Store must lead, with data that it can read.
     fn unreadable(&self, error: &storage::Error);
+    /// A Store that knows the secret, of another cluster, takes this one for a member of that.
+    fn mistaken(&self, by: StoreId, taken_for: StoreId);
 }
 
 /// The state of the link to one Store.

@@ -51,6 +51,7 @@ pub(crate) struct Recorder {
     pub(crate) gone: Mutex<Vec<StoreId>>,
     pub(crate) received: Mutex<Vec<(RaftMessage, ReceivedSnapshot)>>,
     pub(crate) sent: Mutex<Vec<(StoreId, bool)>>,
+    pub(crate) mistaken: Mutex<Vec<(StoreId, StoreId)>>,
     pub(crate) kept: Mutex<Vec<(Request, ForwardReply)>>,
     pub(crate) on_forward: Mutex<Option<OnForward>>,
 }
@@ -92,6 +93,10 @@ impl Handler for Recorder {
 
     fn unreadable(&self, error: &storage::Error) {
         panic!("a snapshot cannot be read: {error}");
+    }
+
+    fn mistaken(&self, by: StoreId, taken_for: StoreId) {
+        self.mistaken.lock().push((by, taken_for));
     }
 
     fn snapshot_sent(&self, to: StoreId, ok: bool) {
