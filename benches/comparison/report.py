@@ -15,6 +15,7 @@ from .workload import (
     MEMORY_TARGET_KEYS,
     MINORITY_TARGET,
     P99_TARGET,
+    P99_TARGET_OF_CORE,
     SPEED_TARGET,
     SPEED_TARGETS,
     START_TARGET_KEYS,
@@ -79,13 +80,14 @@ def versus(entry, target, judged):
     cells = [entry["row"], *(f"{rps:,.0f}" for rps in figures["rps"]), f"{ratio:.2f}", *least(ratio, target)]
     cells += [f"{ms:.3f}" for ms in figures["p50_ms"] + figures["p99_ms"]]
     late = times(figures["p99_ms"])
-    cells += [f"{late:.2f}", verdict(late <= P99_TARGET) if judged else NOTHING]
+    latest = P99_TARGET_OF_CORE if entry["row"] in SPEED_TARGETS else P99_TARGET
+    cells += [f"{late:.2f}", f"≤ {latest}", verdict(late <= latest) if judged else NOTHING]
     cells += [f"{us:.2f}" for us in figures["cpu_us"]]
     return cells + [f"{times(figures['cpu_us']):.2f}"]
 
 
 VERSUS = ["row", "Redis rps", "TinyKV rps", "ratio", "target", "", "p50 ms R", "p50 ms T", "p99 ms R", "p99 ms T", "ratio"]
-VERSUS += [f"≤ {P99_TARGET}", "CPU µs/op R", "CPU µs/op T", "ratio"]
+VERSUS += ["target", "", "CPU µs/op R", "CPU µs/op T", "ratio"]
 
 
 def single(result, judged):

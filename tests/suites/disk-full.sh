@@ -73,3 +73,86 @@ says value get kept
 says value get more
 says OK set more again
 echo "a node that starts on a full disk waits, and goes on"
+
+# Three nodes with a disk each.
+
+# leave_on ID MB
+leave_on() {
+    rm -f "$WORK/disk-$1/ballast"
+    fallocate -l "$(($(df --output=avail -B 1M "$WORK/disk-$1" | tail -1) - $2))M" "$WORK/disk-$1/ballast"
+}
+
+# cluster_says PATTERN ID COMMAND...
+cluster_says() {
+    local pattern=$1
+    PORT=${LIST[$2]}
+    PID=${NODES[$2]}
+    says "$pattern" "${@:3}"
+}
+
+# leader [NOT]: sets LEADS to the id of the node that leads, which is another one than NOT.
+leader() {
+    local id
+    for _ in $(seq 300); do
+        for id in 1 2 3; do
+            [ "$id" = "${1:-}" ] && continue
+            if timeout 1 redis-cli -p "${LIST[$id]}" info raft 2>/dev/null | holds "^raft_role:leader"; then
+                LEADS=$id
+                return
+            fi
+        done
+        sleep 0.1
+    done
+    fail "no leader but ${1:-none}"
+}
+
+LIST=("")
+NODES=("")
+PEERS=""
+for id in 1 2 3; do
+    mkdir "$WORK/disk-$id"
+    mount -t tmpfs -o size=400m tmpfs "$WORK/disk-$id" || fail "a file system cannot be mounted"
+    free_port
+    LIST+=("$PORT")
+    PEERS="$PEERS${PEERS:+,}$id@127.0.0.1:$PORT"
+done
+trap 'kill -9 "$PID" "${NODES[@]:1}" 2>/dev/null || true; wait; umount "$DISK" "$WORK"/disk-* || true; clean_up' EXIT
+for id in 1 2 3; do
+    "$TINYKV_BIN" --bind 127.0.0.1 --port "${LIST[$id]}" --dir "$WORK/disk-$id/data" --node-id "$id" --cluster-secret suites \
+        --cluster-peers "$PEERS" --checkpoint-interval-ms 500 >>"$WORK/full.log" 2>&1 &
+    NODES+=("$!")
+done
+leader
+cluster_says OK "$LEADS" set kept value
+
+FULL=$LEADS
+leave_on "$FULL" 2
+leader "$FULL"
+cluster_says OK "$LEADS" set while one
+cluster_says OK "$FULL" set while "one is full"
+cluster_says "one is full" "$FULL" get while
+echo "a leader whose disk is full lets another one lead, and two go on"
+
+for id in 1 2 3; do
+    leave_on "$id" 2
+done
+for id in 1 2 3; do
+    cluster_says "MISCONF*" "$id" set more value
+    cluster_says value "$id" get kept
+done
+echo "where all disks are full, every node refuses writes and serves reads"
+
+for id in 1 2 3; do
+    rm "$WORK/disk-$id/ballast"
+done
+for id in 1 2 3; do
+    cluster_says OK "$id" set "more:$id" value
+done
+for _ in $(seq 300); do
+    digests=$(for id in 1 2 3; do redis-cli -p "${LIST[$id]}" raft.digest | tr '\n' ' '; echo; done | sort -u | wc -l)
+    [ "$digests" = 1 ] && break
+    sleep 0.1
+done
+[ "$digests" = 1 ] || fail "the replicas differ"
+cluster_says "one is full" 3 get while
+echo "with room all three go on, and agree"

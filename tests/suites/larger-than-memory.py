@@ -18,9 +18,9 @@ import time
 
 RSS_TIMES_MAXMEMORY = 1.25
 # The program itself: its code, and what an empty server takes.
-ALLOWED_MB = 16
-AIMED_STALL_MS, MAX_STALL_MS = 200, 1000
-AIMED_P99_MS, MAX_P99_MS = 10, 100
+ALLOWED_MB = 8
+AIMED_STALL_MS, MAX_STALL_MS = 200, 600
+AIMED_P99_MS, MAX_P99_MS = 10, 50
 # Whole collections are read, in memory for a moment, where they are no larger than this.
 MAX_WHOLE_MB = 32
 VALUE_BYTES = 700
