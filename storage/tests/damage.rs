@@ -24,7 +24,10 @@ fn open(dir: &Path) -> storage::Result<LsmEngine> {
 
 fn pair(number: u32, version: u32) -> (Bytes, Bytes) {
     let key = format!("key {number:06}");
-    let value = format!("value {number} of version {version}, {}", "x".repeat(number as usize % 90));
+    let value = format!(
+        "value {number} of version {version}, {}",
+        "x".repeat(number as usize % 90)
+    );
     (key.into(), value.into())
 }
 
@@ -33,10 +36,12 @@ fn fill(dir: &Path) -> Pairs {
     let engine = open(dir).unwrap();
     let mut pairs = Pairs::new();
     for version in 0..3 {
-        let records = (0..PAIRS).filter(|number| number % (version + 1) == 0).map(|number| {
-            let (key, value) = pair(number, version);
-            (key, (number % 7 != version).then_some(value))
-        });
+        let records = (0..PAIRS)
+            .filter(|number| number % (version + 1) == 0)
+            .map(|number| {
+                let (key, value) = pair(number, version);
+                (key, (number % 7 != version).then_some(value))
+            });
         let records: Vec<_> = records.collect();
         engine.ingest(&mut records.clone().into_iter()).unwrap();
         for (key, value) in records {
@@ -86,7 +91,10 @@ enum Outcome {
 }
 
 fn is_report(error: &Error) -> bool {
-    matches!(error, Error::Corrupt { .. } | Error::Io(_) | Error::Engine(_))
+    matches!(
+        error,
+        Error::Corrupt { .. } | Error::Io(_) | Error::Engine(_)
+    )
 }
 
 fn check(dir: &Path, pairs: &Pairs) -> Result<Outcome, String> {
@@ -124,15 +132,26 @@ fn check(dir: &Path, pairs: &Pairs) -> Result<Outcome, String> {
 fn a_changed_byte_in_any_table_or_manifest_is_reported_and_never_served() {
     let original = TempDir::new().unwrap();
     let pairs = fill(original.path());
-    for path in files(original.path()).iter().filter(|path| is_journal(path)) {
+    for path in files(original.path())
+        .iter()
+        .filter(|path| is_journal(path))
+    {
         let bytes = fs::read(path).unwrap();
-        let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+        let written = bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |at| at + 1);
         fs::write(path, &bytes[..written + 4096]).unwrap();
     }
-    let every: Option<usize> = std::env::var("DAMAGE_EVERY").ok().and_then(|every| every.parse().ok());
+    let every: Option<usize> = std::env::var("DAMAGE_EVERY")
+        .ok()
+        .and_then(|every| every.parse().ok());
     let mut outcomes = BTreeMap::new();
     let mut failures = Vec::new();
-    for path in files(original.path()).iter().filter(|path| !is_journal(path)) {
+    for path in files(original.path())
+        .iter()
+        .filter(|path| !is_journal(path))
+    {
         let name = path.strip_prefix(original.path()).unwrap();
         let bytes = fs::read(path).unwrap();
         let step = every.unwrap_or(bytes.len() / CHANGES_PER_FILE).max(1);
@@ -144,11 +163,36 @@ fn a_changed_byte_in_any_table_or_manifest_is_reported_and_never_served() {
             fs::write(dir.path().join(name), changed).unwrap();
             match catch_unwind(AssertUnwindSafe(|| check(dir.path(), &pairs))) {
                 Ok(Ok(outcome)) => *outcomes.entry((name.to_owned(), outcome)).or_insert(0) += 1,
-                Ok(Err(failure)) => failures.push(format!("{} at {at} of {}: {failure}", name.display(), bytes.len())),
-                Err(_) => failures.push(format!("{} at {at} of {}: panic", name.display(), bytes.len())),
+                Ok(Err(failure)) => failures.push(format!(
+                    "{} at {at} of {}: {failure}",
+                    name.display(),
+                    bytes.len()
+                )),
+                Err(_) => failures.push(format!(
+                    "{} at {at} of {}: panic",
+                    name.display(),
+                    bytes.len()
+                )),
             }
         }
     }
-    println!("{outcomes:#?}");
-    assert!(failures.is_empty(), "{} failures: {:#?}", failures.len(), failures);
+    assert!(
+        failures.is_empty(),
+        "{} failures: {failures:#?}",
+        failures.len()
+    );
+    let of_tables = |wanted: fn(Outcome) -> bool| -> usize {
+        let tables = outcomes.iter().filter(|((name, outcome), _)| {
+            name.components().any(|part| part.as_os_str() == "tables") && wanted(*outcome)
+        });
+        tables.map(|(_, count)| count).sum()
+    };
+    let (noticed, all) = (
+        of_tables(|outcome| outcome != Outcome::Harmless),
+        of_tables(|_| true),
+    );
+    assert!(
+        noticed > all * 9 / 10,
+        "{noticed} of {all} changes of tables are noticed"
+    );
 }

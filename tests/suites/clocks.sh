@@ -87,6 +87,14 @@ term=$(ask info raft | sed -n 's/^raft_term:\([0-9]*\).*/\1/p')
 STAGE="true clocks"
 expires_in 1400 2500
 
+set_clock 1 0 1300
+STAGE="a clock that is a third too fast"
+expires_in 1000 2800
+set_clock 1 0 700
+STAGE="a clock that is a third too slow"
+expires_in 1400 3500
+set_clock 1 0
+
 set_clock 1 "$HOUR"
 expect "" get minutes
 expect value get kept
@@ -112,13 +120,6 @@ leads 3
 set_clock 3 "-$HOUR"
 STAGE="and another one, an hour behind"
 expires_in 1400 2800
-
-set_clock 3 0 1300
-STAGE="a clock that is a third too fast"
-expires_in 1000 2800
-set_clock 3 0 700
-STAGE="a clock that is a third too slow"
-expires_in 1400 3500
 
 # An hour ahead, killed and started with the right clock: what has expired does not come back.
 leads 1

@@ -15,6 +15,7 @@
 //!   must be, but also what lies behind a damaged byte. A batch whose length is right and whose checksum is wrong makes it
 //!   refuse to open instead; after a power cut the last, unsynced batch can look like that. `repair` looks first, tells the
 //!   one from the other, and leaves nothing to be cut. Then the journal is synced: what a killed process wrote last counts.
+//! - **Manifests** have a checksum that recovery does not compare. `archive` does.
 //! - **Creation** that was interrupted makes every later opening fail, and the names of new keyspaces are not synced.
 //!   `creation` clears that up.
 //! - **Options of a keyspace** (memtable size, block size, filters) are stored when it is created; later openings use
@@ -23,6 +24,7 @@
 //!   therefore noticed before it happens: below `reserve_bytes` of free space writes are refused with [`Error::Full`],
 //!   fjall is not touched, and work goes on when there is room.
 
+mod archive;
 mod creation;
 mod journal;
 mod keeper;
@@ -170,6 +172,7 @@ impl LsmEngine {
         let obsolete = Arc::new(Obsolete::new(options.obsolete.clone()));
         creation::clear_unfinished(dir)?;
         repair::check_journals(dir, options.unsynced_tail)?;
+        archive::check_archives(dir)?;
         let database =
             open_database(dir, &options, &obsolete).map_err(|error| open_error(dir, error))?;
         let keyspace = database
