@@ -516,11 +516,11 @@ impl transport::Handler for Arrivals {
     }
 
     /// The first node of a cluster that others have joined, started again without its disk, would serve an empty cluster of its own
-    /// under the address of a member. Nothing tells it so but the others.
+    /// under the address and id of a member. Nothing tells it so but the others. A node that is being added has another id there.
     fn mistaken(&self, by: StoreId, taken_for: StoreId) {
-        if self.is_new_and_alone {
+        if self.is_new_and_alone && taken_for == self.shared.store {
             refuse_to_serve(&format!(
-                "the data directory was empty when this node started, and node {by} of a cluster takes this one for its member \
+                "the data directory was empty when this node started, and node {by} of a cluster takes it for that cluster's member \
                  {taken_for}. If its data is lost, send RAFT.NODE REMOVE {taken_for} to that cluster, empty this node's data \
                  directory, and start it with --join HOST:PORT of a member. If this is to be a cluster of its own, give it \
                  another address or another cluster-secret"

@@ -40,7 +40,7 @@ impl Database {
         mut found: impl FnMut(&'k [u8], Position),
     ) {
         let mut read = 0u64;
-        let mut positions: SmallVec<[(Position, &[&[u8]]); WARM_KEYS]> = SmallVec::new();
+        let mut positions: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
         let mut last = None;
         // Hashing takes so long that the processor would see one or two keys ahead; so it is done before anything is waited for.
         for (key, args) in commands.into_iter().take(WARM_KEYS) {
