@@ -35,10 +35,11 @@
 //! # The handshake
 //!
 //! 1. The dialer sends hello: who it is, whom it wants, of which cluster, for which purpose, and 32 random bytes.
-//! 2. The acceptor refuses another version or cluster, an unknown store id, its own id, or a hello meant for another
-//!    Store; else it answers with 32 random bytes of its own.
+//! 2. The acceptor refuses another version, an unknown store id, its own id, or a hello meant for another Store; else it answers
+//!    with 32 random bytes of its own.
 //! 3. The dialer proves the cluster secret: HMAC-SHA256 over its role, the whole hello and the acceptor's nonce.
-//! 4. The acceptor compares in constant time, and proves the secret in the same way in its own role.
+//! 4. The acceptor compares in constant time, refuses a dialer of another cluster (whose mistake it believes now:
+//!    [`Handler::mistaken`]), and proves the secret in the same way in its own role.
 //!
 //! Both nonces make a recording worthless; role, store ids and purpose in the proof make it worthless elsewhere and in the
 //! other direction. The caller proves first, so that the port tells strangers nothing to guess secrets with. What this

@@ -71,14 +71,6 @@ async fn wrong_hellos_are_refused_with_what_to_check() {
             2,
             "same tinykv-server",
         ),
-        (
-            Hello {
-                cluster: [1; 16],
-                ..truth()
-            },
-            3,
-            "cluster id",
-        ),
         (Hello { from: 3, ..truth() }, 4, "no member"),
         (Hello { from: 2, ..truth() }, 5, "own node-id"),
         (Hello { to: 3, ..truth() }, 6, "another node id"),
@@ -90,6 +82,32 @@ async fn wrong_hellos_are_refused_with_what_to_check() {
         assert_eq!(refused, code, "{text}");
         assert!(text.contains(advice), "{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_of_another_cluster_is_refused_and_reported_once_it_has_proved_the_secret() {
+    let node = lonely().await;
+    let hello = Hello {
+        cluster: [1; 16],
+        to: 7,
+        ..Hello::default()
+    };
+    let hello = hello.bytes();
+    type Prove = fn(&[u8], &[u8]) -> Vec<u8>;
+    let proofs: [(Prove, u8, usize); 2] = [
+        (|_, _| vec![0; 32], 7, 0),
+        (|hello, nonce| proof(SECRET, "dialer", hello, nonce), 3, 1),
+    ];
+    for (prove, code, reports) in proofs {
+        let mut raw = Raw::connect(&node.address).await;
+        raw.write(&frame(HELLO, &hello)).await;
+        let (kind, nonce) = raw.frame().await.expect("a challenge");
+        assert_eq!(kind, CHALLENGE);
+        raw.write(&frame(PROOF, &prove(&hello, &nonce))).await;
+        assert_eq!(refusal(&mut raw).await.0, code);
+        until("the report", || node.seen.mistaken.lock().len() == reports).await;
+    }
+    assert_eq!(*node.seen.mistaken.lock(), [(StoreId(1), StoreId(7))]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -54,6 +54,11 @@ impl Model {
         &mut self.dbs[usize::from(db)]
     }
 
+    /// The key, if it has not expired. What has expired stays: no command meets it.
+    fn peek(&mut self, db: u8, key: &[u8], now_ms: u64) -> Option<Item> {
+        self.db(db).get(key)?.clone().at(now_ms)
+    }
+
     /// The key, removed first if it has expired, as are its fields that have.
     fn live(&mut self, db: u8, key: &[u8], now_ms: u64) -> Option<Item> {
         let keys = self.db(db);
@@ -283,7 +288,7 @@ impl World {
 
     /// True if the key is free or of this type.
     fn may_be(&mut self, db: u8, key: u8, kind: Kind) -> bool {
-        let item = self.model.live(db, &name(key), self.bench.now_ms);
+        let item = self.model.peek(db, &name(key), self.bench.now_ms);
         item.is_none_or(|item| item.content.kind() == kind)
     }
 

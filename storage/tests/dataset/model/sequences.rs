@@ -75,7 +75,7 @@ impl World {
         if !self.may_be(db, key, Kind::List) {
             return;
         }
-        let (mut list, expire_at_ms) = match self.model.live(db, &name(key), self.bench.now_ms) {
+        let (mut list, expire_at_ms) = match self.model.peek(db, &name(key), self.bench.now_ms) {
             Some(Item {
                 content: Content::List(list),
                 expire_at_ms,
@@ -85,6 +85,7 @@ impl World {
         if list.is_empty() && !matches!(step, ListStep::Push { .. }) {
             return;
         }
+        self.model.live(db, &name(key), self.bench.now_ms);
         let before = list.len();
         match *step {
             ListStep::Push { head, ref lengths } => {
@@ -180,7 +181,7 @@ impl World {
         if !self.may_be(db, key, Kind::Stream) {
             return;
         }
-        let (mut log, expire_at_ms) = match self.model.live(db, &name(key), self.bench.now_ms) {
+        let (mut log, expire_at_ms) = match self.model.peek(db, &name(key), self.bench.now_ms) {
             Some(Item {
                 content: Content::Stream(log),
                 expire_at_ms,
@@ -188,6 +189,7 @@ impl World {
             _ if matches!(step, StreamStep::Add { .. }) => (Log::default(), None),
             _ => return,
         };
+        self.model.live(db, &name(key), self.bench.now_ms);
         match *step {
             StreamStep::Add { ref lengths } => self.add(db, key, lengths, &mut log),
             StreamStep::Delete { at } => self.delete(db, key, at, &mut log),
