@@ -294,6 +294,16 @@ impl World {
         running.peer.storage().first_index()
     }
 
+    /// The last index of this Store's log, committed or not.
+    pub fn last_log_index(&self, store: u64) -> LogIndex {
+        let running = self.nodes[&StoreId(store)].running.as_ref();
+        running
+            .expect("a running Store")
+            .peer
+            .storage()
+            .last_index()
+    }
+
     /// Bytes of this Store's log.
     pub fn log_bytes(&self, store: u64) -> u64 {
         let running = self.nodes[&StoreId(store)].running.as_ref();
