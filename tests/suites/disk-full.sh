@@ -74,6 +74,9 @@ says value get more
 says OK set more again
 echo "a node that starts on a full disk waits, and goes on"
 
+kill -9 "$PID"
+wait "$PID" 2>/dev/null || true
+
 # Three nodes with a disk each.
 
 # leave_on ID MB
@@ -116,7 +119,8 @@ for id in 1 2 3; do
     LIST+=("$PORT")
     PEERS="$PEERS${PEERS:+,}$id@127.0.0.1:$PORT"
 done
-trap 'kill -9 "$PID" "${NODES[@]:1}" 2>/dev/null || true; wait; umount "$DISK" "$WORK"/disk-* || true; clean_up' EXIT
+trap 'kill -9 "${NODES[@]:1}" 2>/dev/null || true; wait "${NODES[@]:1}" 2>/dev/null || true
+    umount "$DISK" "$WORK"/disk-* || true; clean_up' EXIT
 for id in 1 2 3; do
     "$TINYKV_BIN" --bind 127.0.0.1 --port "${LIST[$id]}" --dir "$WORK/disk-$id/data" --node-id "$id" --cluster-secret suites \
         --cluster-peers "$PEERS" --checkpoint-interval-ms 500 >>"$WORK/full.log" 2>&1 &
