@@ -181,6 +181,8 @@ impl Disk {
                 Some(disk.add(State::File(FileState::default())))
             });
         }
+        // What had this inode before is gone; another node's file may have it now, and its writes are none of this disk's.
+        self.by_inode.remove(&inode);
         // Otherwise it is on another disk, or another thread has removed it meanwhile.
         let Some(node) = self.find(path) else {
             return;
