@@ -240,10 +240,21 @@ impl SnapshotRecords {
     }
 }
 
+/// Makes the folder if it is not there, and its name durable: a snapshot whose installation has begun must be found after a power cut.
+pub(super) fn make_dir(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir)?;
+    let parent = match dir.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    File::open(parent)?.sync_all()?;
+    Ok(())
+}
+
 /// Removes every snapshot file in `dir`, finished or not; creates the folder if needed. For the start of a Store, when no
 /// installation is pending.
 pub fn clean(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir)?;
+    make_dir(dir)?;
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path

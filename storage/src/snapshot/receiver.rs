@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::file::{PARTIAL, ReceivedSnapshot};
+use super::file::{self, PARTIAL, ReceivedSnapshot};
 use super::{SnapshotChunk, TRAILER_BYTES};
 use crate::ids::{LogIndex, RegionId, Term};
 use crate::{Error, Result};
@@ -27,7 +27,7 @@ pub struct SnapshotReceiver {
 impl SnapshotReceiver {
     /// Expects the snapshot of `region` at `index` and `term`, as the MsgSnapshot said. Creates `dir` if needed.
     pub fn create(dir: &Path, region: RegionId, index: LogIndex, term: Term) -> Result<Self> {
-        fs::create_dir_all(dir)?;
+        file::make_dir(dir)?;
         let finished = ReceivedSnapshot::path_of(dir, region, index, term);
         let (file, partial) = create_partial(&finished)?;
         Ok(Self {
