@@ -62,14 +62,18 @@ struct Bridge {
 impl LogicalTime {
     /// The time now, in milliseconds of Unix time; never less than any that was given before.
     pub fn at(&self, now: Now) -> u64 {
+        self.of_wall(now.wall_ms)
+            .unwrap_or_else(|| self.behind(now))
+    }
+
+    /// The time now, if the wall clock says so: nearly always, and then the other clock need not be read. `None`: it is behind.
+    #[inline]
+    pub fn of_wall(&self, wall_ms: u64) -> Option<u64> {
         let latest_ms = self.latest_ms.load(Ordering::Relaxed);
-        if now.wall_ms < latest_ms {
-            return self.behind(now);
+        if wall_ms > latest_ms {
+            self.observe(wall_ms);
         }
-        if now.wall_ms > latest_ms {
-            self.observe(now.wall_ms);
-        }
-        now.wall_ms
+        (wall_ms >= latest_ms).then_some(wall_ms)
     }
 
     /// Somebody else gave this time.

@@ -11,8 +11,6 @@ use crate::allocator;
 
 /// How often resident memory is looked at. Longer than the allocator keeps free pages, or the room would shrink for what is free.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// How often all threads are asked to give back what others have freed, above the target. It costs them a look at each of their pages.
-const ASK_INTERVAL: Duration = Duration::from_secs(1);
 /// The target, in parts of `maxmemory`. A quarter may be above it: most of that is left for what happens between two looks.
 const TARGET_PARTS: (u64, u64) = (17, 16);
 /// The room is never less than one part in so many of `maxmemory`.
@@ -25,7 +23,6 @@ const LEAST_MAXMEMORY_BYTES: u64 = 32 << 20;
 /// Follows what is resident.
 pub(super) struct Room {
     looked: Instant,
-    asked: Instant,
     maxmemory_bytes: u64,
     bytes: u64,
 }
@@ -34,7 +31,6 @@ impl Default for Room {
     fn default() -> Self {
         Self {
             looked: Instant::now(),
-            asked: Instant::now(),
             maxmemory_bytes: 0,
             bytes: u64::MAX,
         }
@@ -54,8 +50,7 @@ impl Room {
             return Some(self.bytes);
         }
         let resident = resident_bytes()?;
-        if resident > target(maxmemory_bytes) && self.asked.elapsed() >= ASK_INTERVAL {
-            self.asked = Instant::now();
+        if resident > target(maxmemory_bytes) {
             allocator::ask_all();
         }
         self.bytes = next(self.bytes, maxmemory_bytes, counted_bytes, resident);

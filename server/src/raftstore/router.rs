@@ -10,7 +10,7 @@ use storage::snapshot::ReceivedSnapshot;
 use tokio::sync::watch;
 
 use super::apply::{ApplyMessage, Callback, ReadCallback};
-use super::clock::{LogicalTime, Now};
+use super::clock::{LogicalTime, Now, wall_ms};
 use super::driver::Seat;
 use super::error::Error;
 use super::inbox::{Inbox, StoreMessage};
@@ -123,7 +123,8 @@ impl RaftRouter {
 
     /// The Region's logical time, for reads.
     pub fn now_ms(&self) -> u64 {
-        self.time.at(Now::read())
+        let of_wall = self.time.of_wall(wall_ms());
+        of_wall.unwrap_or_else(|| self.time.at(Now::read()))
     }
 
     /// Unix time in milliseconds of the last checkpoint; of the Store's start before the first one.
