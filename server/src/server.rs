@@ -146,7 +146,8 @@ fn part_of_memory(settings: &Settings, bytes: u64) -> u64 {
 
 fn open_engines(settings: &Settings, obsolete: &Obsolete) -> anyhow::Result<Engines> {
     let dir = &settings.dir;
-    make_dir(dir).with_context(|| format!("cannot create the data directory {}", dir.display()))?;
+    storage::dirs::make(dir)
+        .with_context(|| format!("cannot create the data directory {}", dir.display()))?;
     let open = |name: &str, options: LsmOptions| -> anyhow::Result<Arc<LsmEngine>> {
         let path = dir.join(name);
         std::fs::create_dir_all(&path)
@@ -171,15 +172,6 @@ fn open_engines(settings: &Settings, obsolete: &Obsolete) -> anyhow::Result<Engi
         kv: open("kv", kv)?,
         raft: open("raft", raft)?,
     })
-}
-
-/// Makes a directory if it is not there, so that a power cut does not take its name.
-fn make_dir(dir: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(dir)?;
-    match dir.canonicalize()?.parent() {
-        Some(parent) => std::fs::File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 fn open_dataset(engines: &Engines, settings: &Settings, obsolete: &Obsolete) -> OpenDataset {

@@ -21,6 +21,7 @@
 )]
 
 pub mod dataset;
+pub mod dirs;
 pub mod engine;
 pub mod error;
 pub mod ids;

@@ -21,6 +21,16 @@ start_node() {
     NODE_PIDS[$1]=$PID
 }
 
+start_all() {
+    local id
+    for id in 1 2 3; do
+        start_node "$id"
+    done
+    for id in 1 2 3; do
+        await "${LIST[$id]}" "node-$id"
+    done
+}
+
 # ask COMMAND...: asks node 1, whoever leads.
 ask() {
     timeout 20 redis-cli -p "${LIST[1]}" "$@"
@@ -72,12 +82,7 @@ for id in 1 2 3; do
     : >"$WORK/clock-$id"
     set_clock "$id" 0
 done
-for id in 1 2 3; do
-    start_node "$id"
-done
-for id in 1 2 3; do
-    await "${LIST[$id]}" "node-$id"
-done
+start_all
 
 leads 1
 ask set kept value >/dev/null
@@ -130,20 +135,10 @@ for id in 1 2 3; do
     wait "${NODE_PIDS[$id]}" 2>/dev/null || true
     set_clock "$id" 0
 done
-for id in 1 2 3; do
-    start_node "$id"
-done
-for id in 1 2 3; do
-    await "${LIST[$id]}" "node-$id"
-done
+start_all
 expect "" get day
 expect value get kept
 STAGE="after a restart with right clocks"
 expires_in 1400 2800
-for _ in $(seq 100); do
-    digests=$(for id in 1 2 3; do redis-cli -p "${LIST[$id]}" raft.digest | tr '\n' ' '; echo; done | sort -u | wc -l)
-    [ "$digests" = 1 ] && break
-    sleep 0.1
-done
-[ "$digests" = 1 ] || fail "the replicas differ"
+replicas_agree
 echo "the replicas agree"

@@ -93,22 +93,6 @@ cluster_says() {
     says "$pattern" "${@:3}"
 }
 
-# leader [NOT]: sets LEADS to the id of the node that leads, which is another one than NOT.
-leader() {
-    local id
-    for _ in $(seq 300); do
-        for id in 1 2 3; do
-            [ "$id" = "${1:-}" ] && continue
-            if timeout 1 redis-cli -p "${LIST[$id]}" info raft 2>/dev/null | holds "^raft_role:leader"; then
-                LEADS=$id
-                return
-            fi
-        done
-        sleep 0.1
-    done
-    fail "no leader but ${1:-none}"
-}
-
 LIST=("")
 NODES=("")
 PEERS=""
@@ -126,12 +110,12 @@ for id in 1 2 3; do
         --cluster-peers "$PEERS" --checkpoint-interval-ms 500 >>"$WORK/full.log" 2>&1 &
     NODES+=("$!")
 done
-leader
+LEADS=$(leader)
 cluster_says OK "$LEADS" set kept value
 
 FULL=$LEADS
 leave_on "$FULL" 2
-leader "$FULL"
+LEADS=$(leader "$FULL")
 cluster_says OK "$LEADS" set while one
 cluster_says OK "$FULL" set while "one is full"
 cluster_says "one is full" "$FULL" get while
@@ -152,11 +136,6 @@ done
 for id in 1 2 3; do
     cluster_says OK "$id" set "more:$id" value
 done
-for _ in $(seq 300); do
-    digests=$(for id in 1 2 3; do redis-cli -p "${LIST[$id]}" raft.digest | tr '\n' ' '; echo; done | sort -u | wc -l)
-    [ "$digests" = 1 ] && break
-    sleep 0.1
-done
-[ "$digests" = 1 ] || fail "the replicas differ"
+replicas_agree
 cluster_says "one is full" 3 get while
 echo "with room all three go on, and agree"

@@ -15,22 +15,6 @@ start_node() {
     NODE_PIDS[$1]=$PID
 }
 
-# leader [NOT]: prints the id of the node that leads, which is another one than NOT.
-leader() {
-    local id
-    for _ in $(seq 300); do
-        for id in 1 2 3; do
-            [ "$id" = "${1:-}" ] && continue
-            if timeout 1 redis-cli -p "${LIST[$id]}" info raft 2>/dev/null | holds "^raft_role:leader"; then
-                echo "$id"
-                return
-            fi
-        done
-        sleep 0.1
-    done
-    fail "no leader but ${1:-none}"
-}
-
 # load ID: increments through a node until $WORK/enough is there; what was acknowledged goes to $WORK/acknowledged, one line each.
 load() {
     while [ ! -e "$WORK/enough" ]; do

@@ -155,3 +155,30 @@ start_cluster() {
     done
     fail "the three nodes elect no leader"
 }
+
+# leader [NOT]: prints the id of the node that leads, which is another one than NOT. LIST has the ports of nodes 1 to 3.
+leader() {
+    local id
+    for _ in $(seq 300); do
+        for id in 1 2 3; do
+            [ "$id" = "${1:-}" ] && continue
+            if timeout 1 redis-cli -p "${LIST[$id]}" info raft 2>/dev/null | holds "^raft_role:leader"; then
+                echo "$id"
+                return
+            fi
+        done
+        sleep 0.1
+    done
+    fail "no leader but ${1:-none}"
+}
+
+# replicas_agree: waits until the nodes of LIST have the same data.
+replicas_agree() {
+    local digests
+    for _ in $(seq 300); do
+        digests=$(for id in 1 2 3; do redis-cli -p "${LIST[$id]}" raft.digest | tr '\n' ' '; echo; done | sort -u | wc -l)
+        [ "$digests" = 1 ] && return
+        sleep 0.1
+    done
+    fail "the replicas differ"
+}

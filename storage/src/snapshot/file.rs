@@ -13,7 +13,7 @@ use super::{FORMAT, MAGIC, MAX_HEADER_BYTES};
 use crate::engine::MAX_KEY_BYTES;
 use crate::ids::{LogIndex, RegionId, SLOT_COUNT, Term};
 use crate::proto::store::{RaftApplyState, Region, SnapshotHeader};
-use crate::{Error, Result, keys};
+use crate::{Error, Result, dirs, keys};
 
 pub(super) const FINISHED: &str = "snap";
 pub(super) const PARTIAL: &str = "part";
@@ -240,21 +240,10 @@ impl SnapshotRecords {
     }
 }
 
-/// Makes the folder if it is not there, and its name durable: a snapshot whose installation has begun must be found after a power cut.
-pub(super) fn make_dir(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir)?;
-    let parent = match dir.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    File::open(parent)?.sync_all()?;
-    Ok(())
-}
-
 /// Removes every snapshot file in `dir`, finished or not; creates the folder if needed. For the start of a Store, when no
 /// installation is pending.
 pub fn clean(dir: &Path) -> Result<()> {
-    make_dir(dir)?;
+    dirs::make(dir)?;
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path

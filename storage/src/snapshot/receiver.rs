@@ -4,10 +4,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::file::{self, PARTIAL, ReceivedSnapshot};
+use super::file::{PARTIAL, ReceivedSnapshot};
 use super::{SnapshotChunk, TRAILER_BYTES};
 use crate::ids::{LogIndex, RegionId, Term};
-use crate::{Error, Result};
+use crate::{Error, Result, dirs};
 
 /// Parts of the same snapshot that may be under way at once, from different senders or attempts.
 const MAX_ATTEMPTS: u32 = 64;
@@ -27,7 +27,8 @@ pub struct SnapshotReceiver {
 impl SnapshotReceiver {
     /// Expects the snapshot of `region` at `index` and `term`, as the MsgSnapshot said. Creates `dir` if needed.
     pub fn create(dir: &Path, region: RegionId, index: LogIndex, term: Term) -> Result<Self> {
-        file::make_dir(dir)?;
+        // A snapshot whose installation has begun must be found after a power cut.
+        dirs::make(dir)?;
         let finished = ReceivedSnapshot::path_of(dir, region, index, term);
         let (file, partial) = create_partial(&finished)?;
         Ok(Self {
