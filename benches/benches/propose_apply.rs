@@ -301,6 +301,7 @@ impl Node {
             store: StoreId(1),
             tick_ms: 10,
             heartbeat_ticks: 5,
+            heartbeat_min_ticks: 1,
             loyalty_ticks: 25,
             election_ticks: 50,
             seed: 1,

@@ -227,6 +227,7 @@ fn start_store(
         store: identity.store,
         tick_ms: TICK_MS,
         heartbeat_ticks: ticks(settings.heartbeat_interval_ms),
+        heartbeat_min_ticks: ticks(settings.heartbeat_interval_min_ms),
         loyalty_ticks: ticks(settings.election_timeout_min_ms),
         election_ticks: ticks(settings.election_timeout_ms),
         seed: identity::random_u64()?,

@@ -10,6 +10,7 @@
 //! | [`engine`] | the [`engine::Engine`] trait, the LSM behind it and an in-memory one that can lose unsynced writes |
 //! | [`keys`] | the layout of every key in the two engines |
 //! | [`peer_storage`] | the Raft log and state of one Peer: `append`, `save_ready_state`, compaction, invariants |
+//! | [`dirs`], [`paced`] | directories whose names are durable, large files that reach the disk as they are written |
 //! | [`snapshot`] | a checkpoint of a Region as a stream of checksummed chunks, and its installation |
 //! | [`dataset`] | the Region's memory: databases, objects, expiry, the write set and its checkpoint |
 //! | [`rdb`] | Redis's payload format of DUMP and RESTORE |
@@ -26,6 +27,7 @@ pub mod engine;
 pub mod error;
 pub mod ids;
 pub mod keys;
+pub mod paced;
 pub mod peer_storage;
 pub mod proto;
 pub mod rdb;

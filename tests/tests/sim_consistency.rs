@@ -1,5 +1,6 @@
 //! Replicas whose data differs, in the simulated world: found by comparing, and stopped.
 
+use storage::proto::command::MemberAction;
 use tests::sim::{Options, World};
 
 /// Many checks.
@@ -72,4 +73,27 @@ fn a_replica_that_was_away_finds_out_by_itself() {
     assert!(world.is_up(wrong), "nobody could tell it");
     world.heal();
     world.run_until(LONG_MS, "the wrong one stops", |world| !world.is_up(wrong));
+}
+
+#[test]
+fn a_learner_that_has_lost_a_command_is_stopped() {
+    let (mut world, leader, _) = world();
+    let learner = world.spawn();
+    world.change_until(leader, &[(MemberAction::AddLearner, learner)], |world| {
+        let members = world.members(leader).unwrap_or_default();
+        members.list.len() == 4
+    });
+    // What it is to lose comes behind the snapshot.
+    world.cut(leader, learner);
+    world.write(leader, 3, 2);
+    // Nobody is promoted while a disk is nearly full.
+    for store in 1..=3 {
+        world.lower_disk(store, true);
+    }
+    world.forget(learner);
+    world.heal();
+    world.run_until(LONG_MS, "it stops", |world| !world.is_up(learner));
+    let members = world.members(leader).unwrap_or_default();
+    assert_eq!(members.list.iter().filter(|member| member.voter).count(), 3);
+    assert!((1..=3).all(|store| world.is_up(store)));
 }

@@ -288,3 +288,98 @@ fn an_epoch_that_nobody_checks_is_noticed() {
     propose_the_outdated(Sabotage::None);
     assert!(fails(|| propose_the_outdated(Sabotage::IgnoreEpoch)));
 }
+
+/// A follower forwards an increment, and does not hear that it was executed.
+fn forward_unheard(sabotage: Sabotage) {
+    let mut world = world(1, sabotage);
+    let leader = world.elect();
+    let follower = leader % 3 + 1;
+    world.run_ms(100);
+    world.cut(leader, follower);
+    let id = world.ask(follower, 1, Client::Increment);
+    world.run_ms(1_500);
+    world.heal();
+    world.run_until(LONG_MS, "an answer", |world| !world.is_waiting(id));
+    assert_eq!(world.outcome(id), Some(Outcome::Number(1)));
+    world.converge();
+    world.assert_linearizable();
+}
+
+#[test]
+fn a_forwarded_write_that_is_sent_twice_is_noticed() {
+    forward_unheard(Sabotage::None);
+    assert!(fails(|| forward_unheard(Sabotage::SendTwice)));
+}
+
+/// A forwarded increment is under way for so long that its leader leads again, in a later term, when it comes.
+fn forward_late(sabotage: Sabotage) {
+    let mut world = world(1, sabotage);
+    let leader = world.elect();
+    let (follower, other) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    world.run_ms(100);
+    // For longer than a connection may be silent: then the log is asked, and the request is sent again.
+    world.lengthen_lines(1_500);
+    let id = world.ask(follower, 1, Client::Increment);
+    world.lengthen_lines(0);
+    world.transfer(leader, other);
+    world.run_until(LONG_MS, "the other one leads", |world| {
+        world.leader() == Some(other)
+    });
+    assert_eq!(world.elect(), other);
+    world.transfer(other, leader);
+    world.run_until(LONG_MS, "it leads again", |world| {
+        world.leader() == Some(leader)
+    });
+    world.run_until(LONG_MS, "an answer", |world| !world.is_waiting(id));
+    assert_eq!(world.outcome(id), Some(Outcome::Number(1)));
+    world.run_ms(LONG_MS);
+    assert_eq!(world.elect(), leader);
+    assert_eq!(world.read(leader, 1), Some(Some(1)));
+    world.converge();
+    world.assert_linearizable();
+}
+
+#[test]
+fn a_forwarded_write_that_is_bound_to_no_term_is_noticed() {
+    forward_late(Sabotage::None);
+    assert!(fails(|| forward_late(Sabotage::UnbindForwarded)));
+}
+
+/// A snapshot takes the place of the entry that a forwarded increment is in.
+fn forward_behind_a_snapshot(sabotage: Sabotage) {
+    let mut world = World::new(Options {
+        sabotage,
+        log_retention_bytes: 0,
+        ..Options::new(1)
+    });
+    let leader = world.elect();
+    let (follower, other) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    world.run_ms(100);
+    world.cut(leader, follower);
+    world.cut(other, follower);
+    let id = world.ask(follower, 1, Client::Increment);
+    world.run_ms(200);
+    world.transfer(leader, other);
+    world.run_until(LONG_MS, "the other one leads", |world| {
+        world.leader() == Some(other)
+    });
+    assert_eq!(world.elect(), other);
+    world.write(other, 2, 1);
+    world.run_ms(100);
+    world.checkpoint(leader);
+    world.checkpoint(other);
+    world.run_ms(900);
+    world.heal();
+    world.run_until(LONG_MS, "an answer", |world| !world.is_waiting(id));
+    assert!(world.snapshots_sent() > 0);
+    world.converge();
+    world.assert_linearizable();
+    let leader = world.elect();
+    assert_eq!(world.read(leader, 1), Some(Some(1)));
+}
+
+#[test]
+fn a_claim_that_outlives_a_snapshot_is_noticed() {
+    forward_behind_a_snapshot(Sabotage::None);
+    assert!(fails(|| forward_behind_a_snapshot(Sabotage::KeepClaims)));
+}

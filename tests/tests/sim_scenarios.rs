@@ -491,3 +491,15 @@ fn a_leader_with_a_slow_disk_hands_over_to_one_with_a_fast_one() {
     assert_eq!(world.leader(), Some(leader));
     world.converge();
 }
+
+#[test]
+fn on_a_long_line_heartbeats_are_so_frequent_that_the_lease_does_not_end() {
+    let mut world = world();
+    world.lengthen_lines(50);
+    let leader = world.elect();
+    world.run_ms(2_000);
+    for _ in 0..1_000 {
+        world.run_ms(2);
+        assert!(world.has_lease(leader));
+    }
+}

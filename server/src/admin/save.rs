@@ -5,12 +5,13 @@
 //! time. It is written beside its place, made durable, and moved there: the old file stays until the new one is complete.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, IntoInnerError};
 use std::path::Path;
 use std::sync::Arc;
 
 use resp::Writer;
 use storage::dataset::Dataset;
+use storage::paced::PacedFile;
 use storage::rdb::file::{self, FileError, SaveFacts, Saved};
 use tokio::sync::oneshot;
 
@@ -181,10 +182,11 @@ impl WholeSave {
     }
 
     pub(super) fn write(&self, part: &Path) -> Result<Saved, FileError> {
-        let out = BufWriter::with_capacity(BUFFER_BYTES, File::create(part)?);
-        let (mut out, saved) = file::save(&self.dataset, &self.facts, out)?;
-        out.flush()?;
-        out.get_ref().sync_all()?;
+        let out = BufWriter::with_capacity(BUFFER_BYTES, PacedFile::new(File::create(part)?));
+        let (out, saved) = file::save(&self.dataset, &self.facts, out)?;
+        out.into_inner()
+            .map_err(IntoInnerError::into_error)?
+            .finish()?;
         Ok(saved)
     }
 }

@@ -632,7 +632,15 @@ const CLUSTER: &[Directive] = &[
         "heartbeat-interval-ms",
         "50",
         int_of!(heartbeat_interval_ms, 5, 60_000),
-        "How often the leader tells that it is there. The same on every node.",
+        "How often the leader tells that it is there, at least. Where the round trip leaves little of election-timeout-min-ms it \
+         does so more often. The same on every node.",
+    )
+    .own(),
+    Directive::new(
+        "heartbeat-interval-min-ms",
+        "10",
+        int_of!(heartbeat_interval_min_ms, 5, 60_000),
+        "How often the leader tells that it is there, at most, however long the round trip is. The same on every node.",
     )
     .own(),
     Directive::new(

@@ -100,6 +100,7 @@ pub struct Settings {
     pub election_timeout_ms: u64,
     pub election_timeout_min_ms: u64,
     pub heartbeat_interval_ms: u64,
+    pub heartbeat_interval_min_ms: u64,
     pub election_hold_ms: u64,
 }
 
@@ -301,6 +302,7 @@ impl Settings {
             election_timeout_ms: 0,
             election_timeout_min_ms: 0,
             heartbeat_interval_ms: 0,
+            heartbeat_interval_min_ms: 0,
             election_hold_ms: 0,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use storage::proto::command::{RaftCmdResponse, Request};
+use storage::proto::command::{RaftCmdResponse, Request, RequestHeader};
 
 use super::eviction::is_out_of_memory;
 use super::preload;
@@ -55,17 +55,22 @@ pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
     }
 }
 
-/// It was made for a Region, epoch and term that this Store must still be in: otherwise it is refused, and sent again. Its origin
-/// counts on it that it is appended in the term that it was sent in, or never.
 fn propose(shared: &Shared, mut request: Request, reply: ForwardReply) {
-    let mut made_for = request.made_for.take().unwrap_or_default();
-    if let Some(origin) = request.origin.as_mut() {
-        made_for.term = std::mem::take(&mut origin.term);
-    }
+    let header = header_of(&mut request);
     let answer = Box::new(move |result: Result<_, crate::raftstore::Error>| {
         reply(result.map_err(ForwardError::from));
     });
-    shared.router.propose_with(made_for, request, answer);
+    shared.router.propose_with(header, request, answer);
+}
+
+/// What a forwarded request is bound to: it was made for a Region, epoch and term that this Store must still be in, otherwise it is
+/// refused, and sent again. Its origin counts on it that it is appended in the term that it was sent in, or never.
+pub fn header_of(request: &mut Request) -> RequestHeader {
+    let mut header = request.made_for.take().unwrap_or_default();
+    if let Some(origin) = request.origin.as_mut() {
+        header.term = std::mem::take(&mut origin.term);
+    }
+    header
 }
 
 fn respond(replies: Bytes, db: u32) -> RaftCmdResponse {

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use resp::Writer;
 use storage::ids::StoreId;
+use storage::proto::command::RaftCmdResponse;
 
 use crate::commands::error::CommandError;
+use crate::machine::Verdict;
 use crate::raftstore;
 use crate::transport::ForwardError;
 
@@ -24,6 +26,26 @@ pub enum Failure {
     Refused(Refusal),
     /// It may have been executed, or may yet be.
     Unknown,
+}
+
+impl Failure {
+    /// Whether a segment that ended so may be run again: nothing of it was done, or it changes nothing.
+    pub fn may_run_again(&self, reads_only: bool) -> bool {
+        match self {
+            Self::TryAgain { .. } => true,
+            Self::Unknown => reads_only,
+            Self::Refused(_) => false,
+        }
+    }
+}
+
+/// What the log says of a write that was sent to a leader which does not answer.
+pub fn of_verdict(verdict: Verdict) -> Result<RaftCmdResponse, Failure> {
+    match verdict {
+        Verdict::Executed(response) => Ok(response),
+        Verdict::Lost => Err(Failure::TryAgain { leader: None }),
+        Verdict::Unknown => Err(Failure::Unknown),
+    }
 }
 
 /// Refusals that are final.

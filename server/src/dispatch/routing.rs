@@ -128,11 +128,8 @@ async fn respond(
             },
             None => Failure::TryAgain { leader: None },
         };
-        match failure {
-            Failure::TryAgain { .. } => {}
-            // A read changes nothing: it may be asked for again.
-            Failure::Unknown if segment.reads_only => {}
-            Failure::Unknown | Failure::Refused(_) => return Err(failure),
+        if !failure.may_run_again(segment.reads_only) {
+            return Err(failure);
         }
         if shared.was_removed() {
             return Err(Failure::Refused(Refusal::NoMember));
@@ -268,9 +265,6 @@ async fn run_there(
         Err(ForwardError::Unknown) => {}
         outcome => return Ok(outcome?),
     }
-    match tokio::time::timeout(hold, claim.verdict()).await {
-        Ok(Verdict::Executed(response)) => Ok(response),
-        Ok(Verdict::Lost) => Err(AGAIN),
-        Ok(Verdict::Unknown) | Err(_) => Err(Failure::Unknown),
-    }
+    let verdict = tokio::time::timeout(hold, claim.verdict()).await;
+    outcome::of_verdict(verdict.unwrap_or(Verdict::Unknown))
 }

@@ -146,6 +146,11 @@ impl Claim {
         self.origin
     }
 
+    /// What became of the request, if that is certain by now. Told once.
+    pub fn try_verdict(&mut self) -> Option<Verdict> {
+        self.told.try_recv().ok()
+    }
+
     /// What became of the request, when that is certain.
     pub async fn verdict(mut self) -> Verdict {
         // The sender is in the table until it tells something.
@@ -181,11 +186,6 @@ mod tests {
         }
     }
 
-    /// What is told by now.
-    fn told(claim: &mut Claim) -> Option<Verdict> {
-        claim.told.try_recv().ok()
-    }
-
     fn execute(store: &Outstanding, term: u64, origins: &[Origin]) {
         store.enter(Term(term));
         let requests: Vec<_> = origins
@@ -206,8 +206,8 @@ mod tests {
             ..one.origin()
         };
         execute(&store, 1, &[stranger, two.origin(), one.origin()]);
-        assert_eq!(told(&mut one), Some(Verdict::Executed(response(2))));
-        assert_eq!(told(&mut two), Some(Verdict::Executed(response(1))));
+        assert_eq!(one.try_verdict(), Some(Verdict::Executed(response(2))));
+        assert_eq!(two.try_verdict(), Some(Verdict::Executed(response(1))));
     }
 
     #[test]
@@ -216,10 +216,10 @@ mod tests {
         let mut early = store.claim(Term(4)).expect("not over");
         let mut late = store.claim(Term(6)).expect("not over");
         execute(&store, 4, &[]);
-        assert_eq!(told(&mut early), None);
+        assert_eq!(early.try_verdict(), None);
         execute(&store, 5, &[]);
-        assert_eq!(told(&mut early), Some(Verdict::Lost));
-        assert_eq!(told(&mut late), None);
+        assert_eq!(early.try_verdict(), Some(Verdict::Lost));
+        assert_eq!(late.try_verdict(), None);
         assert!(store.claim(Term(4)).is_none(), "nobody appends it any more");
     }
 
@@ -229,7 +229,7 @@ mod tests {
         let mut claim = store.claim(Term(1)).expect("not over");
         store.forget();
         execute(&store, 2, &[]);
-        assert_eq!(told(&mut claim), Some(Verdict::Unknown));
+        assert_eq!(claim.try_verdict(), Some(Verdict::Unknown));
     }
 
     #[test]

@@ -38,8 +38,10 @@ pub struct PeerConfig {
     pub store: StoreId,
     /// Length of one tick; `tick` is called at most once in this time, never in a burst.
     pub tick_ms: u64,
-    /// Ticks between heartbeats.
+    /// Ticks between heartbeats, at most.
     pub heartbeat_ticks: usize,
+    /// Ticks between heartbeats where the round trip is long, at least.
+    pub heartbeat_min_ticks: usize,
     /// Ticks for which a voter that has heard from a leader neither campaigns nor votes for another. See the module `election`.
     pub loyalty_ticks: usize,
     /// Ticks for which a leader may be silent before others act, at least; each Peer draws from its patience up to twice that.
@@ -91,6 +93,11 @@ impl PeerConfig {
     /// How long a lease lasts from the moment when the heartbeat was sent, in nanoseconds.
     pub fn lease_ns(&self) -> u64 {
         self.loyalty_ns() / 100 * LEASE_MARGIN_PERCENT
+    }
+
+    /// The same in whole ticks.
+    pub(super) fn lease_ticks(&self) -> usize {
+        (self.lease_ns() / (self.tick_ms * 1_000_000)) as usize
     }
 
     /// A number drawn from the seed rather than from the thread's randomness, so that a simulation repeats; another one in every

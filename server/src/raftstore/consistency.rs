@@ -1,8 +1,9 @@
 //! Whether the replicas agree: the leader has all of them digest a part of the data now and then, and compares what they found.
 //!
-//! A check is an entry, so every replica makes it of the same state ([`storage::dataset::Dataset::check`]). Voters tell what they
-//! found in what they answer to heartbeats. When one is missing or found something else, the next check says what a majority has
-//! found, and a replica that found something else stops. The leader is no judge: it may be the one that has gone wrong.
+//! A check is an entry, so every replica makes it of the same state ([`storage::dataset::Dataset::check`]). Members tell what they
+//! found in what they answer to heartbeats. When one is missing or found something else, the next check says what a majority of the
+//! voters has found, and a replica that found something else stops. The leader is no judge: it may be the one that has gone wrong;
+//! nor are learners, but they are judged, before they vote.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ use super::propose::Work;
 /// Ticks between two checks.
 const INTERVAL_TICKS: u32 = 50;
 
-/// Intervals that voters have to tell what they found.
+/// Intervals that members have to tell what they found.
 const PATIENCE_INTERVALS: u32 = 4;
 
 /// What a leader knows of checks; it begins anew with each term.
@@ -40,13 +41,13 @@ pub(super) struct Consistency {
 /// What comes of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Comparison {
-    /// All voters have found the same.
+    /// All members have found the same.
     Same,
     /// Some have not told yet.
     Incomplete,
-    /// A majority has found this; these have not, or did not tell.
+    /// A majority of the voters has found this; these members have not, or did not tell.
     Majority(u64, Vec<PeerId>),
-    /// There is none: some differ, and nobody knows who is wrong.
+    /// There is no majority: some differ, and nobody knows who is wrong.
     Undecided,
 }
 
@@ -60,33 +61,35 @@ impl Consistency {
         };
     }
 
-    pub(super) fn record(&mut self, voter: PeerId, index: u64, digest: u64) {
+    pub(super) fn record(&mut self, member: PeerId, index: u64, digest: u64) {
         if index != 0 {
-            self.told.insert(voter, (LogIndex(index), digest));
+            self.told.insert(member, (LogIndex(index), digest));
         }
     }
 
-    /// Compares what the voters found at `index`.
-    fn compare(&self, index: LogIndex, voters: &[u64]) -> Comparison {
-        let of = |voter: &u64| {
-            let (at, digest) = self.told.get(&PeerId(*voter))?;
+    /// Compares what the members found at `index`.
+    fn compare(&self, index: LogIndex, voters: &[u64], learners: &[u64]) -> Comparison {
+        let of = |member: &u64| {
+            let (at, digest) = self.told.get(&PeerId(*member))?;
             (*at == index).then_some(*digest)
         };
-        let found: Vec<Option<u64>> = voters.iter().map(of).collect();
         let mut counts: BTreeMap<u64, usize> = BTreeMap::new();
-        for digest in found.iter().flatten() {
-            *counts.entry(*digest).or_default() += 1;
+        for digest in voters.iter().filter_map(of) {
+            *counts.entry(digest).or_default() += 1;
         }
-        let most = counts.iter().max_by_key(|(_, count)| **count);
-        match most {
-            Some((_, count)) if *count == voters.len() => Comparison::Same,
-            Some((digest, count)) if *count > voters.len() / 2 => {
-                let others = voters.iter().zip(&found);
-                let others = others.filter(|(_, found)| **found != Some(*digest));
-                Comparison::Majority(*digest, others.map(|(id, _)| PeerId(*id)).collect())
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        match most.filter(|(_, count)| *count > voters.len() / 2) {
+            Some((digest, _)) => {
+                let members = voters.iter().chain(learners);
+                let others = members.filter(|member| of(member) != Some(digest));
+                let others: Vec<PeerId> = others.map(|id| PeerId(*id)).collect();
+                match others[..] {
+                    [] => Comparison::Same,
+                    _ => Comparison::Majority(digest, others),
+                }
             }
-            _ if found.contains(&None) => Comparison::Incomplete,
-            _ => Comparison::Undecided,
+            None if voters.iter().any(|voter| of(voter).is_none()) => Comparison::Incomplete,
+            None => Comparison::Undecided,
         }
     }
 }
@@ -118,9 +121,12 @@ impl Peer {
         let me = self.config.peer;
         self.consistency.record(me, own.index.get(), own.digest);
         self.consistency.waited += 1;
-        let voters = self.voters();
+        let conf = self.raw.raft.prs().conf().to_conf_state();
         let patient = self.consistency.waited < PATIENCE_INTERVALS;
-        match self.consistency.compare(proposed, &voters) {
+        match self
+            .consistency
+            .compare(proposed, &conf.voters, &conf.learners)
+        {
             Comparison::Same => {}
             Comparison::Incomplete | Comparison::Majority(..) if patient => return false,
             Comparison::Incomplete => {}
@@ -169,7 +175,7 @@ impl Peer {
         }
     }
 
-    /// What a voter tells its leader: (index, digest).
+    /// What a member tells its leader: (index, digest).
     pub(super) fn found(&self) -> (u64, u64) {
         let found = self.checked.as_ref();
         found.map_or((0, 0), |Checked { index, digest, .. }| {
@@ -188,11 +194,11 @@ mod tests {
         let mut told = Consistency::default();
         let voters = [1, 2, 3];
         let at = LogIndex(9);
-        assert_eq!(told.compare(at, &voters), Comparison::Incomplete);
+        assert_eq!(told.compare(at, &voters, &[]), Comparison::Incomplete);
         told.record(PeerId(1), 9, 7);
         told.record(PeerId(2), 8, 7);
         assert_eq!(
-            told.compare(at, &voters),
+            told.compare(at, &voters, &[]),
             Comparison::Incomplete,
             "the second one told of another check"
         );
@@ -200,13 +206,29 @@ mod tests {
         let majority = |others: &[u64]| {
             Comparison::Majority(7, others.iter().map(|&other| PeerId(other)).collect())
         };
-        assert_eq!(told.compare(at, &voters), majority(&[3]));
+        assert_eq!(told.compare(at, &voters, &[]), majority(&[3]));
         told.record(PeerId(3), 9, 7);
-        assert_eq!(told.compare(at, &voters), Comparison::Same);
+        assert_eq!(told.compare(at, &voters, &[]), Comparison::Same);
         told.record(PeerId(1), 9, 6);
-        assert_eq!(told.compare(at, &voters), majority(&[1]));
+        assert_eq!(told.compare(at, &voters, &[]), majority(&[1]));
         told.record(PeerId(3), 9, 5);
-        assert_eq!(told.compare(at, &voters), Comparison::Undecided);
-        assert_eq!(told.compare(at, &[1, 2]), Comparison::Undecided);
+        assert_eq!(told.compare(at, &voters, &[]), Comparison::Undecided);
+        assert_eq!(told.compare(at, &[1, 2], &[]), Comparison::Undecided);
+    }
+
+    #[test]
+    fn learners_are_judged_and_do_not_judge() {
+        let mut told = Consistency::default();
+        let at = LogIndex(9);
+        told.record(PeerId(1), 9, 7);
+        told.record(PeerId(2), 9, 7);
+        let differs = Comparison::Majority(7, vec![PeerId(3)]);
+        assert_eq!(told.compare(at, &[1, 2], &[3]), differs, "it did not tell");
+        told.record(PeerId(3), 9, 6);
+        assert_eq!(told.compare(at, &[1, 2], &[3]), differs);
+        told.record(PeerId(3), 9, 7);
+        assert_eq!(told.compare(at, &[1, 2], &[3]), Comparison::Same);
+        told.record(PeerId(2), 9, 6);
+        assert_eq!(told.compare(at, &[1, 2], &[3]), Comparison::Undecided);
     }
 }

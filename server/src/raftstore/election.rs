@@ -13,6 +13,10 @@
 //! the longest silence after which the leader was heard again lately, up to [`MAX_GROWTH`] times what is configured. So a
 //! crashed process is replaced quickly, and a busy machine or a long line does not cause elections.
 //!
+//! Heartbeats adapt, too. A lease counts from when a heartbeat was sent, so what a round trip takes is missing at its end: a leader
+//! tells that it is there [`HEARTBEATS_IN_LEASE`] times in what is left, though no more often than `heartbeat-interval-min-ms`
+//! and no more rarely than `heartbeat-interval-ms` says.
+//!
 //! Nothing here is a matter of safety but the rule that nobody campaigns within its loyalty, which [`Election::is_due`] asserts.
 //! That a process is gone is a hint, which may be wrong: pre-vote asks the other voters, who keep their own loyalty.
 
@@ -28,6 +32,9 @@ pub(super) const MAX_GROWTH: usize = 8;
 
 /// Round trips that fit into the patience.
 const ROUND_TRIPS: u64 = 10;
+
+/// Heartbeats in what a round trip leaves of a lease: the lease outlives the loss of all but one of them.
+const HEARTBEATS_IN_LEASE: usize = 3;
 
 /// Ticks by which the first voter waits longer than its loyalty: the others' clocks tick at other moments, and they may have heard
 /// the leader's last word a little later.
@@ -190,6 +197,14 @@ impl Election {
         of_voters.copied().max().unwrap_or(0)
     }
 
+    /// Ticks between the heartbeats of a leader.
+    pub(super) fn heartbeat_ticks(&self, config: &PeerConfig, voters: &[u64]) -> usize {
+        let round_trip = config.ticks_of_us(self.round_trip_us(voters));
+        let left = config.lease_ticks().saturating_sub(round_trip);
+        let most = config.heartbeat_ticks;
+        (left / HEARTBEATS_IN_LEASE).clamp(config.heartbeat_min_ticks.min(most), most)
+    }
+
     /// A term begins in which this Peer leads.
     pub(super) fn on_lead(&mut self) {
         self.on_leader();
@@ -231,6 +246,7 @@ mod tests {
             store: StoreId(peer),
             tick_ms: 10,
             heartbeat_ticks: 5,
+            heartbeat_min_ticks: 1,
             loyalty_ticks: 25,
             election_ticks: 50,
             seed: peer,
@@ -315,6 +331,23 @@ mod tests {
         assert_eq!(election.patience_ticks(&config), 150);
         election.on_word(100_000, 0);
         assert_eq!(election.patience_ticks(&config), 400);
+    }
+
+    #[test]
+    fn heartbeats_are_more_frequent_on_a_long_line_within_bounds() {
+        let config = config(1);
+        assert_eq!(config.lease_ticks(), 20);
+        let after = |round_trip_ms: u64| {
+            let mut election = Election::default();
+            election.on_round_trip(PeerId(2), round_trip_ms * 1_000_000);
+            election.heartbeat_ticks(&config, &[1, 2, 3])
+        };
+        assert_eq!(after(1), 5);
+        assert_eq!(after(50), 5);
+        assert_eq!(after(80), 4);
+        assert_eq!(after(140), 2);
+        assert_eq!(after(190), 1);
+        assert_eq!(after(5_000), 1);
     }
 
     #[test]

@@ -236,6 +236,7 @@ impl Peer {
         }
         self.raw.tick();
         self.observe(now);
+        self.mind_heartbeats();
         if self.waits_for_room() {
             // Whoever leads and reaches nobody steps down; nobody is asked for a vote.
             self.raw.raft.msgs.clear();
@@ -374,6 +375,18 @@ impl Peer {
         if self.leader_store() == Some(store) && !self.is_leader() {
             let silent_ticks = self.raw.raft.election_elapsed;
             self.election.on_gone(store, silent_ticks);
+        }
+    }
+
+    /// Sends heartbeats between those that Raft sends by itself, where these are too far apart for the round trip.
+    fn mind_heartbeats(&mut self) {
+        if !self.is_leader() {
+            return;
+        }
+        let interval_ticks = self.election.heartbeat_ticks(&self.config, &self.voters());
+        let elapsed_ticks = self.raw.raft.heartbeat_elapsed();
+        if elapsed_ticks > 0 && elapsed_ticks.is_multiple_of(interval_ticks) {
+            self.raw.ping();
         }
     }
 

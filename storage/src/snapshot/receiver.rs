@@ -1,12 +1,13 @@
 //! The receiver's side: chunks into a file.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::file::{PARTIAL, ReceivedSnapshot};
 use super::{SnapshotChunk, TRAILER_BYTES};
 use crate::ids::{LogIndex, RegionId, Term};
+use crate::paced::PacedFile;
 use crate::{Error, Result, dirs};
 
 /// Parts of the same snapshot that may be under way at once, from different senders or attempts.
@@ -14,7 +15,7 @@ const MAX_ATTEMPTS: u32 = 64;
 
 /// Writes the chunks of one snapshot to a file. Dropped before [`SnapshotReceiver::finish`], it removes what it wrote.
 pub struct SnapshotReceiver {
-    file: Option<File>,
+    file: Option<PacedFile>,
     partial: PathBuf,
     finished: PathBuf,
     index: LogIndex,
@@ -75,7 +76,7 @@ impl SnapshotReceiver {
             return Err(self.corrupt("its last chunk has not come".to_owned()));
         }
         if let Some(file) = self.file.take() {
-            file.sync_all().map_err(full_or_io)?;
+            file.finish().map_err(full_or_io)?;
         }
         let received = ReceivedSnapshot::open(&self.partial)?;
         if (received.index(), received.term()) != (self.index, self.term) {
@@ -111,7 +112,7 @@ impl Drop for SnapshotReceiver {
     }
 }
 
-fn create_partial(finished: &Path) -> Result<(File, PathBuf)> {
+fn create_partial(finished: &Path) -> Result<(PacedFile, PathBuf)> {
     for attempt in 0..MAX_ATTEMPTS {
         let partial = finished.with_extension(format!("{attempt}.{PARTIAL}"));
         match OpenOptions::new()
@@ -119,7 +120,7 @@ fn create_partial(finished: &Path) -> Result<(File, PathBuf)> {
             .create_new(true)
             .open(&partial)
         {
-            Ok(file) => return Ok((file, partial)),
+            Ok(file) => return Ok((PacedFile::new(file), partial)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(full_or_io(error)),
         }

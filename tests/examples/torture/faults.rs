@@ -21,7 +21,7 @@ pub(crate) enum Fault {
     Split,
     OneWay,
     Delay,
-    Break,
+    Lose,
     Transfer,
     Restart,
     Replace,
@@ -40,7 +40,7 @@ const WEIGHTS: &[(Fault, u32)] = &[
     (Fault::Split, 8),
     (Fault::OneWay, 8),
     (Fault::Delay, 10),
-    (Fault::Break, 10),
+    (Fault::Lose, 10),
     (Fault::Transfer, 8),
     (Fault::Restart, 6),
     (Fault::Replace, 4),
@@ -111,9 +111,9 @@ impl Fault {
                     network.set(other, one, rule);
                 }
             }
-            Self::Break => {
+            Self::Lose => {
                 let rule = Rule {
-                    breaks_permille: random.random_range(1..50),
+                    lost_permille: random.random_range(1..50),
                     ..Rule::default()
                 };
                 for (from, to) in pairs(nodes.count()) {
@@ -135,7 +135,7 @@ impl Fault {
 const CUT: Rule = Rule {
     cut: true,
     delay: Duration::ZERO,
-    breaks_permille: 0,
+    lost_permille: 0,
 };
 
 /// Every two places, in both directions.

@@ -2,11 +2,11 @@
 //! history not linearizable?
 //!
 //! ```sh
-//! cargo run --release -p tests --example torture -- [--cycles N] [--operations N] [--seconds N] [--nodes N] [--seed N]
+//! cargo run --release -p tests --example torture -- [--cycles N] [--operations N] [--seconds N] [--nodes N] [--seed N] [--namespaces 1]
 //! ```
 //!
 //! In every cycle a few faults strike, drawn from the seed: kill -9, SIGSTOP, partitions of all kinds, delays, connections that break and
-//! lose what was under way, transfers, restarts, nodes that are replaced by empty ones, that join, and that leave again. Cycles go on until there were as many as asked
+//! lose what was under way (or, between namespaces, packets that are lost), transfers, restarts, nodes that are replaced by empty ones, that join, and that leave again. Cycles go on until there were as many as asked
 //! for, and as many acknowledged operations. Meanwhile clients work through all nodes; then everything is repaired, writes must
 //! succeed again, and what the clients saw is checked. At the end all nodes must have the same data. Faults meet the processes at
 //! other moments in every run, so a seed repeats the plan, not the run; a failing run leaves the nodes' logs.
@@ -45,6 +45,7 @@ struct Options {
     time: Duration,
     nodes: usize,
     seed: u64,
+    in_namespaces: bool,
 }
 
 impl Options {
@@ -55,6 +56,7 @@ impl Options {
             time: Duration::MAX,
             nodes: 3,
             seed: 1,
+            in_namespaces: false,
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
@@ -66,6 +68,7 @@ impl Options {
                 "--seconds" => options.time = Duration::from_secs(value),
                 "--nodes" => options.nodes = value as usize,
                 "--seed" => options.seed = value,
+                "--namespaces" => options.in_namespaces = value != 0,
                 _ => panic!("{word} is no option: see the top of this program"),
             }
         }
@@ -95,7 +98,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let dir = std::env::temp_dir().join(format!("torture-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a directory");
-    let network = Arc::new(Network::new());
+    let network = Arc::new(Network::new(options.in_namespaces));
     let mut nodes = Nodes::start(options.nodes, &dir, &network);
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let mut totals = Totals::default();

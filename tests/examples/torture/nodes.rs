@@ -6,7 +6,10 @@ use std::sync::Arc;
 use rustix::process::Signal;
 use tests::process::{Client, Server, free_port, until};
 
-use crate::network::Network;
+use crate::network::{Network, Ports};
+
+/// Where clients find every node.
+const LOCAL: &str = "127.0.0.1";
 
 const SECRET: [&str; 2] = ["--cluster-secret", "secret of the torture"];
 
@@ -38,14 +41,16 @@ pub(crate) struct Nodes {
 const MOST_GUESTS: usize = 2;
 
 impl Nodes {
-    /// Starts a cluster of so many nodes behind the network's proxies.
+    /// Starts a cluster of so many nodes in the network.
     pub(crate) fn start(count: usize, dir: &Path, network: &Arc<Network>) -> Self {
-        let ports: Vec<[u16; 3]> = (0..count)
-            .map(|_| [free_port(), free_port(), free_port()])
-            .collect();
-        let peers: Vec<String> = (1..)
-            .zip(&ports)
-            .map(|(id, [client, _, proxy])| format!("{id}@127.0.0.1:{client}@{proxy}"))
+        let ports: Vec<Ports> = (0..count).map(|_| free_ports(network)).collect();
+        let peers: Vec<String> = ports
+            .iter()
+            .enumerate()
+            .map(|(place, ports)| {
+                let (id, host) = (place + 1, network.host(place));
+                format!("{id}@{host}:{}@{}", ports.client, ports.announced_bus)
+            })
             .collect();
         let peers = peers.join(",");
         let mut nodes = Self {
@@ -66,23 +71,39 @@ impl Nodes {
         nodes
     }
 
-    /// A place with these ports: for clients, for other nodes, and of the proxy before that.
-    fn add_place(&mut self, [port, bus, proxy]: [u16; 3]) {
+    fn add_place(&mut self, ports: Ports) {
         let place = self.count();
-        self.network.stand_before(place, proxy, bus);
+        self.network.add(place, ports);
+        let host = self.network.host(place);
         let log = self.dir.join(format!("node-{}.log", place + 1));
-        let mut options: Vec<String> = [SECRET[0], SECRET[1], "--enable-debug-command", "yes"]
-            .map(str::to_owned)
-            .to_vec();
+        // Clients are local, other nodes may not be.
+        let mut options: Vec<String> = [
+            SECRET[0],
+            SECRET[1],
+            "--enable-debug-command",
+            "yes",
+            "--protected-mode",
+            "no",
+            "--bind",
+            &host,
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        if host != LOCAL {
+            options.push(LOCAL.to_owned());
+        }
         let named = [
-            ("--cluster-port", bus.to_string()),
-            ("--cluster-announce-bus-port", proxy.to_string()),
+            ("--cluster-port", ports.bus.to_string()),
+            (
+                "--cluster-announce-bus-port",
+                ports.announced_bus.to_string(),
+            ),
             ("--logfile", log.display().to_string()),
         ];
         let named = named.into_iter();
         options.extend(named.flat_map(|(name, value)| [name.to_owned(), value]));
         self.places.push(Place {
-            port,
+            port: ports.client,
             options,
             server: None,
             running: false,
@@ -104,7 +125,11 @@ impl Nodes {
         let row = &mut self.places[place];
         let mut options: Vec<&str> = row.options.iter().map(String::as_str).collect();
         options.extend(more);
-        row.server = Some(Server::start_under(row.port, &dir, &options, &[]));
+        let port = row.port;
+        let server = self
+            .network
+            .inside(place, || Server::start_under(port, &dir, &options, &[]));
+        row.server = Some(server);
         row.running = true;
     }
 
@@ -114,6 +139,11 @@ impl Nodes {
 
     pub(crate) fn port(&self, place: usize) -> u16 {
         self.places[place].port
+    }
+
+    /// Where other nodes find the port of clients.
+    fn address(&self, place: usize) -> String {
+        format!("{}:{}", self.network.host(place), self.port(place))
     }
 
     /// Places whose process runs and is not paused.
@@ -152,7 +182,9 @@ impl Nodes {
 
     pub(crate) fn start_again(&mut self, place: usize) {
         self.network.open(place);
-        self.server(place).start_again();
+        let network = Arc::clone(&self.network);
+        let server = self.server(place);
+        network.inside(place, || server.start_again());
         self.places[place].running = true;
     }
 
@@ -167,8 +199,9 @@ impl Nodes {
             return;
         }
         let place = self.count();
-        let through = format!("127.0.0.1:{}", self.port(through));
-        self.add_place([free_port(), free_port(), free_port()]);
+        let through = self.address(through);
+        let ports = free_ports(&self.network);
+        self.add_place(ports);
         self.spawn(place, &["--join", &through]);
         self.places[place].joining = true;
     }
@@ -194,7 +227,7 @@ impl Nodes {
             if std::mem::take(&mut self.places[place].joining) {
                 if self.server(place).has_ended() {
                     // It could ask nobody.
-                    self.server(place).start_again();
+                    self.start_again(place);
                 }
                 self.server(place).wait_until_it_answers();
                 let id = self.id(place);
@@ -252,7 +285,7 @@ impl Nodes {
         self.remove(&id, other);
         self.kill(place);
         self.network.open(place);
-        let through = format!("127.0.0.1:{}", self.port(other));
+        let through = self.address(other);
         self.launch(place, &["--join", &through]);
         self.network.note_place(self.id(place), place);
         let voters = self.count().to_string();
@@ -315,5 +348,14 @@ impl Nodes {
 
     fn server(&mut self, place: usize) -> &mut Server {
         self.places[place].server.as_mut().expect("it was started")
+    }
+}
+
+fn free_ports(network: &Network) -> Ports {
+    let bus = free_port();
+    Ports {
+        client: free_port(),
+        bus,
+        announced_bus: network.announced(bus, free_port),
     }
 }

@@ -19,6 +19,12 @@ pub enum Client {
     Increment,
 }
 
+impl Client {
+    pub(super) fn reads_only(self) -> bool {
+        self == Self::Read
+    }
+}
+
 /// How an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -101,6 +107,11 @@ impl History {
         for id in self.open.keys().copied().collect::<Vec<_>>() {
             self.settle(id, Outcome::Unknown, now);
         }
+    }
+
+    /// Number of operations so far.
+    pub(super) fn asked(&self) -> u64 {
+        self.next
     }
 
     /// How an operation ended, if it has.

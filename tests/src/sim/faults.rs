@@ -14,6 +14,7 @@ impl World {
             .get_mut(&StoreId(store))
             .expect("a Store of this world")
             .crash(&mut self.rng);
+        self.drop_clients(StoreId(store));
         self.note_outcomes();
         for other in self.stores() {
             let cut = self.network.is_cut(StoreId(other), StoreId(store));
@@ -136,6 +137,11 @@ impl World {
             self.cut(store, other);
             self.cut(other, store);
         }
+    }
+
+    /// From now on every message takes so long, and a little more, from one Store to another.
+    pub fn lengthen_lines(&mut self, ms: u64) {
+        self.network.line_ns = ms * 1_000_000;
     }
 
     /// Repairs every cut.

@@ -21,6 +21,7 @@ mod members;
 
 mod client;
 mod faults;
+mod forward;
 mod network;
 mod node;
 mod sabotage;

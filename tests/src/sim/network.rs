@@ -36,6 +36,8 @@ impl Weather {
 #[derive(Debug)]
 pub(super) struct Network {
     pub(super) weather: Weather,
+    /// What every message takes at least, in nanoseconds.
+    pub(super) line_ns: u64,
     /// One-way: messages from the first to the second are lost.
     cut: BTreeSet<(StoreId, StoreId)>,
     /// One-way: messages from the first to the second wait.
@@ -46,6 +48,7 @@ impl Network {
     pub(super) fn new(weather: Weather) -> Self {
         Self {
             weather,
+            line_ns: 50_000,
             cut: BTreeSet::new(),
             held: BTreeSet::new(),
         }
@@ -81,7 +84,7 @@ impl Network {
             .map(
                 |_| match rng.random_ratio(self.weather.late_permille, 1000) {
                     true => rng.random_range(2_000_000..400_000_000),
-                    false => rng.random_range(50_000..2_000_000),
+                    false => self.line_ns + rng.random_range(0..1_950_000),
                 },
             )
             .collect()

@@ -10,7 +10,7 @@ use prost::Message as _;
 use raft::eraftpb::EntryType;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use server::machine::Machine;
+use server::machine::{Machine, Outstanding};
 use server::raftstore::clock::Now;
 use server::raftstore::{ApplyTask, Lease, Outbox, Peer, PeerConfig, SharedLimits, SharedPriority};
 use storage::dataset::{Checkpoint, CheckpointDone, Dataset, DatasetOptions};
@@ -209,7 +209,9 @@ impl Node {
             other => other.expect("the disk holds a consistent state"),
         };
         let dataset = open_dataset(&self.kv).expect("the kv engine holds a consistent state");
-        let machine = Machine::new(Arc::new(RwLock::new(dataset)));
+        let first = self.seed.wrapping_add(self.incarnation << 32);
+        let machine = Machine::new(Arc::new(RwLock::new(dataset)))
+            .recognising(Outstanding::of(self.store, first));
         let lease = Arc::new(Lease::default());
         let config = PeerConfig {
             region: FIRST_REGION,
@@ -217,6 +219,7 @@ impl Node {
             store: self.store,
             tick_ms: TICK_MS,
             heartbeat_ticks: 2,
+            heartbeat_min_ticks: 1,
             loyalty_ticks: 8,
             election_ticks: 12,
             seed: self.seed.wrapping_add(self.incarnation),
@@ -314,6 +317,7 @@ pub(super) struct Collected<'a> {
     pub(super) clock_ns: Cell<u64>,
     /// How long the disk takes for everything.
     pub(super) disk_ns: u64,
+    pub(super) sabotage: Sabotage,
 }
 
 impl Outbox for Collected<'_> {
@@ -344,6 +348,9 @@ impl Outbox for Collected<'_> {
 
     fn reopen(&mut self) -> storage::Result<()> {
         *self.machine.dataset().write() = open_dataset(self.kv)?;
+        if self.sabotage != Sabotage::KeepClaims {
+            self.machine.outstanding().forget();
+        }
         Ok(())
     }
 }

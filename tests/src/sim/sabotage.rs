@@ -39,6 +39,12 @@ pub enum Sabotage {
     IgnoreEpoch,
     /// A write whose outcome is unknown is said to be not executed.
     RefuseTheUnknown,
+    /// A forwarded write whose leader does not answer is sent again, whatever the log says.
+    SendTwice,
+    /// A forwarded write is appended in any term.
+    UnbindForwarded,
+    /// Whoever waits for a forwarded write is not told that a snapshot may have hidden it.
+    KeepClaims,
     /// Reads are answered by whoever believes to lead, without a look at the lease.
     IgnoreLease,
     /// Reads are answered by any replica as it stands.

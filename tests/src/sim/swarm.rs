@@ -3,13 +3,19 @@
 use rand::Rng;
 use storage::proto::command::MemberAction;
 
-use super::client::Client;
+use super::client::{Client, Outcome};
 use super::network::Weather;
 use super::sabotage::Sabotage;
 use super::world::{Options, World};
 
 /// Registers that the load uses.
 const KEYS: u8 = 6;
+
+/// Clients that stay connected to a Store.
+const SESSIONS: usize = 2;
+
+/// Values of sessions are above those of other clients.
+const FIRST_OF_SESSIONS: u64 = 1_000_000;
 
 /// Rounds of load and fault.
 const ROUNDS: u32 = 120;
@@ -31,9 +37,13 @@ pub fn run(seed: u64, sabotage: Sabotage) -> Summary {
     };
     let mut world = World::new(options);
     world.elect();
+    let mut sessions = [Session::default(); SESSIONS];
     for round in 0..ROUNDS {
         trouble(&mut world);
         load(&mut world, round);
+        for session in &mut sessions {
+            session.go_on(&mut world);
+        }
         let ms = world.rng.random_range(1..60);
         world.run_ms(ms);
     }
@@ -158,6 +168,44 @@ fn change_members(world: &mut World, store: u64) {
                 );
             }
         }
+    }
+}
+
+/// A client that is connected to one Store, whichever that is, and asks for one thing at a time.
+#[derive(Clone, Copy, Default)]
+struct Session {
+    /// None: its connection broke.
+    store: Option<u64>,
+    operation: Option<u64>,
+}
+
+impl Session {
+    /// Asks for the next thing if the last one is answered.
+    fn go_on(&mut self, world: &mut World) {
+        if let Some(id) = self.operation {
+            if world.is_waiting(id) {
+                return;
+            }
+            self.operation = None;
+            let answered = world.outcome(id);
+            if !matches!(answered, Some(outcome) if outcome != Outcome::Refused) {
+                self.store = None;
+            }
+        }
+        let stores = world.stores();
+        let any = stores[world.rng.random_range(0..stores.len())];
+        let store = *self.store.get_or_insert(any);
+        if !world.is_up(store) {
+            self.store = None;
+            return;
+        }
+        let key = world.rng.random_range(0..KEYS);
+        let action = match world.rng.random_range(0..10) {
+            0..3 => Client::Read,
+            3..8 => Client::Increment,
+            _ => Client::Write(FIRST_OF_SESSIONS + 1_000 * world.asked()),
+        };
+        self.operation = Some(world.ask(store, key, action));
     }
 }
 

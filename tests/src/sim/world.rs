@@ -7,12 +7,15 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use bytes::Bytes;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use server::dispatch::outcome::Failure;
 use server::raftstore::{Error, Step};
+use server::transport::ForwardError;
 use storage::ids::{DbIndex, FIRST_REGION, LogIndex, StoreId, Term};
 use storage::proto::command::{RaftMessage, RequestHeader};
 use storage::snapshot::{ReceivedSnapshot, SnapshotReceiver, SnapshotSource};
 
-use super::client::{Client, History, Outcome, decode, key_name, request};
+use super::client::{Client, History, Outcome, key_name, request};
+use super::forward::{Answers, Forwarded, Respond, Routed};
 use super::network::{Network, Weather};
 use super::node::{
     AppliedEntry, Collected, Node, Outcomes, Running, draw_anew, entries_of, lose_command,
@@ -63,6 +66,12 @@ pub(super) enum Happening {
     Refused(StoreId),
     Deliver(Box<RaftMessage>),
     DeliverSnapshot(Box<(RaftMessage, SnapshotSource)>, StoreId),
+    /// A request that another Store forwards.
+    Forwarded(Box<Forwarded>),
+    /// What became of an attempt at an operation that was forwarded.
+    Answered(u64, u64, Result<Outcome, ForwardError>),
+    /// An operation is tried again.
+    RouteAgain(u64),
 }
 
 struct Event {
@@ -90,6 +99,9 @@ pub struct World {
     pub(super) held: VecDeque<(StoreId, RaftMessage)>,
     pub(super) history: History,
     outcomes: Outcomes,
+    /// Operations that wait at the Store that was asked for them.
+    pub(super) routed: BTreeMap<u64, Routed>,
+    pub(super) answers: Answers,
     /// The one history: what is committed at each index.
     committed: BTreeMap<u64, (u64, Bytes)>,
     pub(super) snapshots: tempfile::TempDir,
@@ -128,6 +140,8 @@ impl World {
             held: VecDeque::new(),
             history: History::default(),
             outcomes: Outcomes::default(),
+            routed: BTreeMap::new(),
+            answers: Answers::default(),
             committed: BTreeMap::new(),
             snapshots: tempfile::tempdir().expect("a temporary directory"),
         };
@@ -221,12 +235,7 @@ impl World {
     pub fn invoke(&mut self, store: u64, key: u8, action: Client) -> u64 {
         let id = self.history.invoke(key, action, self.time_ns);
         tracing::info!(target: "sim", "operation {id}: {action:?} of register {key} at {store}");
-        match action {
-            Client::Read => self.invoke_read(StoreId(store), id, key),
-            Client::Write(_) | Client::Increment => {
-                self.invoke_write(StoreId(store), id, key, action, RequestHeader::default())
-            }
-        }
+        self.invoke_here(StoreId(store), id, key, action, RequestHeader::default());
         self.settle(StoreId(store));
         id
     }
@@ -241,7 +250,7 @@ impl World {
     ) -> Outcome {
         let action = Client::Write(value);
         let id = self.history.invoke(key, action, self.time_ns);
-        self.invoke_write(StoreId(store), id, key, action, made_for);
+        self.invoke_here(StoreId(store), id, key, action, made_for);
         self.settle(StoreId(store));
         self.run_until(5_000, "an answer", |world| !world.history.is_open(id));
         self.history.outcome(id).expect("it was answered")
@@ -379,6 +388,16 @@ impl World {
         }
     }
 
+    /// How an operation ended, if it has.
+    pub fn outcome(&self, id: u64) -> Option<Outcome> {
+        self.history.outcome(id)
+    }
+
+    /// Number of operations that were asked for.
+    pub fn asked(&self) -> u64 {
+        self.history.asked()
+    }
+
     /// Number of operations that were answered.
     pub fn acknowledged(&self) -> u64 {
         self.history.acknowledged
@@ -469,6 +488,11 @@ impl World {
             }
             Happening::Apply => self.apply_one(store),
             Happening::Checkpoint => self.finish_checkpoint(store),
+            Happening::Forwarded(forwarded) => self.run_forwarded(store, *forwarded),
+            Happening::Answered(id, attempt, result) => {
+                self.on_answer(id, attempt, result.map_err(Failure::from));
+            }
+            Happening::RouteAgain(id) => self.route(id),
             Happening::Deliver(message) => self.deliver(store, *message, None),
             Happening::DeliverSnapshot(sent, from) => {
                 let (message, source) = *sent;
@@ -621,7 +645,7 @@ impl World {
         self.crash(store.get());
     }
 
-    fn invoke_write(
+    fn invoke_here(
         &mut self,
         store: StoreId,
         id: u64,
@@ -630,15 +654,10 @@ impl World {
         made_for: RequestHeader,
     ) {
         let sabotage = self.options.sabotage;
-        let now = self.nodes[&store].now(self.time_ns);
         let outcomes = self.outcomes.clone();
-        let Some(running) = self.node(store.get()).running.as_mut() else {
-            self.history.settle(id, Outcome::Refused, self.time_ns);
-            return;
-        };
-        let callback = Box::new(move |result: Result<_, Error>| {
+        let respond: Respond = Box::new(move |result| {
             let outcome = match result {
-                Ok(response) => decode(&response),
+                Ok(outcome) => outcome,
                 Err(Error::StaleCommand) if sabotage != Sabotage::RefuseTheUnknown => {
                     Outcome::Unknown
                 }
@@ -650,38 +669,7 @@ impl World {
             Sabotage::IgnoreEpoch => RequestHeader::default(),
             _ => made_for,
         };
-        let proposal = server::raftstore::Proposal {
-            header,
-            request: request(key, action),
-            callback,
-        };
-        running.peer.propose_raft_command(vec![proposal], now);
-    }
-
-    fn invoke_read(&mut self, store: StoreId, id: u64, key: u8) {
-        let sabotage = self.options.sabotage;
-        let now_ns = self.nodes[&store].now(self.time_ns).monotonic_ns;
-        let outcomes = self.outcomes.clone();
-        let Some(running) = self.node(store.get()).running.as_mut() else {
-            self.history.settle(id, Outcome::Refused, self.time_ns);
-            return;
-        };
-        let value = lookup(running, key);
-        let leads = sabotage == Sabotage::IgnoreLease && running.peer.is_leader();
-        if running.lease.is_valid_at(now_ns) || leads || sabotage == Sabotage::SkipReadIndex {
-            outcomes.lock().push((id, Outcome::Value(value)));
-            return;
-        }
-        let machine = running.machine.clone();
-        running
-            .peer
-            .read_index(Box::new(move |result: Result<(), Error>| {
-                let outcome = match result {
-                    Ok(()) => Outcome::Value(lookup_in(&machine, key)),
-                    Err(_) => Outcome::Refused,
-                };
-                outcomes.lock().push((id, outcome));
-            }));
+        self.execute(store, key, action, request(key, action), header, respond);
     }
 
     /// What follows everything that happens on a Store: its Ready is handled, its messages leave.
@@ -709,6 +697,7 @@ impl World {
             applied: Vec::new(),
             clock_ns: Cell::new(0),
             disk_ns: node.disk_ns,
+            sabotage: self.options.sabotage,
         };
         peer.flush_reads();
         let result = loop {
@@ -759,6 +748,7 @@ impl World {
                 after_ns,
             );
         }
+        self.ask_log(store);
         self.note_outcomes();
     }
 
@@ -782,6 +772,7 @@ impl World {
     }
 
     pub(super) fn note_outcomes(&mut self) {
+        self.send_answers();
         let outcomes = std::mem::take(&mut *self.outcomes.lock());
         for (id, outcome) in outcomes {
             tracing::info!(target: "sim", "operation {id}: {outcome:?}");
@@ -833,7 +824,7 @@ fn lookup(running: &Running, key: u8) -> Option<u64> {
     lookup_in(&running.machine, key)
 }
 
-fn lookup_in(machine: &server::machine::Machine, key: u8) -> Option<u64> {
+pub(super) fn lookup_in(machine: &server::machine::Machine, key: u8) -> Option<u64> {
     let dataset = machine.dataset().read();
     let view = dataset.view(DbIndex(0), dataset.now_ms());
     let object = view

@@ -132,15 +132,14 @@ fn read(journal: &Path, seqno: &mut Option<u64>) -> Result<Option<Rest>> {
         *seqno = Some(next);
         start = batches.position;
     }
-    let mut rest = BufReader::with_capacity(READ_BYTES, &file);
-    rest.seek(SeekFrom::Start(start))?;
-    let length = last_written(&mut rest)?;
-    if length == 0 {
+    let end = last_written(&file, start)?;
+    if end == start {
         return Ok(None);
     }
+    let mut rest = &file;
     rest.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
-    rest.take(length).read_to_end(&mut bytes)?;
+    rest.take(end - start).read_to_end(&mut bytes)?;
     Ok(Some(Rest {
         start,
         bytes,
@@ -150,25 +149,55 @@ fn read(journal: &Path, seqno: &mut Option<u64>) -> Result<Option<Rest>> {
 
 static ZEROS: [u8; READ_BYTES] = [0; READ_BYTES];
 
-/// Bytes up to the last one that is not zero.
-fn last_written(reader: &mut impl BufRead) -> std::io::Result<u64> {
-    let (mut position, mut written) = (0, 0);
-    loop {
-        let there = reader.fill_buf()?;
-        if there.is_empty() {
-            return Ok(written);
+/// Where the last byte that is not zero ends, from `start` on; `start` if there is none. Holes, which most of a journal is, are not
+/// read: the system would make pages of zeros of them first.
+fn last_written(mut file: &File, start: u64) -> std::io::Result<u64> {
+    let (mut position, mut written) = (start, start);
+    while let Some((from, to)) = next_data(file, position)? {
+        file.seek(SeekFrom::Start(from))?;
+        position = from;
+        let mut data = BufReader::with_capacity(READ_BYTES, file.take(to - from));
+        loop {
+            let there = data.fill_buf()?;
+            if there.is_empty() {
+                break;
+            }
+            // Nearly all of it is: compared as a whole, which takes no time even without optimisation.
+            let zeros = ZEROS.get(..there.len());
+            if zeros != Some(there)
+                && let Some(last) = there.iter().rposition(|byte| *byte != 0)
+            {
+                written = position + last as u64 + 1;
+            }
+            let bytes = there.len();
+            position += bytes as u64;
+            data.consume(bytes);
         }
-        // Nearly all of it is: compared as a whole, which takes no time even without optimisation.
-        let zeros = ZEROS.get(..there.len());
-        if zeros != Some(there)
-            && let Some(last) = there.iter().rposition(|byte| *byte != 0)
-        {
-            written = position + last as u64 + 1;
+        if position < to {
+            // It has become shorter.
+            break;
         }
-        let bytes = there.len();
-        position += bytes as u64;
-        reader.consume(bytes);
     }
+    Ok(written)
+}
+
+/// The bytes from `position` on, or behind it, that are no hole; `None` if only a hole follows, or nothing.
+#[cfg(target_os = "linux")]
+fn next_data(file: &File, position: u64) -> std::io::Result<Option<(u64, u64)>> {
+    use rustix::fs::{SeekFrom, seek};
+    use rustix::io::Errno;
+    match seek(file, SeekFrom::Data(position)) {
+        Ok(from) => Ok(Some((from, seek(file, SeekFrom::Hole(from))?))),
+        Err(Errno::NXIO) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The bytes from `position` on: where holes are is not known.
+#[cfg(not(target_os = "linux"))]
+fn next_data(file: &File, position: u64) -> std::io::Result<Option<(u64, u64)>> {
+    let end = file.metadata()?.len();
+    Ok((position < end).then_some((position, end)))
 }
 
 impl Rest {

@@ -1,10 +1,9 @@
-//! The network between the nodes: before each node's port for other nodes stands a proxy that knows who dials, and holds back,
-//! delays or loses what goes from one node to another. No privileges are needed, and it is the same everywhere.
+//! A proxy before each node's port for other nodes: it knows who dials, and holds back, delays or loses what goes from one node to
+//! another. No privileges are needed, and it is the same everywhere.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use rand::Rng as _;
@@ -14,6 +13,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+use super::Rule;
+
 /// Where the first frame of a connection says who dials: behind the frame's header, the magic, version, purpose and cluster id.
 const FROM_AT: usize = 9 + 6 + 2 + 1 + 16;
 /// Enough of the first frame to know it.
@@ -21,17 +22,6 @@ const HEAD_BYTES: usize = FROM_AT + 8;
 
 /// Chunks under way in one direction of a connection; beyond it, the sender feels it.
 const CHUNKS: usize = 256;
-
-/// What happens to everything that goes from one node to another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rule {
-    /// Nothing arrives until the rule is lifted; then what waited does, as after a repaired cable.
-    pub(crate) cut: bool,
-    /// Everything arrives so much later.
-    pub(crate) delay: Duration,
-    /// With so many of a thousand chunks the connection breaks, and they and what is behind them are lost.
-    pub(crate) breaks_permille: u32,
-}
 
 /// Places of nodes (from, to) and their rules; no rule: nothing happens.
 type Rules = HashMap<(usize, usize), Rule>;
@@ -45,7 +35,7 @@ struct Door {
 }
 
 /// All proxies.
-pub(crate) struct Network {
+pub(crate) struct Proxies {
     rules: Arc<watch::Sender<Rules>>,
     /// Which node has which place, by node id.
     places: Arc<watch::Sender<HashMap<u64, usize>>>,
@@ -54,8 +44,8 @@ pub(crate) struct Network {
     runtime: tokio::runtime::Runtime,
 }
 
-impl Network {
-    pub(crate) fn new() -> Self {
+impl Proxies {
+    pub(super) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -69,7 +59,7 @@ impl Network {
     }
 
     /// Stands at `port` before the node at `place`, which listens at `target`.
-    pub(crate) fn stand_before(&self, place: usize, port: u16, target: u16) {
+    pub(super) fn stand_before(&self, place: usize, port: u16, target: u16) {
         let door = Door {
             port,
             target,
@@ -80,7 +70,7 @@ impl Network {
     }
 
     /// The process at `place` is gone: its host refuses connections.
-    pub(crate) fn close(&self, place: usize) {
+    pub(super) fn close(&self, place: usize) {
         let mut doors = self.doors.lock();
         if let Some(task) = doors.get_mut(&place).and_then(|door| door.task.take()) {
             task.abort();
@@ -90,7 +80,7 @@ impl Network {
     }
 
     /// A process is there again.
-    pub(crate) fn open(&self, place: usize) {
+    pub(super) fn open(&self, place: usize) {
         let mut doors = self.doors.lock();
         let door = doors.get_mut(&place).expect("it stands there");
         if door.task.is_none() {
@@ -99,7 +89,7 @@ impl Network {
     }
 
     /// Nobody is at this place any more.
-    pub(crate) fn forget(&self, place: usize) {
+    pub(super) fn forget(&self, place: usize) {
         self.close(place);
         self.doors.lock().remove(&place);
     }
@@ -125,21 +115,21 @@ impl Network {
     }
 
     /// The node with this id is at this place.
-    pub(crate) fn note_place(&self, id: u64, place: usize) {
+    pub(super) fn note_place(&self, id: u64, place: usize) {
         self.places.send_modify(|places| {
             places.insert(id, place);
         });
     }
 
     /// From now on this holds from one node to another.
-    pub(crate) fn set(&self, from: usize, to: usize, rule: Rule) {
+    pub(super) fn set(&self, from: usize, to: usize, rule: Rule) {
         self.rules.send_modify(|rules| {
             rules.insert((from, to), rule);
         });
     }
 
     /// No rule holds any more.
-    pub(crate) fn heal(&self) {
+    pub(super) fn heal(&self) {
         self.rules.send_replace(Rules::new());
     }
 }
@@ -202,7 +192,7 @@ impl Connection {
                     return Ok(());
                 }
                 let rule = self.rule(from, to);
-                if rand::rng().random_ratio(rule.breaks_permille.min(1000), 1000) {
+                if rand::rng().random_ratio(rule.lost_permille.min(1000), 1000) {
                     return Ok(());
                 }
                 let due = Instant::now() + rule.delay;
