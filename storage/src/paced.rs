@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
-/// What is written is made durable in pieces of so many bytes. All at once at the end would keep the disk from everybody else for a
-/// second or more: from the log, too.
-const PIECE_BYTES: usize = 8 << 20;
+/// What is written is made durable in pieces of so many bytes, a few milliseconds' work of a disk. All at once at the end would keep
+/// it from everybody else for a second or more: from the log, too.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// A new file. Whoever has written all of it calls [`PacedFile::finish`].
 pub struct PacedFile {
