@@ -49,11 +49,14 @@ const WEIGHTS: &[(Fault, u32)] = &[
 ];
 
 impl Fault {
-    /// Those of one cycle.
-    pub(crate) fn draw(random: &mut ChaCha8Rng) -> Vec<Self> {
+    /// Those of one cycle, as far as the network can do them.
+    pub(crate) fn draw(random: &mut ChaCha8Rng, network: &Network) -> Vec<Self> {
         let one = |random: &mut ChaCha8Rng| {
             let drawn = WEIGHTS.choose_weighted(random, |(_, weight)| *weight);
-            drawn.expect("there are some").0
+            match drawn.expect("there are some").0 {
+                Self::Delay if !network.delays() => Self::Lose,
+                fault => fault,
+            }
         };
         let first = one(random);
         if first == Self::Replace {

@@ -1,6 +1,7 @@
 //! Clients, and what they saw: histories of registers, of a pair of keys that are written together, and of a list, with times.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -62,8 +63,14 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// Starts so many, each on one of the ports, which it changes when it is refused or cut off.
-    pub(crate) fn start(count: u64, ports: &[u16], cycle: u64, seed: u64, epoch: Instant) -> Self {
+    /// Starts so many, each at one of the addresses, which it changes when it is refused or cut off.
+    pub(crate) fn start(
+        count: u64,
+        addresses: &[SocketAddr],
+        cycle: u64,
+        seed: u64,
+        epoch: Instant,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicU64::new(0));
         let threads = (0..count)
@@ -71,7 +78,7 @@ impl Clients {
                 let worker = Worker {
                     number,
                     cycle,
-                    ports: ports.to_vec(),
+                    addresses: addresses.to_vec(),
                     random: ChaCha8Rng::seed_from_u64(seed ^ (number << 48)),
                     stop: Arc::clone(&stop),
                     acknowledged: Arc::clone(&acknowledged),
@@ -112,7 +119,7 @@ enum End {
 struct Worker {
     number: u64,
     cycle: u64,
-    ports: Vec<u16>,
+    addresses: Vec<SocketAddr>,
     random: ChaCha8Rng,
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicU64>,
@@ -127,9 +134,9 @@ impl Worker {
         let mut at = self.number as usize;
         let mut client = None;
         while !self.stop.load(Ordering::Relaxed) {
-            let port = self.ports[at % self.ports.len()];
+            let address = self.addresses[at % self.addresses.len()];
             let Some(connection) = client.as_mut() else {
-                client = Client::connect(port).ok();
+                client = Client::connect_to(address).ok();
                 if client.is_none() {
                     at += 1;
                     std::thread::sleep(RETRY_INTERVAL);

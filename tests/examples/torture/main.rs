@@ -18,6 +18,7 @@ mod network;
 mod nodes;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -152,12 +153,14 @@ fn cycle(
 ) -> Result<(), String> {
     totals.cycles += 1;
     let number = totals.cycles;
-    let ports: Vec<u16> = (0..nodes.count()).map(|place| nodes.port(place)).collect();
+    let addresses: Vec<SocketAddr> = (0..nodes.count())
+        .map(|place| nodes.address(place))
+        .collect();
     let seed = random.random();
-    let load = Load::start(WRITERS, &ports, number);
-    let clients = Clients::start(CLIENTS, &ports, number, seed, epoch);
+    let load = Load::start_at(WRITERS, &addresses, number);
+    let clients = Clients::start(CLIENTS, &addresses, number, seed, epoch);
     wait_for(&clients, 100, "operations before the faults");
-    let faults = Fault::draw(random);
+    let faults = Fault::draw(random, network);
     for fault in &faults {
         fault.strike(nodes, network, random);
         let ms = random.random_range(20..500);
@@ -181,7 +184,7 @@ fn cycle(
 /// A connection to a node that answers a write.
 fn serving(nodes: &Nodes) -> Option<Client> {
     let place = nodes.alive().into_iter().next()?;
-    let mut client = Client::connect(nodes.port(place)).ok()?;
+    let mut client = Client::connect_to(nodes.address(place)).ok()?;
     let reply = client.call(&["SET", "serving", "yes"]).ok()?;
     (!reply.is_error()).then_some(client)
 }

@@ -1,5 +1,6 @@
 //! The nodes: processes that are killed, stopped, started, removed and replaced.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,9 +8,6 @@ use rustix::process::Signal;
 use tests::process::{Client, Server, free_port, until};
 
 use crate::network::{Network, Ports};
-
-/// Where clients find every node.
-const LOCAL: &str = "127.0.0.1";
 
 const SECRET: [&str; 2] = ["--cluster-secret", "secret of the torture"];
 
@@ -76,7 +74,6 @@ impl Nodes {
         self.network.add(place, ports);
         let host = self.network.host(place);
         let log = self.dir.join(format!("node-{}.log", place + 1));
-        // Clients are local, other nodes may not be.
         let mut options: Vec<String> = [
             SECRET[0],
             SECRET[1],
@@ -85,12 +82,15 @@ impl Nodes {
             "--protected-mode",
             "no",
             "--bind",
-            &host,
+            &host.to_string(),
+            // Where this program waits for it.
+            &Ipv4Addr::LOCALHOST.to_string(),
         ]
         .map(str::to_owned)
         .to_vec();
-        if host != LOCAL {
-            options.push(LOCAL.to_owned());
+        // The same address twice would be refused.
+        if host.is_loopback() {
+            options.pop();
         }
         let named = [
             ("--cluster-port", ports.bus.to_string()),
@@ -116,7 +116,13 @@ impl Nodes {
     /// A new process in a new directory; waits until it answers.
     fn launch(&mut self, place: usize, more: &[&str]) {
         self.spawn(place, more);
-        self.server(place).wait_until_it_answers();
+        self.wait_until_it_answers(place);
+    }
+
+    fn wait_until_it_answers(&mut self, place: usize) {
+        let network = Arc::clone(&self.network);
+        let server = self.server(place);
+        network.inside(place, || server.wait_until_it_answers());
     }
 
     fn spawn(&mut self, place: usize, more: &[&str]) {
@@ -137,13 +143,9 @@ impl Nodes {
         self.places.len()
     }
 
-    pub(crate) fn port(&self, place: usize) -> u16 {
-        self.places[place].port
-    }
-
-    /// Where other nodes find the port of clients.
-    fn address(&self, place: usize) -> String {
-        format!("{}:{}", self.network.host(place), self.port(place))
+    /// Where clients are served.
+    pub(crate) fn address(&self, place: usize) -> SocketAddr {
+        (self.network.host(place), self.places[place].port).into()
     }
 
     /// Places whose process runs and is not paused.
@@ -155,7 +157,7 @@ impl Nodes {
     /// The place of a living node that says it leads.
     pub(crate) fn leader(&self) -> Option<usize> {
         let leads = |place: &usize| {
-            let client = Client::connect(self.port(*place)).ok();
+            let client = Client::connect_to(self.address(*place)).ok();
             client.is_some_and(|mut client| {
                 let reply = client.call(&["INFO", "raft"]).ok();
                 let text = reply.and_then(|reply| reply.as_str().map(str::to_owned));
@@ -199,7 +201,7 @@ impl Nodes {
             return;
         }
         let place = self.count();
-        let through = self.address(through);
+        let through = self.address(through).to_string();
         let ports = free_ports(&self.network);
         self.add_place(ports);
         self.spawn(place, &["--join", &through]);
@@ -214,10 +216,11 @@ impl Nodes {
         }
         let id = self.id(last).to_string();
         self.places[last].leaving = Some(id.clone());
-        let port = self.port(0);
+        let address = self.address(0);
         std::thread::spawn(move || {
             // Whether it is done shows in the end; otherwise it is asked for again.
-            Client::connect(port).and_then(|mut client| client.call(&["RAFT.NODE", "REMOVE", &id]))
+            Client::connect_to(address)
+                .and_then(|mut client| client.call(&["RAFT.NODE", "REMOVE", &id]))
         });
     }
 
@@ -229,7 +232,7 @@ impl Nodes {
                     // It could ask nobody.
                     self.start_again(place);
                 }
-                self.server(place).wait_until_it_answers();
+                self.wait_until_it_answers(place);
                 let id = self.id(place);
                 self.network.note_place(id, place);
             }
@@ -260,7 +263,7 @@ impl Nodes {
     /// Hands over to the node with the id of the process at `to`.
     pub(crate) fn transfer(&self, to: usize) {
         let id = self.id(to).to_string();
-        if let Ok(mut client) = Client::connect(self.port(to)) {
+        if let Ok(mut client) = Client::connect_to(self.address(to)) {
             // Refused if it leads already, or is behind: then nothing happens.
             let _ = client.call(&["RAFT.TRANSFER_LEADER", &id]);
         }
@@ -268,7 +271,7 @@ impl Nodes {
 
     fn id(&self, place: usize) -> u64 {
         until("a node tells its id", || {
-            let mut client = Client::connect(self.port(place)).ok()?;
+            let mut client = Client::connect_to(self.address(place)).ok()?;
             let text = client.call(&["INFO", "raft"]).ok()?;
             let text = text.as_str()?;
             let field = text
@@ -285,12 +288,12 @@ impl Nodes {
         self.remove(&id, other);
         self.kill(place);
         self.network.open(place);
-        let through = self.address(other);
+        let through = self.address(other).to_string();
         self.launch(place, &["--join", &through]);
         self.network.note_place(self.id(place), place);
         let voters = self.count().to_string();
         until("the new node votes", || {
-            let mut client = Client::connect(self.port(other)).ok()?;
+            let mut client = Client::connect_to(self.address(other)).ok()?;
             let text = client.call(&["INFO", "raft"]).ok()?;
             text.as_str()?
                 .contains(&format!("raft_voters:{voters}"))
@@ -304,7 +307,7 @@ impl Nodes {
             if self.is_gone(other, id) {
                 return Some(());
             }
-            let mut client = Client::connect(self.port(other)).ok()?;
+            let mut client = Client::connect_to(self.address(other)).ok()?;
             let reply = client.call(&["RAFT.NODE", "REMOVE", id]).ok()?;
             // A leader hands over before it goes.
             if reply.as_str().is_some_and(|text| text.contains("leads")) {
@@ -316,8 +319,8 @@ impl Nodes {
 
     /// Whether the members that `place` knows are without this id.
     fn is_gone(&self, place: usize, id: &str) -> bool {
-        let asked =
-            Client::connect(self.port(place)).and_then(|mut client| client.call(&["INFO", "raft"]));
+        let asked = Client::connect_to(self.address(place))
+            .and_then(|mut client| client.call(&["INFO", "raft"]));
         let Ok(reply) = asked else { return false };
         let text = reply.as_str().unwrap_or_default().to_owned();
         text.contains("raft_member0:") && !text.contains(&format!("node={id},"))
@@ -327,7 +330,7 @@ impl Nodes {
     pub(crate) fn wait_for_equal_digests(&self) {
         until("equal digests at an equal index", || {
             let digest = |place: usize| {
-                let mut client = Client::connect(self.port(place)).ok()?;
+                let mut client = Client::connect_to(self.address(place)).ok()?;
                 let reply = client.call(&["RAFT.DIGEST"]).ok()?;
                 let parts = reply.as_slice()?;
                 Some((

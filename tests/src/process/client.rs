@@ -1,7 +1,7 @@
 //! A client that waits for its replies.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,11 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// Longer than any request may wait in the server before it is answered, if only with an error.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Where a server on this machine listens at a port.
+pub(super) fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
 
 /// Bytes in both directions.
 trait Stream: Read + Write + Send {}
@@ -30,13 +35,18 @@ pub struct Client {
 impl Client {
     /// Connects to a server on this machine.
     pub fn connect(port: u16) -> io::Result<Self> {
-        let socket = Self::socket(port)?;
+        Self::connect_to(local(port))
+    }
+
+    /// Connects to a server anywhere.
+    pub fn connect_to(address: SocketAddr) -> io::Result<Self> {
+        let socket = Self::socket(address)?;
         Ok(Self::over(socket.try_clone()?, socket))
     }
 
     /// Connects with TLS. Whether the server accepts the certificate shows in the first reply at the latest.
     pub fn connect_tls(port: u16, config: &Arc<ClientConfig>) -> io::Result<Self> {
-        let socket = Self::socket(port)?;
+        let socket = Self::socket(local(port))?;
         let name = ServerName::try_from("localhost").expect("a name");
         let connection = ClientConnection::new(Arc::clone(config), name);
         let connection = connection.map_err(io::Error::other)?;
@@ -47,8 +57,8 @@ impl Client {
         Ok(Self::over(stream, socket))
     }
 
-    fn socket(port: u16) -> io::Result<TcpStream> {
-        let socket = TcpStream::connect(("127.0.0.1", port))?;
+    fn socket(address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = TcpStream::connect(address)?;
         socket.set_read_timeout(Some(REPLY_TIMEOUT))?;
         socket.set_write_timeout(Some(REPLY_TIMEOUT))?;
         socket.set_nodelay(true)?;

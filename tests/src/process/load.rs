@@ -4,6 +4,7 @@
 //! be there ever after, and a counter can never be above the number of INCRs that were sent.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -14,6 +15,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use resp::{Frame, encode_command};
 
+use super::client::local;
 use super::{Client, until};
 
 /// Most commands in one pipeline.
@@ -49,14 +51,20 @@ impl Load {
     /// Starts `writers` of them. Each uses one of `ports` until its connection breaks, then the next; they begin with different
     /// ones.
     pub fn start(writers: u64, ports: &[u16], seed: u64) -> Self {
+        let addresses: Vec<SocketAddr> = ports.iter().map(|&port| local(port)).collect();
+        Self::start_at(writers, &addresses, seed)
+    }
+
+    /// The same against servers anywhere.
+    pub fn start_at(writers: u64, addresses: &[SocketAddr], seed: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicU64::new(0));
         let writers = (0..writers)
             .map(|writer| {
                 let worker = Writer {
                     name: format!("{seed}:{writer}"),
-                    ports: ports.to_vec(),
-                    first: writer as usize % ports.len(),
+                    addresses: addresses.to_vec(),
+                    first: writer as usize % addresses.len(),
                     random: ChaCha8Rng::seed_from_u64(seed ^ (writer << 32)),
                     stop: Arc::clone(&stop),
                     acknowledged: Arc::clone(&acknowledged),
@@ -100,7 +108,7 @@ impl Load {
 
 struct Writer {
     name: String,
-    ports: Vec<u16>,
+    addresses: Vec<SocketAddr>,
     /// With which of them it begins.
     first: usize,
     random: ChaCha8Rng,
@@ -113,12 +121,12 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) -> Record {
-        for at in (0..self.ports.len()).cycle().skip(self.first) {
+        for at in (0..self.addresses.len()).cycle().skip(self.first) {
             if self.stop.load(Ordering::Relaxed) {
                 break;
             }
             // The connection breaks when its server is killed; what was under way has an unknown outcome.
-            if let Ok(mut client) = Client::connect(self.ports[at]) {
+            if let Ok(mut client) = Client::connect_to(self.addresses[at]) {
                 while !self.stop.load(Ordering::Relaxed) {
                     if self.pipeline(&mut client).is_err() {
                         self.record.broken += 1;

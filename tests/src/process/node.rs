@@ -1,11 +1,13 @@
 //! Starting, killing, pausing and starting again.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Once, OnceLock};
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Client, until};
@@ -45,6 +47,31 @@ fn program() -> &'static Path {
         );
         profile.join("tinykv-server")
     })
+}
+
+/// The processes that run.
+static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// Where a panic aborts this process, as in release builds, nothing is dropped: what runs is ended before.
+fn end_all_before_an_abort() {
+    static ONCE: Once = Once::new();
+    if cfg!(panic = "abort") {
+        ONCE.call_once(|| {
+            let report = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| {
+                report(panic);
+                for process in std::mem::take(&mut *RUNNING.lock()) {
+                    // It may have ended just now.
+                    let _ = kill_process(pid(process), Signal::KILL);
+                }
+            }));
+        });
+    }
+}
+
+fn pid(process: u32) -> Pid {
+    let id = i32::try_from(process).ok().and_then(Pid::from_raw);
+    id.expect("a process id")
 }
 
 /// Ports of clients: with those of the nodes they stay below 32768, from where the system takes ports for connections.
@@ -107,12 +134,14 @@ impl Server {
         options: Vec<String>,
         environment: Vec<(String, String)>,
     ) -> Self {
+        end_all_before_an_abort();
         let variables = environment.iter().map(|(name, value)| (name, value));
         let child = command(port, &dir, &options)
             .envs(variables)
             .stdout(Stdio::null())
             .spawn()
             .expect("the server starts");
+        RUNNING.lock().insert(child.id());
         Self {
             child,
             port,
@@ -164,15 +193,12 @@ impl Server {
         // An error means that it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        RUNNING.lock().remove(&self.child.id());
     }
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .expect("a process id");
-        kill_process(pid, signal).expect("the process lives");
+        kill_process(pid(self.child.id()), signal).expect("the process lives");
     }
 
     /// Stops the process where it stands; returns when each of its threads does.
@@ -199,9 +225,11 @@ impl Server {
 
     /// Waits for the end.
     pub fn wait(&mut self) -> ExitStatus {
-        until("the server ends", || {
+        let status = until("the server ends", || {
             self.child.try_wait().expect("it can be asked")
-        })
+        });
+        RUNNING.lock().remove(&self.child.id());
+        status
     }
 
     /// From the next start on, an option has another value.

@@ -8,6 +8,7 @@
 mod namespaces;
 mod proxies;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use namespaces::Namespaces;
@@ -47,11 +48,19 @@ impl Network {
         }
     }
 
-    /// Where the node at `place` listens, and other nodes find it.
-    pub(crate) fn host(&self, place: usize) -> String {
+    /// Whether something can be delayed.
+    pub(crate) fn delays(&self) -> bool {
         match self {
-            Self::Proxies(_) => "127.0.0.1".to_owned(),
-            Self::Namespaces(namespaces) => namespaces.host(place),
+            Self::Proxies(_) => true,
+            Self::Namespaces(namespaces) => namespaces.delays,
+        }
+    }
+
+    /// Where the node at `place` listens, and other nodes find it.
+    pub(crate) fn host(&self, place: usize) -> IpAddr {
+        match self {
+            Self::Proxies(_) => Ipv4Addr::LOCALHOST.into(),
+            Self::Namespaces(namespaces) => namespaces.host(place).into(),
         }
     }
 
@@ -59,7 +68,7 @@ impl Network {
     pub(crate) fn add(&self, place: usize, ports: Ports) {
         match self {
             Self::Proxies(proxies) => proxies.stand_before(place, ports.announced_bus, ports.bus),
-            Self::Namespaces(namespaces) => namespaces.add(place, ports.client),
+            Self::Namespaces(namespaces) => namespaces.add(place),
         }
     }
 

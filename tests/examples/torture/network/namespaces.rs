@@ -3,54 +3,55 @@
 //! so connections behave as they do across a broken switch, which no proxy shows.
 //!
 //! This program must be in a network and a mount namespace of its own, which `tests/suites/torture.sh` makes (`unshare --net
-//! --mount`): nothing outside sees any of it, and all of it ends with the last process in it.
+//! --mount`): nothing outside sees any of it, and all of it ends with the last process in it. Clients reach the nodes over the bridge.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 
 use super::Rule;
 
 /// The bridge, and its own end of the network.
 const BRIDGE: &str = "torture";
 
-/// Of a rule set that drops nothing.
-const EMPTY: &str = "add table ip torture; delete table ip torture;";
+/// Where `ip` keeps them.
+const NAMES: &str = "/run/netns";
 
-/// One node's host.
-struct Host {
-    rules: BTreeMap<usize, Rule>,
-    /// Carries clients from a port of 127.0.0.1 here to the same port there.
-    relay: JoinHandle<()>,
-}
+/// Of a rule set that drops nothing.
+const EMPTY: &str = "add table ip torture\ndelete table ip torture\n";
+
+/// What holds for what leaves a host, by where it goes.
+type Rules = BTreeMap<usize, Rule>;
 
 /// All hosts.
 pub(crate) struct Namespaces {
-    hosts: Mutex<BTreeMap<usize, Host>>,
-    delays: bool,
-    runtime: tokio::runtime::Runtime,
+    hosts: Mutex<BTreeMap<usize, Rules>>,
+    /// Whether the kernel can delay packets.
+    pub(super) delays: bool,
 }
 
 impl Namespaces {
     /// # Panics
     /// When this program is not in a namespace of its own, or lacks privileges or tools.
     pub(super) fn new() -> Self {
-        let links = run("ip", &["-o", "link", "show"]);
-        let alone = links.lines().all(|link| link.contains(" lo:"));
-        assert!(
-            alone,
-            "not in a network namespace of its own: use tests/suites/torture.sh"
-        );
+        for kind in ["net", "mnt"] {
+            let of = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/{kind}")).ok();
+            let own = of("self") != of("1");
+            assert!(
+                own,
+                "not in a namespace of its own: use tests/suites/torture.sh"
+            );
+        }
+        // Names of namespaces are seen by this program only.
+        std::fs::create_dir_all(NAMES).expect("a directory");
+        run("mount", &["-t", "tmpfs", "torture", NAMES]);
         run("ip", &["link", "set", "lo", "up"]);
         run("ip", &["link", "add", BRIDGE, "type", "bridge"]);
         run(
@@ -69,22 +70,17 @@ impl Namespaces {
         } else {
             println!("this kernel has no netem: nothing is delayed here, only where proxies are");
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build();
         Self {
             hosts: Mutex::default(),
             delays,
-            runtime: runtime.expect("a runtime"),
         }
     }
 
-    pub(super) fn host(&self, place: usize) -> String {
-        address(place + 1).to_string()
+    pub(super) fn host(&self, place: usize) -> Ipv4Addr {
+        address(place + 1)
     }
 
-    pub(super) fn add(&self, place: usize, port: u16) {
+    pub(super) fn add(&self, place: usize) {
         let name = name(place);
         run("ip", &["netns", "add", &name]);
         let outer = format!("to-{name}");
@@ -105,34 +101,11 @@ impl Namespaces {
         ]);
         inner(&["link", "set", "lo", "up"]);
         inner(&["link", "set", "eth0", "up"]);
-        let target = SocketAddr::from((address(place + 1), port));
-        let host = Host {
-            rules: BTreeMap::new(),
-            relay: self.relay(port, target),
-        };
-        self.hosts.lock().insert(place, host);
-    }
-
-    fn relay(&self, port: u16, target: SocketAddr) -> JoinHandle<()> {
-        let listener = self
-            .runtime
-            .block_on(TcpListener::bind(("127.0.0.1", port)));
-        let listener = listener.expect("a free port");
-        self.runtime.spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                // However it ends, both sides see it.
-                tokio::spawn(async move {
-                    let mut node = TcpStream::connect(target).await?;
-                    client.set_nodelay(true)?;
-                    node.set_nodelay(true)?;
-                    copy_bidirectional(&mut client, &mut node).await
-                });
-            }
-        })
+        self.hosts.lock().insert(place, Rules::new());
     }
 
     pub(super) fn inside<R: Send>(&self, place: usize, start: impl FnOnce() -> R + Send) -> R {
-        let path = format!("/run/netns/{}", name(place));
+        let path = format!("{NAMES}/{}", name(place));
         let namespace = File::open(path).expect("it was made");
         let entered = move || {
             let of_network = Some(LinkNameSpaceType::Network);
@@ -144,47 +117,49 @@ impl Namespaces {
     }
 
     pub(super) fn forget(&self, place: usize) {
-        if let Some(host) = self.hosts.lock().remove(&place) {
-            host.relay.abort();
-            let _ = self.runtime.block_on(host.relay);
-        }
+        self.hosts.lock().remove(&place);
         // With it go its end of the cable and the other one.
         run("ip", &["netns", "del", &name(place)]);
     }
 
     pub(super) fn set(&self, from: usize, to: usize, rule: Rule) {
         let mut hosts = self.hosts.lock();
-        if let Some(host) = hosts.get_mut(&from) {
-            host.rules.insert(to, rule);
-            self.enforce(from, &host.rules);
+        if let Some(rules) = hosts.get_mut(&from) {
+            rules.insert(to, rule);
+            self.enforce(from, rules);
         }
     }
 
     pub(super) fn heal(&self) {
-        for (place, host) in self.hosts.lock().iter_mut() {
-            if !std::mem::take(&mut host.rules).is_empty() {
-                self.enforce(*place, &host.rules);
+        for (place, rules) in self.hosts.lock().iter_mut() {
+            if !std::mem::take(rules).is_empty() {
+                self.enforce(*place, rules);
             }
         }
     }
 
     /// Makes the kernel do what the rules say of what leaves `from`.
-    fn enforce(&self, from: usize, rules: &BTreeMap<usize, Rule>) {
+    fn enforce(&self, from: usize, rules: &Rules) {
         let drops = rules.iter().filter_map(|(to, rule)| {
             let to = self.host(*to);
             match rule {
-                Rule { cut: true, .. } => Some(format!("ip daddr {to} drop;")),
+                Rule { cut: true, .. } => Some(format!("ip daddr {to} drop\n")),
                 Rule {
                     lost_permille: 0, ..
                 } => None,
                 Rule { lost_permille, .. } => Some(format!(
-                    "ip daddr {to} numgen random mod 1000 < {lost_permille} drop;"
+                    "ip daddr {to} numgen random mod 1000 < {lost_permille} drop\n"
                 )),
             }
         });
         let drops: String = drops.collect();
         let rule_set = format!(
-            "{EMPTY} table ip torture {{ chain out {{ type filter hook output priority 0; {drops} }} }}"
+            "{EMPTY}table ip torture {{
+chain out {{
+type filter hook output priority 0
+{drops}}}
+}}
+"
         );
         let name = name(from);
         let mut nft = Command::new("ip")
