@@ -77,14 +77,24 @@ def until(what, ask, pause_seconds=0.01):
         time.sleep(pause_seconds)
 
 
-class Server:
-    """One process. `directory` outlives it."""
+def _run_when_idle():
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
-    def __init__(self, command, directory, port):
+
+class Server:
+    """One process. An idle one gets what all others leave of the processor. `directory` outlives it."""
+
+    def __init__(self, command, directory, port, idle=False):
         self.directory, self.port = directory, port
         self.output = open(directory / "output.log", "ab")
         self.started = time.monotonic()
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=self.output,
+            preexec_fn=_run_when_idle if idle else None,
+        )
         self.pid = self.process.pid
 
     def connect(self):
@@ -237,7 +247,7 @@ class Launcher:
         for server in group.servers:
             shutil.rmtree(server.directory, ignore_errors=True)
 
-    def start(self, kind, directory, fsync="always", port=None, extra=()):
+    def start(self, kind, directory, fsync="always", port=None, extra=(), idle=False):
         """One server of the kind "redis" or "tinykv"."""
         port = port or free_port()
         data = directory / "data"
@@ -245,7 +255,7 @@ class Launcher:
         command = [self.redis if kind == "redis" else self.tinykv]
         command += ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(data), "--appendfsync", fsync]
         command += ["--save", "", "--appendonly", "yes", "--loglevel", "warning", *extra]
-        return Server(command, directory, port)
+        return Server(command, directory, port, idle)
 
     def single(self, kind, fsync="always"):
         """A group of one that answers."""
@@ -307,9 +317,9 @@ class Launcher:
         return group
 
     def tinykv_joins(self, group):
-        """One more node, which begins to copy."""
+        """One more node, which begins to copy, as if the cores of this machine were not its own."""
         extra = ["--join", f"127.0.0.1:{group.leader.port}", *SECRET]
-        joined = self.start("tinykv", self.directory("joins"), extra=extra)
+        joined = self.start("tinykv", self.directory("joins"), extra=extra, idle=True)
         group.servers.append(joined)
         return joined
 
