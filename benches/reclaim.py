@@ -269,12 +269,13 @@ def arguments():
     parser.add_argument("--window-seconds", type=int, default=60, help="within which they do")
     parser.add_argument("--load-seconds", type=int, default=60, help="what loading them may take")
     parser.add_argument("--fsync", default="always", choices=["always", "everysec", "no"])
+    parser.add_argument("--give-back-seconds", type=int, default=GIVE_BACK_SECONDS, help="how long memory and disk are waited for")
     parser.add_argument("--only", choices=["deletion", "expiry"])
     parser.add_argument("--smoke", action="store_true", help="few elements: shows that it works, and no more")
     parser.add_argument("--binary", type=Path, help="a tinykv-server to measure instead of building one")
     parser.add_argument("--dir", type=Path, default=ROOT / "target" / "benches", help="where the data lies meanwhile")
     options = parser.parse_args()
-    options.quiet_seconds, options.give_back_seconds = 1.0, GIVE_BACK_SECONDS
+    options.quiet_seconds = 1.0
     if options.smoke:
         options.elements, options.expiring = 20_000, 2_000
         options.window_seconds, options.load_seconds = 3, 10

@@ -49,9 +49,11 @@ pub fn propose(router: &RaftRouter, request: Request, callback: Callback) {
 /// thread (see [`RaftRouter::propose_and_drive`]).
 pub fn hand_over() {
     let (router, proposals, bytes) = GATHERED.with_borrow_mut(|gathered| {
+        // Next time there will be about as many.
+        let room = Vec::with_capacity(gathered.proposals.len());
         (
             gathered.router.clone(),
-            std::mem::take(&mut gathered.proposals),
+            std::mem::replace(&mut gathered.proposals, room),
             std::mem::take(&mut gathered.bytes),
         )
     });

@@ -29,26 +29,35 @@ pub struct Segment {
     pub reads_only: bool,
 }
 
+/// Room that is made for a segment at once, at most: the commands of a pipeline are nearly always alike.
+const ROOM_BYTES: usize = 16 << 10;
+
 /// Gathers a segment.
 pub struct Builder {
     framed: BytesMut,
+    /// That may come.
+    expected: usize,
     commands: usize,
     writes: bool,
 }
 
-impl Default for Builder {
-    fn default() -> Self {
+impl Builder {
+    /// For so many commands, or fewer.
+    pub fn expecting(commands: usize) -> Self {
         Self {
             framed: BytesMut::new(),
+            expected: commands,
             commands: 0,
             writes: false,
         }
     }
-}
 
-impl Builder {
     /// Adds a command.
     pub fn push(&mut self, args: &[&[u8]], writes: bool) {
+        if self.commands == 0 {
+            let bytes = self.expected * batch::size_bytes(args);
+            self.framed.reserve(bytes.min(ROOM_BYTES));
+        }
         batch::push(&mut self.framed, args);
         self.commands += 1;
         self.writes |= writes;

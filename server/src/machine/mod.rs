@@ -84,7 +84,12 @@ impl Machine {
             dataset.begin(index, term, now_ms, 0);
             return Ok(Vec::new());
         }
-        let entry = RaftCmdRequest::decode(data.clone())
+        let mut entry = RaftCmdRequest {
+            requests: Vec::with_capacity(MOST_ROOM.min(data.len() / REQUEST_BYTES)),
+            ..RaftCmdRequest::default()
+        };
+        entry
+            .merge(data.clone())
             .map_err(|error| storage::Error::corrupt("Raft entry", error.to_string()))?;
         let header = entry.header.unwrap_or_default();
         let mut txn = dataset.begin(index, term, header.now_ms, header.seed);
@@ -98,11 +103,12 @@ impl Machine {
             txn.evict(&evicted.key)?;
         }
         let recognised = self.outstanding.recognise(&entry.requests);
+        let answer_all = answer || !recognised.is_empty();
         let mut execution = Execution {
             txn,
-            answer: answer || !recognised.is_empty(),
+            answer: answer_all,
             replies: BytesMut::new(),
-            responses: Vec::new(),
+            responses: Vec::with_capacity(if answer_all { entry.requests.len() } else { 0 }),
         };
         execution.run(&entry.requests)?;
         let mut responses = std::mem::take(&mut execution.responses);
@@ -118,6 +124,12 @@ impl Machine {
         Ok(responses)
     }
 }
+
+/// Bytes of a small request in an entry.
+const REQUEST_BYTES: usize = 48;
+
+/// Requests of an entry for which room is made before they are counted.
+const MOST_ROOM: usize = 64;
 
 /// A command of an entry: which request it belongs to, and its arguments.
 type Decoded<'a> = (usize, batch::Arguments<'a>);

@@ -232,8 +232,8 @@ impl<'c> Round<'c> {
     /// passed the gates already.
     async fn run_segment(&mut self, shared: &Shared, from: usize, gated: &[Read<'_, '_>]) -> usize {
         let started = Instant::now();
-        let mut builder = Builder::default();
-        let mut ids: Vec<usize> = Vec::new();
+        let mut builder = Builder::expecting(self.pipeline.len() - from);
+        let mut ids: SmallVec<[usize; WARM_KEYS]> = SmallVec::new();
         let (mut at, mut gated) = (from, gated.iter());
         while at < self.pipeline.len() {
             let args = self.pipeline.args(at);

@@ -75,7 +75,11 @@ impl Peer {
             .iter()
             .map(|proposal| proposal.request.commands.len())
             .sum::<usize>();
-        self.held.proposals.extend(proposals);
+        if self.held.proposals.is_empty() {
+            self.held.proposals = proposals;
+        } else {
+            self.held.proposals.extend(proposals);
+        }
         self.propose_held(now);
     }
 
@@ -94,7 +98,12 @@ impl Peer {
     }
 
     fn propose_now(&mut self, proposals: Vec<Proposal>, now: Now) {
-        let mut coalesced = Coalesced::default();
+        // Nearly always they become one entry.
+        let mut coalesced = Coalesced {
+            requests: Vec::with_capacity(proposals.len()),
+            callbacks: Vec::with_capacity(proposals.len()),
+            bytes: 0,
+        };
         for Proposal {
             header,
             request,

@@ -464,6 +464,17 @@ impl QuickList {
         }
     }
 
+    /// The node with this id. Those at the ends, or beside them, are nearly always meant; looking through a long list for them would wait
+    /// for memory a dozen times.
+    fn node(&self, id: u64) -> Option<&Node> {
+        let ends = self.nodes.iter().rev().take(2);
+        let mut ends = ends.chain(self.nodes.iter().take(2));
+        ends.find(|node| node.id == id).or_else(|| {
+            let at = self.nodes.binary_search_by_key(&id, |node| node.id);
+            self.nodes.get(at.ok()?)
+        })
+    }
+
     /// Gives back what a node has allocated for growing, because it will not grow soon.
     fn seal(&mut self, at: usize) {
         if let Some(node) = self.nodes.get_mut(at) {
@@ -701,8 +712,7 @@ impl Large for QuickList {
         let Some(id) = self.unwritten.take() else {
             return;
         };
-        let at = self.nodes.binary_search_by_key(&id, |node| node.id);
-        if let Some(node) = at.ok().and_then(|at| self.nodes.get(at)) {
+        if let Some(node) = self.node(id) {
             node.put(edit);
         }
     }
