@@ -326,19 +326,17 @@ impl Nodes {
         text.contains("raft_member0:") && !text.contains(&format!("node={id},"))
     }
 
-    /// Waits until all nodes have the same data, at the same index of the log.
+    /// Waits until all nodes have the same data, at the same index of the log. They are asked at once: while they compare their data
+    /// by themselves, the index grows twice a second.
     pub(crate) fn wait_for_equal_digests(&self) {
         until("equal digests at an equal index", || {
-            let digest = |place: usize| {
-                let mut client = Client::connect_to(self.address(place)).ok()?;
-                let reply = client.call(&["RAFT.DIGEST"]).ok()?;
-                let parts = reply.as_slice()?;
-                Some((
-                    parts.first()?.as_integer()?,
-                    parts.get(1)?.as_str()?.to_owned(),
-                ))
-            };
-            let all: Option<Vec<(i64, String)>> = (0..self.count()).map(digest).collect();
+            let all: Option<Vec<(i64, String)>> = std::thread::scope(|scope| {
+                let asked: Vec<_> = (0..self.count())
+                    .map(|place| scope.spawn(move || self.digest(place)))
+                    .collect();
+                let told = asked.into_iter().map(|asked| asked.join().ok().flatten());
+                told.collect()
+            });
             let all = all?;
             let at_one_index = all.iter().all(|(index, _)| *index == all[0].0);
             if at_one_index {
@@ -347,6 +345,17 @@ impl Nodes {
             }
             at_one_index.then_some(())
         });
+    }
+
+    /// What the node at `place` has executed, and the digest of its data then.
+    fn digest(&self, place: usize) -> Option<(i64, String)> {
+        let mut client = Client::connect_to(self.address(place)).ok()?;
+        let reply = client.call(&["RAFT.DIGEST"]).ok()?;
+        let parts = reply.as_slice()?;
+        Some((
+            parts.first()?.as_integer()?,
+            parts.get(1)?.as_str()?.to_owned(),
+        ))
     }
 
     fn server(&mut self, place: usize) -> &mut Server {
