@@ -32,7 +32,6 @@ mod obsolete;
 mod reclaim;
 mod repair;
 mod trim;
-mod writeback;
 mod zeros;
 
 use std::io;
@@ -57,7 +56,6 @@ use obsolete::Obsolete;
 pub use obsolete::ObsoleteFilter;
 use reclaim::Reclaimer;
 use trim::Trimmer;
-use writeback::Writeback;
 use zeros::Zeros;
 
 const KEYSPACE: &str = "records";
@@ -162,7 +160,6 @@ pub struct LsmEngine {
     reclaimer: Reclaimer,
     zeros: Option<Arc<Zeros>>,
     _keeper: Keeper,
-    _writeback: Option<Writeback>,
     /// Held while a snapshot is being opened.
     opening: Arc<RwLock<()>>,
     space: Space,
@@ -204,7 +201,6 @@ impl LsmEngine {
             reclaimer,
             zeros,
             _keeper: Keeper::start(dir)?,
-            _writeback: Writeback::start(dir),
             opening,
             space,
             failure: Failure::default(),
