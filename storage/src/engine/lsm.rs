@@ -32,6 +32,7 @@ mod obsolete;
 mod reclaim;
 mod repair;
 mod trim;
+mod writeback;
 mod zeros;
 
 use std::io;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
+use fjall::compaction::Leveled;
 use fjall::config::{BlockSizePolicy, CompressionPolicy, FilterPolicy, PartitioningPolicy};
 use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode,
@@ -56,9 +58,14 @@ use obsolete::Obsolete;
 pub use obsolete::ObsoleteFilter;
 use reclaim::Reclaimer;
 use trim::Trimmer;
+use writeback::Writeback;
 use zeros::Zeros;
 
 const KEYSPACE: &str = "records";
+
+/// Runs of tables in the first level from which on they are compacted into the next. Each checkpoint adds one, and all of them
+/// overlap: a large collection's first record is written again and again. With lsm-tree's 4, p99 at -P 16 was an eighth longer.
+const L0_TABLES: u8 = 8;
 
 /// Free space is asked for again after so many bytes of writes. Small against every sensible reserve.
 const SPACE_CHECK_INTERVAL_BYTES: u64 = 1024 * 1024;
@@ -140,6 +147,7 @@ impl LsmOptions {
             .data_block_size_policy(BlockSizePolicy::all(self.block_bytes))
             .filter_block_partitioning_policy(PartitioningPolicy::all(true))
             .index_block_partitioning_policy(PartitioningPolicy::all(true))
+            .compaction_strategy(Arc::new(Leveled::default().with_l0_threshold(L0_TABLES)))
             .manual_journal_persist(true);
         if !self.filters {
             options = options.filter_policy(FilterPolicy::disabled());
@@ -178,6 +186,7 @@ impl LsmEngine {
         let keyspace = database
             .keyspace(KEYSPACE, || options.keyspace())
             .map_err(|error| open_error(dir, error))?;
+        obsolete.set_tables(tables(&keyspace));
         creation::sync_names(dir)?;
         let space = Space::new(dir, options.reserve_bytes);
         let opening = Arc::default();
@@ -234,8 +243,10 @@ impl LsmEngine {
     }
 
     fn ingest_all(&self, records: SortedRecords<'_>) -> fjall::Result<()> {
+        let mut writeback = Writeback::new(tables(&self.keyspace));
         let mut ingestion = self.keyspace.start_ingestion()?;
         for (key, value) in records {
+            writeback.wrote(key.len() + value.as_ref().map_or(0, Bytes::len));
             match value {
                 Some(value) => ingestion.write(key, value)?,
                 None => ingestion.write_tombstone(key)?,
@@ -455,6 +466,11 @@ impl Space {
         let stat = rustix::fs::statvfs(&self.dir).map_err(io::Error::from)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+}
+
+/// Where a keyspace's tables are.
+fn tables(keyspace: &Keyspace) -> PathBuf {
+    keyspace.path().join("tables")
 }
 
 /// How the engine's own writes are persisted. One that is not synced may be torn while the next is whole.

@@ -7,14 +7,16 @@
 
 use std::collections::BTreeMap;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use fjall::compaction::filter::{
     CompactionFilter, CompactionFilterResult, Context, Factory, ItemAccessor, Verdict,
 };
 
 use super::reclaim;
+use super::writeback::Writeback;
 
 /// `filter(key, value)` is true when the pair, and every older value of the same key, can never be seen again in the
 /// state that is on the disk. What is only deleted in memory, and would be back after a crash, must be kept: replay
@@ -27,6 +29,8 @@ pub(super) struct Obsolete {
     filter: Option<ObsoleteFilter>,
     /// Forgotten ranges, start to end.
     forgotten: RwLock<BTreeMap<Vec<u8>, Vec<u8>>>,
+    /// Where compactions make tables; known once the keyspace is open.
+    tables: OnceLock<PathBuf>,
 }
 
 impl Obsolete {
@@ -34,7 +38,14 @@ impl Obsolete {
         Self {
             filter,
             forgotten: RwLock::default(),
+            tables: OnceLock::new(),
         }
+    }
+
+    /// Compactions make their tables here.
+    pub(super) fn set_tables(&self, tables: PathBuf) {
+        // Set before: by the same opening, to the same.
+        let _ = self.tables.set(tables);
     }
 
     /// Notes a range; answers where the part of it begins that was not forgotten before. Nothing for the first range of
@@ -72,6 +83,7 @@ impl Factory for FilterFactory {
         Box::new(Filter {
             filter: self.obsolete.filter.clone(),
             forgotten: forgotten.clone(),
+            writeback: self.obsolete.tables.get().cloned().map(Writeback::new),
             stop: reclaim::stop_of_this_thread(),
         })
     }
@@ -81,6 +93,8 @@ impl Factory for FilterFactory {
 struct Filter {
     filter: Option<ObsoleteFilter>,
     forgotten: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Sees what the compaction writes, or drops.
+    writeback: Option<Writeback>,
     /// Breaks the compaction off once it is true.
     stop: Option<Arc<AtomicBool>>,
 }
@@ -102,11 +116,12 @@ impl CompactionFilter for Filter {
         {
             return Err(reclaim::broken_off());
         }
-        let obsolete = self.is_forgotten(item.key())
-            || match &self.filter {
-                Some(filter) => filter(item.key(), &item.value()?),
-                None => false,
-            };
+        let (key, value) = (item.key(), item.value()?);
+        if let Some(writeback) = &mut self.writeback {
+            writeback.wrote(key.len() + value.len());
+        }
+        let filter = self.filter.as_ref();
+        let obsolete = self.is_forgotten(key) || filter.is_some_and(|filter| filter(key, &value));
         // Destroy leaves no tombstone, so an older value of the key may come back: harmless, it is as obsolete.
         Ok(if obsolete {
             Verdict::Destroy
@@ -128,6 +143,7 @@ mod tests {
         let filter = |obsolete: &Obsolete| Filter {
             filter: None,
             forgotten: obsolete.forgotten.read().unwrap().clone(),
+            writeback: None,
             stop: None,
         };
         let now = filter(&obsolete);
