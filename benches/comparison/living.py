@@ -74,9 +74,13 @@ def delay(launcher, programs, options):
 
 
 def joining(launcher, programs, options):
-    """A node with much data, alone, and while another one joins it."""
+    """Three nodes with much data, alone, and while another one joins them that has a disk of its own, or shares theirs."""
+    return [_joining(launcher, programs, options, shares_disk) for shares_disk in (False, True)]
+
+
+def _joining(launcher, programs, options, shares_disk):
     keys = options.joining_bytes // COPIED_VALUE_BYTES
-    with launcher.tinykv_founder() as group:
+    with launcher.tinykv_cluster(CLUSTER_NODES) as group:
         say(f"joining: {keys:,} keys of {COPIED_VALUE_BYTES:,} bytes")
         value = os.urandom(COPIED_VALUE_BYTES // 2).hex().encode()
         with group.leader.connect() as client:
@@ -85,12 +89,13 @@ def joining(launcher, programs, options):
         rounds = iter(range(options.joining_rounds))
         alone = _probe(programs, group, options, lambda: next(rounds, None) is not None)
         began = time.monotonic()
-        joined = launcher.tinykv_joins(group)
-        meanwhile = _probe(programs, group, options, lambda: _voters(group.leader) < 2)
+        joined = launcher.tinykv_joins(group, shares_disk)
+        meanwhile = _probe(programs, group, options, lambda: _voters(group.leader) == CLUSTER_NODES)
         seconds = time.monotonic() - began
         until("the new node has all keys", lambda: _has_all(joined, group.leader), pause_seconds=0.1)
         launcher.discard(group)
-    return {"bytes": options.joining_bytes, "seconds": seconds, "alone": alone, "joining": meanwhile}
+    facts = {"shares_disk": shares_disk, "bytes": options.joining_bytes, "seconds": seconds}
+    return facts | {"alone": alone, "joining": meanwhile}
 
 
 def _voters(server):

@@ -198,23 +198,27 @@ def delay(result, judged):
     return "## Three nodes with a delay between them, one way\n\n" + table(head, lines)
 
 
-def joining(result, judged):
+def joining(results, judged):
     """A node that copies much."""
     head = ["while a node joins", "median p99 ms alone", "joining", "ratio", "target", "", "longest ms alone", "joining"]
-    target = JOINING_TARGET if judged and result["bytes"] >= JOINING_TARGET_BYTES else None
-    lines = []
-    for name in ("set", "get"):
-        alone, meanwhile = result["alone"][name], result["joining"][name]
-        if not meanwhile:
-            # So little data that it had joined before it was looked at.
-            lines.append([name, f"{middle(alone, 'p99_ms'):.3f}"] + [NOTHING] * 6)
-            continue
-        ratio = middle(meanwhile, "p99_ms") / middle(alone, "p99_ms")
-        cells = [name, f"{middle(alone, 'p99_ms'):.3f}", f"{middle(meanwhile, 'p99_ms'):.3f}", f"{ratio:.2f}"]
-        cells += most(ratio, target)
-        lines.append(cells + [f"{max(sample['max_ms'] for sample in samples):.1f}" for samples in (alone, meanwhile)])
-    note = f"{result['bytes'] / 1e9:.1f} GB were there; the new node voted after {result['seconds']:.1f} s."
-    return "## A node joins\n\n" + table(head, lines) + "\n\n" + note
+    lines, notes = [], []
+    for result in results:
+        disk = "the others' disk" if result["shares_disk"] else "a disk of its own"
+        large = result["bytes"] >= JOINING_TARGET_BYTES
+        target = JOINING_TARGET if judged and large and not result["shares_disk"] else None
+        lines += [_while_joining(f"{name}, {disk}", result["alone"][name], result["joining"][name], target) for name in ("set", "get")]
+        notes.append(f"With {disk}: {result['bytes'] / 1e9:.1f} GB were there; the new node voted after {result['seconds']:.1f} s.")
+    return "## A node joins\n\n" + table(head, lines) + "\n\n" + "\n".join(notes)
+
+
+def _while_joining(name, alone, meanwhile, target):
+    p99 = middle(alone, "p99_ms")
+    if not meanwhile:
+        # So little data that it had joined before it was looked at.
+        return [name, f"{p99:.3f}"] + [NOTHING] * 6
+    ratio = middle(meanwhile, "p99_ms") / p99
+    longest = [f"{max(sample['max_ms'] for sample in samples):.1f}" for samples in (alone, meanwhile)]
+    return [name, f"{p99:.3f}", f"{middle(meanwhile, 'p99_ms'):.3f}", f"{ratio:.2f}", *most(ratio, target), *longest]
 
 
 def spread(result, names, base):

@@ -20,6 +20,9 @@ from .wire import Client, ReplyError
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# A file system in memory.
+MEMORY = Path("/dev/shm")
+
 # How long a server may take to answer, replicas to follow, or a Region to have a leader.
 PATIENCE_SECONDS = 120
 
@@ -228,17 +231,25 @@ class Launcher:
         base.mkdir(parents=True, exist_ok=True)
         self.base = Path(tempfile.mkdtemp(prefix="run-", dir=base))
         self.numbers = itertools.count(1)
+        self.in_memory = []
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        shutil.rmtree(self.base, ignore_errors=True)
+        for directory in [self.base, *self.in_memory]:
+            shutil.rmtree(directory, ignore_errors=True)
 
     def directory(self, name):
         """A new one."""
         directory = self.base / f"{next(self.numbers)}-{name}"
         directory.mkdir()
+        return directory
+
+    def memory_directory(self, name):
+        """A new one in memory."""
+        directory = Path(tempfile.mkdtemp(prefix=f"tinykv-{name}-", dir=MEMORY))
+        self.in_memory.append(directory)
         return directory
 
     def discard(self, group):
@@ -306,20 +317,12 @@ class Launcher:
         return group
 
 
-    def tinykv_founder(self):
-        """A node alone that others may join."""
-        group = Cluster([self.start("tinykv", self.directory("node"), extra=SECRET)])
-        try:
-            group.follow_leader()
-        except BaseException:
-            group.__exit__()
-            raise
-        return group
-
-    def tinykv_joins(self, group):
-        """One more node, which begins to copy, as if the cores of this machine were not its own."""
+    def tinykv_joins(self, group, shares_disk):
+        """One more node, which begins to copy, as if the cores of this machine were not its own; its data in memory, or on the disk
+        of all others."""
         extra = ["--join", f"127.0.0.1:{group.leader.port}", *SECRET]
-        joined = self.start("tinykv", self.directory("joins"), extra=extra, idle=True)
+        directory = self.directory("joins") if shares_disk else self.memory_directory("joins")
+        joined = self.start("tinykv", directory, extra=extra, idle=True)
         group.servers.append(joined)
         return joined
 

@@ -459,7 +459,7 @@ const DURABILITY: &[Directive] = &[
     .own(),
     Directive::new(
         "snapshot-max-bytes-per-second",
-        "64mb",
+        "16mb",
         memory_of!(snapshot_max_bytes_per_second, 0, LONG_MAX),
         "How fast a node sends snapshots to others, all together; 0: as fast as it can. More lets a node that joins catch up sooner, \
          and takes more of the network and the disk from everybody else.",

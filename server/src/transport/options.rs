@@ -103,7 +103,7 @@ impl Default for TransportOptions {
             forward_queued_bytes: 64 * 1024 * 1024,
             forward_in_flight: 16 * 1024,
             forward_timeout: Duration::from_secs(10),
-            snapshot_bytes_per_second: 64 * 1024 * 1024,
+            snapshot_bytes_per_second: 16 * 1024 * 1024,
             unauthenticated_connections: 64,
         }
     }

@@ -31,7 +31,7 @@ pub use source::SnapshotSource;
 pub(crate) use file::ranges;
 
 /// Size of a chunk, but for the last one.
-pub const CHUNK_BYTES: usize = 512 * 1024;
+pub const CHUNK_BYTES: usize = 128 * 1024;
 
 /// The newest format of snapshots that this version reads, and the one that it writes.
 pub const FORMAT: u32 = 1;
