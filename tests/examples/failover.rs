@@ -1,5 +1,5 @@
 //! How long clients wait when leadership or members change, and what they are told meanwhile:
-//! `cargo run --release -p tests --example failover -- KIND COUNT [CLIENTS] [OPTION...]`.
+//! `cargo run --release -p tests --example failover -- KIND COUNT [CLIENTS] [-- OPTION...]`.
 //!
 //! KIND is `kill` (kill -9 of the leader), `transfer` (RAFT.TRANSFER_LEADER), `restart` (all nodes by turns, SIGTERM and a
 //! new start) or `members` (a fourth node joins and is removed). Three nodes on this machine, started with the OPTIONs, and CLIENTS
@@ -9,41 +9,65 @@
 
 use std::time::Duration;
 
+use clap::builder::PossibleValue;
+use clap::{Parser, ValueEnum};
 use rustix::process::Signal;
 use tests::process::{Cluster, Load, Verdict, until};
 
 /// Acknowledgements before and after each event.
 const AROUND: u64 = 200;
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    /// kill -9 of the leader.
+    Kill,
+    /// RAFT.TRANSFER_LEADER.
+    Transfer,
+    /// All nodes by turns, SIGTERM and a new start.
+    Restart,
+    /// A fourth node joins and is removed.
+    Members,
+}
+
+/// Measures how long clients wait when leadership or members change.
+#[derive(Parser)]
+struct Options {
+    /// What happens.
+    kind: Kind,
+    /// How often.
+    #[arg(default_value_t = 20)]
+    count: u64,
+    /// How many, spread over the nodes.
+    #[arg(default_value_t = 3)]
+    clients: u64,
+    /// Of the nodes.
+    #[arg(last = true)]
+    options: Vec<String>,
+}
+
 fn main() {
-    let mut args = std::env::args().skip(1).peekable();
-    let kind = args.next().unwrap_or_else(|| "kill".to_owned());
-    let count: u64 = args
-        .next()
-        .map_or(20, |count| count.parse().expect("COUNT is a number"));
-    let clients = args.peek().and_then(|clients| clients.parse().ok());
-    if clients.is_some() {
-        args.next();
-    }
-    let clients: u64 = clients.unwrap_or(3);
-    let options: Vec<String> = args.collect();
+    let Options {
+        kind,
+        count,
+        clients,
+        options,
+    } = Options::parse();
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let mut cluster = Cluster::start(&options);
     let mut verdicts = Vec::new();
     for number in 0..count {
         let load = Load::start(clients, &cluster.ports(), number);
         load.wait_for(AROUND * clients);
-        match kind.as_str() {
-            "kill" => kill(&mut cluster, &load),
-            "transfer" => transfer(&cluster),
-            "restart" => restart(&mut cluster, number as usize % 3, &load),
-            "members" => members(&cluster, &load),
-            other => panic!("no kind {other}: kill, transfer, restart or members"),
+        match kind {
+            Kind::Kill => kill(&mut cluster, &load),
+            Kind::Transfer => transfer(&cluster),
+            Kind::Restart => restart(&mut cluster, number as usize % 3, &load),
+            Kind::Members => members(&cluster, &load),
         }
         load.wait_for(AROUND * clients);
         let verdict = load.stop(number);
-        match kind.as_str() {
-            "transfer" | "members" => verdict.check_undisturbed(),
+        match kind {
+            Kind::Transfer | Kind::Members => verdict.check_undisturbed(),
             _ => verdict.check_no_errors(),
         }
         cluster.wait_until_all_have_everything();
@@ -53,7 +77,7 @@ fn main() {
         println!("{}/{count} {:?}", number + 1, verdict.longest_gap());
         verdicts.push(verdict);
     }
-    report(&kind, &verdicts);
+    report(kind, &verdicts);
 }
 
 fn kill(cluster: &mut Cluster, load: &Load) {
@@ -98,7 +122,9 @@ fn members(cluster: &Cluster, load: &Load) {
     assert_eq!(asked.client().text(&["RAFT.NODE", "REMOVE", &id]), "OK");
 }
 
-fn report(kind: &str, verdicts: &[Verdict]) {
+fn report(kind: Kind, verdicts: &[Verdict]) {
+    let kind = kind.to_possible_value();
+    let kind = kind.as_ref().map_or("", PossibleValue::get_name);
     let mut gaps: Vec<Duration> = verdicts.iter().map(Verdict::longest_gap).collect();
     gaps.sort_unstable();
     let at = |percent: usize| gaps[(gaps.len() - 1) * percent / 100];

@@ -3,20 +3,35 @@
 
 use std::time::Instant;
 
+use clap::Parser;
 use tests::sim::{Sabotage, swarm, trace};
 
+/// Runs seeds of the simulated world.
+#[derive(Parser)]
+struct Options {
+    /// The first seed.
+    #[arg(default_value_t = 0)]
+    first: u64,
+    /// How many seeds.
+    #[arg(default_value_t = 1_000)]
+    count: u64,
+    /// Runs only this seed, and prints every step.
+    #[arg(long, value_name = "SEED")]
+    trace: Option<u64>,
+}
+
 fn main() {
-    let mut words = std::env::args().skip(1).peekable();
-    if words.next_if_eq("--trace").is_some() {
+    let Options {
+        first,
+        count,
+        trace,
+    } = Options::parse();
+    if let Some(seed) = trace {
         trace::print();
-        let seed = words.next().expect("usage: swarm --trace SEED");
-        let summary = swarm::run(seed.parse().expect("a number"), Sabotage::None);
+        let summary = swarm::run(seed, Sabotage::None);
         println!("{summary:?}");
         return;
     }
-    let mut numbers = words.map(|text| text.parse::<u64>().expect("usage: swarm [FIRST] [COUNT]"));
-    let first = numbers.next().unwrap_or(0);
-    let count = numbers.next().unwrap_or(1_000);
     let started = Instant::now();
     let (mut acknowledged, mut member_changes, mut simulated_ms) = (0, 0, 0);
     for (done, seed) in (first..first + count).enumerate() {

@@ -16,4 +16,4 @@ export TINYKV_BIN
 TORTURE=("$ROOT/target/release/examples/torture" --seed "${2:-1}" --seconds 3600)
 CYCLES=${1:-12}
 "${TORTURE[@]}" --cycles "$CYCLES" || fail "with proxies, see above"
-unshare --net --mount "${TORTURE[@]}" --cycles $((CYCLES / 2)) --namespaces 1 || fail "in namespaces, see above"
+unshare --net --mount "${TORTURE[@]}" --cycles $((CYCLES / 2)) --namespaces || fail "in namespaces, see above"

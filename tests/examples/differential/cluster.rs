@@ -75,7 +75,10 @@ pub(crate) fn fuzz(options: &Options) -> Done {
     };
     let started = Instant::now();
     let mut result = Ok(());
-    while result.is_ok() && world.commands < options.count && started.elapsed() < options.time {
+    while result.is_ok()
+        && world.commands < options.count
+        && started.elapsed().as_secs() < options.seconds
+    {
         result = world.round();
     }
     let result = result.and_then(|()| world.end());

@@ -18,20 +18,36 @@ mod single;
 mod state;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
+use clap::Parser;
 use grammar::{Command, Grammar};
 
-/// What to do, from the command line.
+/// Sends random commands to tinykv-server and to redis-server, and compares.
+#[derive(Parser)]
 pub(crate) struct Options {
+    /// Of the first round; printed with a difference.
+    #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Commands.
+    #[arg(long, default_value_t = 100_000)]
     count: usize,
-    time: Duration,
+    /// It ends after this time.
+    #[arg(long, default_value_t = u64::MAX)]
+    seconds: u64,
     /// Kinds of differences after which it ends.
+    #[arg(long, default_value_t = 1)]
     differences: usize,
+    /// Draws only commands of this family beside those over all types.
+    #[arg(long, value_parser = family)]
     family: Option<usize>,
+    /// Three nodes whose leader is killed and started again all the while.
+    #[arg(long)]
     cluster: bool,
+}
+
+fn family(name: &str) -> Result<usize, String> {
+    let family = Grammar::new().family(name);
+    family.ok_or_else(|| "there is no such family".to_owned())
 }
 
 /// What was done.
@@ -39,48 +55,6 @@ pub(crate) struct Done {
     commands: usize,
     /// Kinds of differences, each of which was printed.
     differences: usize,
-}
-
-impl Options {
-    fn parse() -> Self {
-        let mut options = Self {
-            seed: 0,
-            count: 100_000,
-            time: Duration::MAX,
-            differences: 1,
-            family: None,
-            cluster: false,
-        };
-        let mut words = std::env::args().skip(1);
-        while let Some(word) = words.next() {
-            let mut value = || {
-                words
-                    .next()
-                    .unwrap_or_else(|| panic!("{word} needs a value"))
-            };
-            let number = |text: String| {
-                text.parse::<u64>()
-                    .unwrap_or_else(|_| panic!("{text} is not a number"))
-            };
-            match word.as_str() {
-                "--seed" => options.seed = number(value()),
-                "--count" => options.count = number(value()) as usize,
-                "--seconds" => options.time = Duration::from_secs(number(value())),
-                "--differences" => options.differences = number(value()) as usize,
-                "--family" => {
-                    let name = value();
-                    options.family = Some(
-                        Grammar::new()
-                            .family(&name)
-                            .unwrap_or_else(|| panic!("there is no family {name}")),
-                    );
-                }
-                "--cluster" => options.cluster = true,
-                _ => panic!("{word} is no option"),
-            }
-        }
-        options
-    }
 }
 
 fn main() -> ExitCode {

@@ -158,7 +158,7 @@ pub(crate) fn fuzz(options: &Options) -> Done {
     let grammar = Grammar::new();
     let mut kinds = BTreeSet::new();
     let (started, mut done, mut round) = (Instant::now(), 0, options.seed);
-    while done < options.count && started.elapsed() < options.time {
+    while done < options.count && started.elapsed().as_secs() < options.seconds {
         let pair = Pair {
             ours: &ours,
             redis: &redis,

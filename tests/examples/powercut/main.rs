@@ -32,6 +32,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use clap::Parser;
 use parking_lot::Mutex;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -54,47 +55,30 @@ const WORKERS: usize = 2;
 /// Failures after which it is enough.
 const ENOUGH: u64 = 3;
 
+/// Cuts the power of recorded servers, and checks that what was acknowledged is there.
+#[derive(Parser)]
 struct Options {
+    /// Moments at which the power is cut.
+    #[arg(long, default_value_t = 2_000)]
     points: usize,
+    /// Nodes of the cluster: 1 or 3.
+    #[arg(long, default_value_t = 1)]
     nodes: usize,
+    /// How often servers start on what a cut has left.
+    #[arg(long, default_value_t = 3)]
     generations: u64,
+    /// Commands of a generation.
+    #[arg(long, default_value_t = 4_000)]
     commands: u64,
+    /// The longest value.
+    #[arg(long, default_value_t = 2_000)]
     value_bytes: usize,
+    /// Of the cuts.
+    #[arg(long, default_value_t = 1)]
     seed: u64,
-    ignores_syncs: bool,
-}
-
-impl Options {
-    fn parse() -> Self {
-        let mut options = Self {
-            points: 2_000,
-            nodes: 1,
-            generations: 3,
-            commands: 4_000,
-            value_bytes: 2_000,
-            seed: 1,
-            ignores_syncs: false,
-        };
-        let mut words = std::env::args().skip(1);
-        while let Some(word) = words.next() {
-            if word == "--ignore-syncs" {
-                options.ignores_syncs = true;
-                continue;
-            }
-            let value = words.next().and_then(|value| value.parse::<u64>().ok());
-            let value = value.unwrap_or_else(|| panic!("{word} needs a number"));
-            match word.as_str() {
-                "--points" => options.points = value as usize,
-                "--nodes" => options.nodes = value as usize,
-                "--generations" => options.generations = value,
-                "--commands" => options.commands = value,
-                "--value-bytes" => options.value_bytes = value as usize,
-                "--seed" => options.seed = value,
-                _ => panic!("{word} is no option: see the top of this program"),
-            }
-        }
-        options
-    }
+    /// The disk forgets what was synced, which must be noticed.
+    #[arg(long)]
+    ignore_syncs: bool,
 }
 
 /// Where things are.
@@ -149,7 +133,7 @@ fn main() -> ExitCode {
             nodes
                 .map(|dir| {
                     std::fs::create_dir_all(&dir).expect("a directory");
-                    Disk::load(&dir, options.ignores_syncs).expect("it can be read")
+                    Disk::load(&dir, options.ignore_syncs).expect("it can be read")
                 })
                 .collect()
         };

@@ -2,7 +2,7 @@
 //! history not linearizable?
 //!
 //! ```sh
-//! cargo run --release -p tests --example torture -- [--cycles N] [--operations N] [--seconds N] [--nodes N] [--seed N] [--namespaces 1]
+//! cargo run --release -p tests --example torture -- [--cycles N] [--operations N] [--seconds N] [--nodes N] [--seed N] [--namespaces]
 //! ```
 //!
 //! In every cycle a few faults strike, drawn from the seed: kill -9, SIGSTOP, partitions of all kinds, delays, connections that break and
@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tests::process::{Client, Load, until};
@@ -40,41 +41,28 @@ const WRITERS: u64 = 3;
 /// Cycles between two comparisons of the nodes' data.
 const DIGEST_EVERY: u64 = 10;
 
+/// Breaks a cluster under load, and checks that nothing acknowledged is lost and that what clients saw is linearizable.
+#[derive(Parser)]
 struct Options {
+    /// Faults strike in so many cycles, at least.
+    #[arg(long, default_value_t = 20)]
     cycles: u64,
+    /// It goes on until clients were acknowledged so many operations.
+    #[arg(long, default_value_t = 0)]
     operations: u64,
-    time: Duration,
+    /// It ends after this time.
+    #[arg(long, default_value_t = u64::MAX)]
+    seconds: u64,
+    /// Nodes of the cluster.
+    #[arg(long, default_value_t = 3)]
     nodes: usize,
+    /// Of the plan of faults.
+    #[arg(long, default_value_t = 1)]
     seed: u64,
-    in_namespaces: bool,
-}
-
-impl Options {
-    fn parse() -> Self {
-        let mut options = Self {
-            cycles: 20,
-            operations: 0,
-            time: Duration::MAX,
-            nodes: 3,
-            seed: 1,
-            in_namespaces: false,
-        };
-        let mut words = std::env::args().skip(1);
-        while let Some(word) = words.next() {
-            let value = words.next().and_then(|value| value.parse::<u64>().ok());
-            let value = value.unwrap_or_else(|| panic!("{word} needs a number"));
-            match word.as_str() {
-                "--cycles" => options.cycles = value,
-                "--operations" => options.operations = value,
-                "--seconds" => options.time = Duration::from_secs(value),
-                "--nodes" => options.nodes = value as usize,
-                "--seed" => options.seed = value,
-                "--namespaces" => options.in_namespaces = value != 0,
-                _ => panic!("{word} is no option: see the top of this program"),
-            }
-        }
-        options
-    }
+    /// Each node in a network namespace of its own, between which packets are lost, instead of proxies between the nodes. Run it under
+    /// `unshare --net --mount` as root.
+    #[arg(long)]
+    namespaces: bool,
 }
 
 impl Options {
@@ -99,13 +87,16 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let dir = std::env::temp_dir().join(format!("torture-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a directory");
-    let network = Arc::new(Network::new(options.in_namespaces));
+    let network = Arc::new(Network::new(options.namespaces));
     let mut nodes = Nodes::start(options.nodes, &dir, &network);
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let mut totals = Totals::default();
     let started = Instant::now();
     let mut result = Ok(());
-    while result.is_ok() && options.want_more(&totals) && started.elapsed() < options.time {
+    while result.is_ok()
+        && options.want_more(&totals)
+        && started.elapsed().as_secs() < options.seconds
+    {
         result = reported(|| {
             cycle(&mut nodes, &network, &mut random, &mut totals, started)?;
             if totals.cycles.is_multiple_of(DIGEST_EVERY) {
