@@ -33,6 +33,17 @@ more() {
     fail "writes do not go on: $(wc -l <"$WORK/acknowledged") acknowledged"
 }
 
+# moved_from ID: the node that leads when that one does not any more. A leader hands over only to a node that has everything.
+moved_from() {
+    local reply
+    for _ in $(seq 100); do
+        reply=$(redis-cli -p "${LIST[$1]}" raft.transfer_leader)
+        [ "$reply" = OK ] && leader "$1" && return
+        sleep 0.1
+    done
+    fail "node $1 does not hand over: $reply"
+}
+
 # value ID: the counter, once that node has everything.
 value() {
     for _ in $(seq 300); do
@@ -75,8 +86,7 @@ run() {
     if [ "$1" = always ]; then
         slow=$(leader)
         if [ "$slow" = "$last" ]; then
-            redis-cli -p "${LIST[$last]}" raft.transfer_leader >/dev/null
-            slow=$(leader "$last")
+            slow=$(moved_from "$last")
         fi
         touch "$WORK/faults-$slow/stall"
         leader "$slow" >/dev/null
@@ -88,8 +98,7 @@ run() {
 
     failing=$(leader)
     if [ "$failing" = "$last" ]; then
-        redis-cli -p "${LIST[$last]}" raft.transfer_leader >/dev/null
-        failing=$(leader "$last")
+        failing=$(moved_from "$last")
     fi
     touch "$WORK/faults-$failing/fail"
     { wait "${NODE_PIDS[$failing]}"; } 2>/dev/null && fail "a node whose disk fails goes on"
