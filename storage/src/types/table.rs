@@ -28,12 +28,12 @@ const SHRINK_BELOW: usize = 4;
 /// Hashes compared at a time: a width that the compiler turns into vector instructions.
 const HASHES_AT_ONCE: usize = 16;
 
-/// Entries that a window of the hash space holds on average, at most, when a random entry is drawn from it.
-const WINDOW_ENTRIES: u64 = 28;
-/// More entries than this are never in a window, for all practical purposes: seven standard deviations above the average.
+/// A window of the hash space from which a random entry is drawn holds so many entries on average, at most, and half as many at least.
+const WINDOW_ENTRIES: u64 = 48;
+/// A window with more entries is drawn as if it had so many: of the fullest windows one in a hundred has, and a few more only.
 const WINDOW_MAX_ENTRIES: usize = 64;
-/// Windows tried before any is taken: seven in sixteen are accepted.
-const WINDOW_TRIES: usize = 200;
+/// Pairs of windows tried before any is taken: more than a third of all windows are accepted.
+const WINDOW_TRIES: usize = 100;
 
 /// See the module.
 #[derive(Clone)]
@@ -425,21 +425,29 @@ impl<T> Table<T> {
         if len == 0 {
             return None;
         }
-        let windows = if len <= WINDOW_MAX_ENTRIES {
-            1
-        } else {
-            (len as u64).div_ceil(WINDOW_ENTRIES).min(1 << 31)
+        // A power of two, so that a window is a part of one segment, or consists of few.
+        let windows = match len <= WINDOW_MAX_ENTRIES {
+            true => 1,
+            false => (len as u64)
+                .div_ceil(WINDOW_ENTRIES)
+                .next_power_of_two()
+                .min(1 << 31),
         };
-        let space = u64::from(u32::MAX) + 1;
-        let width = space.div_ceil(windows);
-        for attempt in 0..WINDOW_TRIES {
-            let drawn = random();
-            let first = (drawn >> 32) % space.div_ceil(width) * width;
-            let (first, last) = (first as u32, (first + width - 1).min(space - 1) as u32);
-            let count = self.count_between(first, last);
-            let accepted = windows == 1 || (drawn as u32 as usize) % WINDOW_MAX_ENTRIES < count;
-            if count > 0 && (accepted || attempt + 1 == WINDOW_TRIES) {
-                return self.nth_between(first, last, (random() % count as u64) as usize);
+        let width = (u64::from(u32::MAX) + 1) / windows;
+        for attempt in 1..=WINDOW_TRIES {
+            // Two at once, because looking at one is mostly waiting for memory.
+            let drawn = [random(), random()];
+            let counted = drawn.map(|drawn| {
+                let first = (drawn >> 32) % windows * width;
+                let (first, last) = (first as u32, (first + width - 1) as u32);
+                (drawn, first, last, self.count_between(first, last))
+            });
+            for (drawn, first, last, count) in counted {
+                let accepted = windows == 1 || (drawn as u32 as usize) % WINDOW_MAX_ENTRIES < count;
+                if count > 0 && (accepted || attempt == WINDOW_TRIES) {
+                    let nth = (random() % count as u64) as usize;
+                    return self.nth_between(first, last, nth);
+                }
             }
         }
         // As good as impossible: every window drawn was empty.
