@@ -39,6 +39,7 @@ moved_from() {
     for _ in $(seq 100); do
         reply=$(redis-cli -p "${LIST[$1]}" raft.transfer_leader)
         [ "$reply" = OK ] && leader "$1" && return
+        echo "node $1 does not hand over yet: $reply" >&2
         sleep 0.1
     done
     fail "node $1 does not hand over: $reply"

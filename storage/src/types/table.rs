@@ -416,7 +416,7 @@ impl<T> Table<T> {
     /// replica, however its table came to be.
     ///
     /// One of the windows that the hash space is cut into is drawn until one is accepted, with a chance in proportion to the
-    /// entries in it, then one of its entries: each has the same chance, and only few are looked at.
+    /// entries in it, then one of its entries: each has the same chance but for `WINDOW_MAX_ENTRIES`, and only few are looked at.
     pub fn random(&self, random: &mut dyn FnMut() -> u64) -> Option<&T>
     where
         T: Keyed,

@@ -93,7 +93,7 @@ impl Factory for FilterFactory {
 struct Filter {
     filter: Option<ObsoleteFilter>,
     forgotten: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Sees what the compaction writes, or drops.
+    /// Sees what the compaction writes.
     writeback: Option<Writeback>,
     /// Breaks the compaction off once it is true.
     stop: Option<Arc<AtomicBool>>,
@@ -116,18 +116,21 @@ impl CompactionFilter for Filter {
         {
             return Err(reclaim::broken_off());
         }
-        let (key, value) = (item.key(), item.value()?);
+        let key = item.key();
+        // Destroy leaves no tombstone, so an older value of the key may come back: harmless, it is as obsolete.
+        if self.is_forgotten(key) {
+            return Ok(Verdict::Destroy);
+        }
+        let value = item.value()?;
+        if let Some(filter) = &self.filter
+            && filter(key, &value)
+        {
+            return Ok(Verdict::Destroy);
+        }
         if let Some(writeback) = &mut self.writeback {
             writeback.wrote(key.len() + value.len());
         }
-        let filter = self.filter.as_ref();
-        let obsolete = self.is_forgotten(key) || filter.is_some_and(|filter| filter(key, &value));
-        // Destroy leaves no tombstone, so an older value of the key may come back: harmless, it is as obsolete.
-        Ok(if obsolete {
-            Verdict::Destroy
-        } else {
-            Verdict::Keep
-        })
+        Ok(Verdict::Keep)
     }
 }
 
