@@ -10,13 +10,14 @@ use benches::{Batching, Sink, key, open, set_all};
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use parking_lot::Mutex;
+use server::allocator::Mimalloc;
 use storage::dataset::{Checkpoint, CheckpointDone, Dataset};
 use storage::engine::lsm::{LsmEngine, LsmOptions};
 use storage::engine::{Durability, Engine, Reader, Scan, SortedRecords, WriteBatch};
 
 /// What the server uses.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Mimalloc = Mimalloc;
 
 const RECORDS: [usize; 3] = [1_000, 10_000, 100_000];
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use benches::{ENTRY_WRITES, NOW_MS, Sink, VALUE, draws, open};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use server::allocator::Mimalloc;
 use storage::dataset::{Dataset, Txn};
 use storage::ids::{DbIndex, LogIndex, Term};
 use storage::types::End;
 use storage::types::stream::{IdRequest, StreamId};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Mimalloc = Mimalloc;
 
 const DB: DbIndex = DbIndex(0);
 const KEY: &[u8] = b"large";

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use benches::{Batching, ENTRY_WRITES, NOW_MS, Sink, draws, key, open, set_all};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group};
+use server::allocator::Mimalloc;
 use storage::dataset::Dataset;
 use storage::engine::Engine;
 use storage::engine::lsm::{LsmEngine, LsmOptions};
@@ -17,7 +18,7 @@ use storage::ids::{DbIndex, LogIndex, Term};
 
 /// What the server uses: size classes decide what a key costs.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Mimalloc = Mimalloc;
 
 const KEYS: usize = 100_000;
 const MANY_KEYS: usize = 1_000_000;

@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use parking_lot::RwLock;
 use prost::Message;
+use server::allocator::Mimalloc;
 use server::machine::{Machine, batch};
 use server::raftstore::clock::Now;
 use server::raftstore::{
@@ -31,7 +32,7 @@ use storage::snapshot::SnapshotSource;
 
 /// What the server uses.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Mimalloc = Mimalloc;
 
 const KEYS: usize = 100_000;
 const CLIENTS: usize = 50;

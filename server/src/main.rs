@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
-use server::allocator;
+use server::allocator::{self, Mimalloc};
 use server::bootstrap::{self, PidFile};
 use server::config::Config;
 use server::config::document;
@@ -14,32 +14,10 @@ use server::server::End;
 /// Chosen by measurement; see ARCHITECTURE.md. Without transparent huge pages: they kept a quarter more memory resident
 /// after a million SETs, and made nothing faster.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// `mi_option_purge_delay` of mimalloc 3: milliseconds until free memory goes back to the system.
-const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
-
-/// Far below mimalloc's own second: what a checkpoint frees is otherwise still resident when the next one begins.
-const PURGE_DELAY_MS: std::ffi::c_long = 10;
-
-#[expect(
-    unsafe_code,
-    reason = "the only way to set an option that is not in the environment"
-)]
-fn set_up_allocator() {
-    // SAFETY: sets an integer of mimalloc; there is no other thread yet.
-    unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, PURGE_DELAY_MS) };
-    allocator::install(collect);
-}
-
-#[expect(unsafe_code, reason = "mimalloc has no other way")]
-fn collect() {
-    // SAFETY: looks at the calling thread's own pages, and may be called at any time.
-    unsafe { libmimalloc_sys::mi_collect(false) };
-}
+static ALLOCATOR: Mimalloc = Mimalloc;
 
 fn main() -> ExitCode {
-    set_up_allocator();
+    allocator::set_up();
     match source::from_args(std::env::args_os().skip(1)) {
         Ok(Invocation::Help) => print!("{}", document::usage()),
         Ok(Invocation::DefaultConfig) => print!("{}", document::default_config()),

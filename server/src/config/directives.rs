@@ -446,7 +446,7 @@ const DURABILITY: &[Directive] = &[
         "checkpoint-interval-ms",
         "60000",
         int_of!(checkpoint_interval_ms, 100, INT_MAX),
-        "Changed records go to the LSM after this time even when they are few.",
+        "Changed records go to the LSM after this time even when they are few. A second after the last write they do, too, if they take a sixteenth of checkpoint-size.",
     )
     .own(),
     Directive::new(

@@ -17,6 +17,7 @@ use super::error::Result;
 use super::inbox::{Inbox, StoreMessage};
 use super::membership::{self, Configuration};
 use super::queue::Queue;
+use super::rest::{Duty, Rest};
 use super::room::Room;
 use super::store::{StoreOptions, fatal};
 use crate::allocator;
@@ -193,6 +194,7 @@ pub(super) struct ApplyWorker {
     /// False when the memory holds every record of the kv engine.
     pub(super) loading: bool,
     pub(super) room: Room,
+    pub(super) rest: Rest,
     /// What waits until the checkpoint under way is durable, because too much would wait for the next one.
     pub(super) held: VecDeque<ApplyMessage>,
 }
@@ -403,8 +405,12 @@ impl ApplyWorker {
         let aged = changed && self.last_checkpoint.elapsed() >= interval;
         let applied_bytes = self.applied_bytes.load(Ordering::Relaxed);
         let long = applied_bytes >= LOG_PER_CHECKPOINT * limit;
-        if bytes >= limit || aged || configured || (long && changed) {
+        let duty = self.rest.look(Instant::now(), applied_bytes, bytes, limit);
+        let rests = duty == Duty::Checkpoint;
+        if bytes >= limit || aged || configured || rests || (long && changed) {
             self.start_checkpoint();
+        } else if duty == Duty::Tidy {
+            allocator::ask_all();
         }
     }
 
@@ -428,6 +434,7 @@ impl ApplyWorker {
         };
         self.checkpointing = false;
         self.last_checkpoint = Instant::now();
+        self.rest.go_on(self.last_checkpoint);
         if flushed {
             self.reclaim();
         }
@@ -529,6 +536,7 @@ mod tests {
             waiting: Waiting::default(),
             loading: false,
             room: Room::default(),
+            rest: Rest::new(Instant::now()),
             held: VecDeque::new(),
         };
         (worker, jobs)

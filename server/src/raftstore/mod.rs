@@ -62,6 +62,7 @@ mod propose;
 mod queue;
 mod read;
 mod ready;
+mod rest;
 mod room;
 mod router;
 mod status;

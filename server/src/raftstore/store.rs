@@ -26,6 +26,7 @@ use super::lease::Lease;
 use super::membership::Members;
 use super::peer::Peer;
 use super::queue::Queue;
+use super::rest::Rest;
 use super::room::Room;
 use super::router::RaftRouter;
 use crate::machine::Machine;
@@ -134,6 +135,7 @@ impl Store {
             waiting: Waiting::default(),
             loading: true,
             room: Room::default(),
+            rest: Rest::new(Instant::now()),
             held: VecDeque::new(),
         };
         let kv = engines.kv.clone();

@@ -1,4 +1,4 @@
-//! Memory that another thread has freed.
+//! Memory that another thread has freed comes back.
 //!
 //! mimalloc gives a page back when the thread that has allocated it looks at it again, which a thread that has nothing more to do
 //! never does: after DEL of a huge set, which the checkpoint thread frees, all of it stayed resident. So whoever frees much that
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// How long a thread does not look again. What it is asked meanwhile it does afterwards.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How the allocator is told to look; the program that chooses the allocator says so. Nothing happens without.
+/// How the allocator is told to look. Nothing happens without, in programs that have another one.
 static COLLECT: OnceLock<fn()> = OnceLock::new();
 
 /// How often was asked.
@@ -25,7 +25,7 @@ thread_local! {
 }
 
 /// `collect` gives back what others have freed of the memory that the calling thread has allocated. The first call counts.
-pub fn install(collect: fn()) {
+pub(super) fn install(collect: fn()) {
     COLLECT.get_or_init(|| collect);
 }
 
