@@ -44,6 +44,8 @@ PARTS = {
 # How long a server must have been idle before the next row.
 QUIET_SECONDS = 0.4
 SMOKE_QUIET_SECONDS = 0.05
+# And before its memory is looked at: pauses in writing are used to give memory back.
+REST_SECONDS = 3
 
 FSYNC_PROBES = 200
 
@@ -102,6 +104,7 @@ def plan(given):
         collections=given.collections or (2000 if few else MEMORY_TARGET_KEYS),
         start_keys=given.start_keys or (2000 if few else START_TARGET_KEYS),
         quiet_seconds=SMOKE_QUIET_SECONDS if few else QUIET_SECONDS,
+        rest_seconds=SMOKE_QUIET_SECONDS if few else REST_SECONDS,
     )
     return [part for part in PARTS if chosen[part]], options
 

@@ -180,13 +180,13 @@ def memory(launcher, programs, options):
 
 def _resident(launcher, programs, options, kind, keys):
     with launcher.single(kind) as group:
-        group.settle(options.quiet_seconds)
+        group.settle(options.rest_seconds)
         empty, _ = group.leader.resident_bytes()
         preload(group, keys)
-        group.settle(options.quiet_seconds)
+        group.settle(options.rest_seconds)
         loaded, _ = group.leader.resident_bytes()
         benchmark(programs.benchmark, group.leader.port, ("-t", "set"), 16, keys, keys)
-        group.settle(options.quiet_seconds)
+        group.settle(options.rest_seconds)
         overwritten, peak = group.leader.resident_bytes()
         launcher.discard(group)
     return {"empty": empty, "loaded": loaded, "overwritten": overwritten, "peak": peak}
@@ -209,11 +209,11 @@ def collections(launcher, programs, options):
 def _resident_of(launcher, options, kind, load, count):
     """Of a server without keys, and when it is at rest after loading."""
     with launcher.single(kind) as group:
-        group.settle(options.quiet_seconds)
+        group.settle(options.rest_seconds)
         empty, _ = group.leader.resident_bytes()
         with group.leader.connect() as client:
             load(client, count)
-        group.settle(options.quiet_seconds)
+        group.settle(options.rest_seconds)
         loaded, peak = group.leader.resident_bytes()
         launcher.discard(group)
     return {"empty": empty, "loaded": loaded, "peak": peak}

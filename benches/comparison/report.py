@@ -254,7 +254,7 @@ def memory(result, judged):
         cells += [f"{size / keys:.1f}" for size in sizes["peak"]]
         cells += [f"{size / 1e6:.1f}" for size in sizes["empty"]]
         lines.append(cells)
-    note = "All resident memory of the process divided by the number of keys, at rest."
+    note = "All resident memory of the process divided by the number of keys, after three idle seconds."
     return "## Memory\n\n" + table(head, lines) + "\n\n" + note
 
 
@@ -273,7 +273,7 @@ def collections(result, judged):
         cells = [row["name"], f"{elements:,}", f"{theirs:.1f}", f"{ours:.1f}", f"{ours / theirs:.2f}"]
         cells += most(ours / theirs, target)
         lines.append(cells + [f"{own(kind, 'peak'):.1f}" for kind in ("redis", "tinykv")])
-    note = "Resident memory of the process beyond what it had when empty, divided by the number of elements, at rest."
+    note = "Resident memory of the process beyond what it had when empty, divided by the number of elements, after three idle seconds."
     return "## Memory of collections\n\n" + table(head, lines) + "\n\n" + note
 
 

@@ -130,6 +130,25 @@ fn id_of(key: &[u8]) -> Result<u64> {
         .ok_or_else(|| Error::corrupt("node of a list", format!("key {key:02x?}")))
 }
 
+/// Above so many nodes, room for more is made a quarter at a time, and what became empty is given back.
+const MANY_NODES: usize = 1024;
+
+/// Makes room in a full deque: twice as much while it is short; of a long one half may stay empty otherwise, which is 3 % of a list.
+fn fit_for_one_more<T>(deque: &mut VecDeque<T>) {
+    let len = deque.len();
+    if len == deque.capacity() && len >= MANY_NODES {
+        deque.reserve_exact(len / 4);
+    }
+}
+
+/// Gives most of a deque's memory back when it has become nearly empty.
+fn fit_fewer<T>(deque: &mut VecDeque<T>) {
+    let capacity = deque.capacity();
+    if capacity > MANY_NODES && deque.len() < capacity / 4 {
+        deque.shrink_to(capacity / 2);
+    }
+}
+
 /// Counts that are added up together when an element is looked for: enough to be added several at a time.
 const ADDED_TOGETHER: usize = 64;
 
@@ -496,6 +515,8 @@ impl QuickList {
         self.len += len;
         self.bytes += node.listpack.capacity();
         self.entry_bytes += node.entry_bytes();
+        fit_for_one_more(&mut self.nodes);
+        fit_for_one_more(&mut self.counts);
         self.nodes.insert(at, node);
         self.counts.insert(at, len as u16);
     }
@@ -511,6 +532,8 @@ impl QuickList {
                 node.put(edit);
             }
             node.delete(edit);
+            fit_fewer(&mut self.nodes);
+            fit_fewer(&mut self.counts);
         }
     }
 
@@ -724,5 +747,31 @@ impl Large for QuickList {
             sum.wrapping_mul(0x9e37_79b9_7f4a_7c15)
                 .wrapping_add(digest(item.bytes(&mut buffer)))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deques_fit_what_they_hold() {
+        let mut deque = VecDeque::new();
+        for number in 0..100_000 {
+            fit_for_one_more(&mut deque);
+            deque.push_back(number);
+            let most = (deque.len() + deque.len() / 4 + 1).max(2 * MANY_NODES);
+            assert!(deque.capacity() <= most, "{} of {number}", deque.capacity());
+        }
+        while deque.pop_front().is_some() {
+            fit_fewer(&mut deque);
+            let most = (4 * deque.len() + 4).max(MANY_NODES);
+            assert!(
+                deque.capacity() <= most,
+                "{} of {}",
+                deque.capacity(),
+                deque.len()
+            );
+        }
     }
 }
