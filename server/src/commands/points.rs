@@ -6,8 +6,12 @@ use storage::dataset::{Looks, Members, Point};
 use storage::types::Limits;
 
 use super::number::parse_i64;
+use super::scan;
 use super::spec::{Group, Spec};
 use super::stream;
+
+/// Elements that are read for one step of a walk at most: it takes a few milliseconds.
+const WALK_MAX_ELEMENTS: usize = 2048;
 
 /// What a command looks at, key by key.
 pub type Points<'a> = SmallVec<[Point<'a>; 1]>;
@@ -30,6 +34,7 @@ pub fn of<'a>(name: &str, args: &[&'a [u8]], limits: &Limits) -> Option<Points<'
             let of = |key| Point::new(key, members.iter().take(1).copied());
             return Some(smallvec![of(key), of(to)]);
         }
+        "hscan" | "sscan" | "zscan" => return walked(key, rest),
         _ => match of_list(name, rest).or_else(|| stream::looks(name, args, limits)) {
             Some(looks) => looks,
             None if name == "xread" => return stream::points_of_read(args),
@@ -53,7 +58,7 @@ pub fn may_need_all(spec: &Spec) -> bool {
 
 /// Whether a point is never too much to be read from the disk under the lock.
 pub fn is_small(point: &Point<'_>) -> bool {
-    matches!(point.looks, Looks::Elements(_))
+    matches!(point.looks, Looks::Elements(_) | Looks::Walk { .. })
 }
 
 /// The members or fields that a command names.
@@ -115,6 +120,21 @@ fn of_list<'a>(name: &str, rest: &[&'a [u8]]) -> Option<Looks<Members<'a>>> {
         }),
         _ => None,
     }
+}
+
+/// A walk over elements. One that asks for very many at once reads the whole.
+fn walked<'a>(key: &'a [u8], rest: &[&'a [u8]]) -> Option<Points<'a>> {
+    let (arg, options) = rest.split_first()?;
+    let cursor = scan::cursor(arg).ok()?;
+    let mut count = scan::DEFAULT_COUNT;
+    for (at, option) in options.iter().enumerate().step_by(2) {
+        if option.eq_ignore_ascii_case(b"COUNT") {
+            count = parse_i64(options.get(at + 1)?)?;
+        }
+    }
+    let count = usize::try_from(count).ok()?;
+    let looks = Looks::Walk { cursor, count };
+    (count <= WALK_MAX_ELEMENTS).then(|| smallvec![Point { key, looks }])
 }
 
 /// Elements that go from the end of a list.
@@ -201,6 +221,22 @@ mod tests {
         is("xadd k nomkstream * a b", &[]);
         assert_eq!(points(&[b"hgetall", b"k"]), None);
         assert_eq!(points(&[b"get"]), None);
+    }
+
+    #[test]
+    fn a_walk_looks_at_what_it_asks_for() {
+        let is = |command: &str, wanted: Option<(u64, usize)>| {
+            let args = split(command);
+            let looks = points(&args).map(|points| points[0].looks.clone());
+            let wanted = wanted.map(|(cursor, count)| Looks::Walk { cursor, count });
+            assert_eq!(looks, wanted, "{command}");
+        };
+        is("hscan k 0", Some((0, 10)));
+        is("sscan k 77 match count count 20", Some((77, 20)));
+        is("zscan k 5 COUNT 3 COUNT 7", Some((5, 7)));
+        is("zscan k 0 count 1000000", None);
+        is("hscan k 0 count -1", None);
+        is("hscan k none", None);
     }
 
     #[test]

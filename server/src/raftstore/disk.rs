@@ -139,6 +139,9 @@ impl Peer {
             return DiskRoom::None;
         }
         let own = self.disks.own_room();
+        if self.is_alone() {
+            return own;
+        }
         let voters = self.voters();
         let me = self.config.peer.get();
         let low = voters

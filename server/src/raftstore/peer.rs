@@ -544,11 +544,11 @@ impl Peer {
             self.lease.set(0);
             return;
         }
-        let conf = self.raw.raft.prs().conf().to_conf_state();
-        if conf.voters_outgoing.is_empty() && conf.voters == [self.config.peer.get()] {
+        if self.is_alone() {
             self.lease.set(u64::MAX);
             return;
         }
+        let conf = self.raw.raft.prs().conf().to_conf_state();
         let me = self.config.peer;
         let incoming = self
             .echoes

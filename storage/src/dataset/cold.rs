@@ -1,6 +1,7 @@
 //! What is only on disk: reading it, loading it, and dropping objects that are not used.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -463,10 +464,23 @@ pub(super) fn load_elements(
     kind: Kind,
     meta: &[u8],
 ) -> Result<Collected> {
-    let mut durable = disk.scan(&place.prefix(), &place.end()).peekable();
-    let mut newer = pending.iter().peekable();
-    // In order of their keys, which is that of a list's nodes.
-    let mut elements = std::iter::from_fn(|| {
+    let mut elements = elements_from(disk, place, 0, pending);
+    Collected::load(kind, meta, &mut elements)
+}
+
+/// The elements of a collection whose hashes are not less than `hash`, in order of their keys, which is that of hashes and of a
+/// list's nodes: from disk, with those that are `pending` in place of older ones.
+pub(super) fn elements_from<'a>(
+    disk: &'a dyn Reader,
+    place: ElementPlace,
+    hash: u32,
+    pending: &'a BTreeMap<Bytes, Option<Bytes>>,
+) -> impl Iterator<Item = Result<(Bytes, Bytes)>> + 'a {
+    let start = [&place.prefix()[..], &hash.to_be_bytes()].concat();
+    let mut durable = disk.scan(&start, &place.end()).peekable();
+    let from = (Bound::Included(&start[..]), Bound::Unbounded);
+    let mut newer = pending.range::<[u8], _>(from).peekable();
+    std::iter::from_fn(move || {
         loop {
             let is_newer = match (newer.peek(), durable.peek()) {
                 (Some((key, _)), Some(Ok((other, _)))) => *key <= other,
@@ -483,8 +497,7 @@ pub(super) fn load_elements(
                 return Some(record::decode_element(key, value));
             }
         }
-    });
-    Collected::load(kind, meta, &mut elements)
+    })
 }
 
 /// True of a large collection whose key is on disk as it was before: whoever walks over the records finds the key there, and its

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::Dataset;
+use super::cold::elements_from;
 use super::collection::{self, Collected};
 use super::nodes::{Nodes, PartNodes};
 use super::position::Position;
@@ -48,6 +49,13 @@ pub struct Point<'a> {
 pub enum Looks<M = Vec<Box<[u8]>>> {
     /// These members or fields; of a list or stream, what adding elements looks at.
     Elements(M),
+    /// About so many elements of a hash, set or sorted set that follow a cursor of a walk over them.
+    Walk {
+        /// The cursor, 0 at the start.
+        cursor: u64,
+        /// How many elements the walk asks for.
+        count: usize,
+    },
     /// Elements of a list from a first to a last position, negative ones counted from the end.
     Range {
         /// The first one.
@@ -114,6 +122,7 @@ impl Focus {
             Looks::Elements(members) => {
                 Looks::Elements(members.into_iter().map(Box::from).collect())
             }
+            Looks::Walk { cursor, count } => Looks::Walk { cursor, count },
             Looks::Range { start, stop } => Looks::Range { start, stop },
             Looks::Take { head, tail } => Looks::Take { head, tail },
             Looks::KeepRange { start, stop } => Looks::KeepRange { start, stop },
@@ -195,7 +204,10 @@ impl Dataset {
                 Some(shape) => nodes.of_stream(&shape, &focus.looks)?,
                 None => None,
             },
-            _ => Some(self.named(place, &focus.looks)?),
+            _ => match focus.looks {
+                Looks::Walk { cursor, count } => Some(self.walked(stored, place, cursor, count)?),
+                _ => Some(self.named(place, &focus.looks)?),
+            },
         };
         let Some(PartNodes { records, gap }) = found else {
             return Ok(None);
@@ -220,6 +232,34 @@ impl Dataset {
                 let element = record::decode_element(&key.to_vec().into(), &value)?;
                 found.records.extend([element]);
             }
+        }
+        Ok(found)
+    }
+
+    /// The elements that a walk meets from a cursor on, all of a hash or none, and the first one behind them, by which the walk sees
+    /// that there are more.
+    fn walked(
+        &self,
+        stored: &Stored,
+        place: ElementPlace,
+        cursor: u64,
+        count: usize,
+    ) -> Result<PartNodes> {
+        let mut found = PartNodes::default();
+        let Ok(from) = u32::try_from(cursor) else {
+            return Ok(found);
+        };
+        let pending = self.pending_elements(stored, place);
+        let mut last = None;
+        for element in elements_from(self.engine.as_ref(), place, from, &pending) {
+            let (key, value) = element?;
+            let hash = key.first_chunk::<4>().copied();
+            let is_enough = found.records.len() >= count && hash != last;
+            found.records.insert(key, value);
+            if is_enough {
+                break;
+            }
+            last = hash;
         }
         Ok(found)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use storage::dataset::Expiry;
+use storage::dataset::{Expiry, Looks, Point};
 use storage::ids::Slot;
 
 use crate::support::Bench;
@@ -230,5 +230,144 @@ fn a_live_key_is_drawn_among_many_expired_ones() {
             bench.view(0).random_key(seed).unwrap().as_deref(),
             Some(&b"alive"[..])
         );
+    }
+}
+
+/// The large collections whose elements are walked over.
+const KINDS: [&[u8]; 3] = [b"hash", b"set", b"zset"];
+
+fn member(n: usize) -> Vec<u8> {
+    // Some are longer than what an engine key holds of them.
+    format!("member:{n}{}", "+".repeat(n % 50 / 49 * 700)).into_bytes()
+}
+
+/// Adds an element to the collections, or removes it, by commands that say that they look at nothing else.
+fn change(bench: &mut Bench, n: usize, value: &[u8], there: bool) {
+    let name = member(n);
+    bench.entry(0, |txn| {
+        txn.focus(KINDS.map(|key| Point::new(key, [&name[..]])));
+        let hash = txn.edit_hash(b"hash", |hash, edit| match there {
+            true => hash.set(&name, value, edit),
+            false => hash.remove(&name, edit),
+        });
+        hash.unwrap();
+        let set = txn.edit_set(b"set", |set, edit| match there {
+            true => set.insert(&name, edit),
+            false => set.remove(&name, edit),
+        });
+        set.unwrap();
+        let zset = txn.edit_zset(b"zset", |zset, edit| match there {
+            true => drop(zset.insert(&name, n as f64, edit)),
+            false => drop(zset.remove(&name, edit)),
+        });
+        zset.unwrap();
+    });
+}
+
+/// A step of a walk, as a command does it: the next cursor, what was found, and how many elements were read for it.
+fn step(bench: &Bench, key: &[u8], cursor: u64, count: usize) -> (u64, Vec<Vec<u8>>, usize) {
+    let mut view = bench.view(0);
+    view.focus([Point {
+        key,
+        looks: Looks::Walk { cursor, count },
+    }]);
+    let object = view.lookup(key).unwrap().unwrap();
+    match key {
+        b"hash" => {
+            let hash = object.hash().unwrap();
+            let (next, found) = hash.scan(cursor, count);
+            let found = found.into_iter();
+            let pairs = found.map(|(field, value)| [field.to_vec(), value.to_vec()].concat());
+            (next, pairs.collect(), hash.iter().count())
+        }
+        b"set" => {
+            let set = object.set().unwrap();
+            let (next, found) = set.scan(cursor, count);
+            let found = found.into_iter().map(|member| member.to_vec());
+            (next, found.collect(), set.iter().count())
+        }
+        _ => {
+            let zset = object.zset().unwrap();
+            let (next, found) = zset.scan(cursor, count);
+            let found = found.into_iter();
+            let pairs = found
+                .map(|(member, score)| [member.to_vec(), score.to_string().into_bytes()].concat());
+            (next, pairs.collect(), zset.iter().count())
+        }
+    }
+}
+
+/// A whole walk, element by element, and the most that was read for one step.
+fn walk(bench: &Bench, key: &[u8], count: usize) -> (Vec<Vec<u8>>, usize) {
+    let (mut cursor, mut all, mut most) = (0, Vec::new(), 0);
+    loop {
+        let (next, found, read) = step(bench, key, cursor, count);
+        all.extend(found);
+        most = most.max(read);
+        match next {
+            0 => return (all, most),
+            next => cursor = next,
+        }
+    }
+}
+
+#[test]
+fn a_walk_over_a_collection_on_disk_reads_what_it_gives() {
+    let mut bench = Bench::memory();
+    (0..1000).for_each(|n| change(&mut bench, n, b"old", true));
+    assert!(bench.checkpoint());
+    let compare = |bench: &mut Bench| {
+        let cold: Vec<_> = KINDS
+            .iter()
+            .flat_map(|key| [1, 10, 100, 2000].map(|count| (*key, count)))
+            .map(|(key, count)| (key, count, walk(bench, key, count)))
+            .collect();
+        bench.checkpoint();
+        for key in KINDS {
+            // Into memory.
+            bench.entry(0, |txn| assert!(txn.peek(key).unwrap().is_some()));
+        }
+        for (key, count, (found, most)) in cold {
+            assert!(most <= count + 2, "{most} were read for {count}");
+            assert_eq!(found, walk(bench, key, count).0, "by {count}");
+            assert_eq!(found.len(), found.iter().collect::<BTreeSet<_>>().len());
+        }
+    };
+    bench.dataset.drop_all_clean();
+    compare(&mut bench);
+    // Changes that wait to be written, some of them in a checkpoint under way.
+    bench.dataset.drop_all_clean();
+    (0..1100)
+        .step_by(7)
+        .for_each(|n| change(&mut bench, n, b"new", true));
+    let checkpoint = bench.dataset.freeze().unwrap();
+    (0..1100)
+        .step_by(5)
+        .for_each(|n| change(&mut bench, n, b"", false));
+    (0..1100)
+        .step_by(35)
+        .for_each(|n| change(&mut bench, n, b"newest", true));
+    let (found, most) = walk(&bench, b"hash", 10);
+    assert!(
+        most <= 12 && found.len() < 1000,
+        "{most} of {}",
+        found.len()
+    );
+    let done = checkpoint.run(&*bench.engine).unwrap();
+    bench.dataset.checkpoint_done(done);
+    assert_eq!(found, walk(&bench, b"hash", 10).0);
+    compare(&mut bench);
+}
+
+#[test]
+fn a_cursor_that_no_step_gave_ends_the_walk() {
+    let mut bench = Bench::memory();
+    (0..600).for_each(|n| change(&mut bench, n, b"v", true));
+    bench.checkpoint();
+    bench.dataset.drop_all_clean();
+    for key in KINDS {
+        assert_eq!(step(&bench, key, u64::MAX, 10).0, 0);
+        let (next, found, _) = step(&bench, key, u64::from(u32::MAX), 10);
+        assert!(next == 0 && found.len() <= 1);
     }
 }
