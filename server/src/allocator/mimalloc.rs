@@ -109,7 +109,7 @@ unsafe fn shrink(block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
     }
 }
 
-/// Sets mimalloc up, and tells [`collect`] how it is asked to look. To be called before there are threads.
+/// Sets mimalloc up, and tells [`super::ask_all`] how it is asked to look. To be called before there are threads.
 #[expect(
     unsafe_code,
     reason = "the only way to set an option that is not in the environment"
