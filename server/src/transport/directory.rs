@@ -32,6 +32,8 @@ pub(super) struct Directory {
     next_store: AtomicU64,
     /// A member said that this Store is none, and none has accepted it since.
     expelled: AtomicBool,
+    /// This Store was removed, and has taken leave.
+    left: AtomicBool,
 }
 
 impl Directory {
@@ -63,12 +65,23 @@ impl Directory {
         self.expelled.load(Ordering::Relaxed)
     }
 
+    /// From now on there are no other Stores for this one: it was removed.
+    pub(super) fn leave(context: &Arc<Context>) {
+        context.directory.left.store(true, Ordering::Relaxed);
+        context.directory.note_expulsion(true);
+        Self::set(context, &[], StoreId(0));
+    }
+
+    /// Whether this Store has taken leave. It turns away whoever connects, and must not say that they are no members: one that
+    /// executes the removal later than this Store connects again meanwhile, and would take itself for removed.
+    pub(super) fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
+
     /// From now on these are the other Stores: links to new ones begin, those to Stores that are not among them end.
     pub(super) fn set(context: &Arc<Context>, peers: &[(StoreId, String)], next_store: StoreId) {
         let directory = &context.directory;
         let changing = directory.changing.lock();
-        let next = next_store.get();
-        directory.next_store.fetch_max(next, Ordering::Relaxed);
         let known = directory.all();
         let mut links: Vec<PeerLinks> = Vec::with_capacity(peers.len());
         for (store, addresses) in addresses_by_store(peers) {
@@ -92,6 +105,9 @@ impl Directory {
             }
         }
         directory.links.store(Arc::new(links));
+        // Last: until there is a link to a member, its id is new, and it may connect.
+        let next = next_store.get();
+        directory.next_store.fetch_max(next, Ordering::Relaxed);
         drop(changing);
     }
 

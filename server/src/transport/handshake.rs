@@ -67,6 +67,9 @@ pub(super) enum HandshakeError {
         "the node there does not know the cluster secret: check cluster-secret, and the address in cluster-peers"
     )]
     FalseAcceptor,
+    /// This Store was removed, and speaks to no other.
+    #[error("this node was removed from the cluster")]
+    Left,
     /// The first byte was not a hello's.
     #[error("{0}, not a TinyKV peer: clients connect to the node's own port, not to its peer port")]
     Foreign(&'static str),

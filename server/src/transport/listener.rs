@@ -121,6 +121,9 @@ impl Gate {
                     Connection::new(stream, peer, Role::Acceptor, purpose, context.liveness());
                 self.serve_peer(purpose, &mut connection).await;
             }
+            Err(HandshakeError::Left) => {
+                debug!("a connection from {address} was closed: this node was removed");
+            }
             Err(HandshakeError::Io(error)) => {
                 debug!("a connection from {address} ended before its handshake: {error}")
             }
@@ -142,6 +145,9 @@ impl Gate {
         stream: TcpStream,
     ) -> Result<(LinkSocket, StoreId, Purpose), HandshakeError> {
         let context = &self.context;
+        if context.directory.has_left() {
+            return Err(HandshakeError::Left);
+        }
         let limit = context.options.handshake_timeout;
         let secured = timeout(limit, secure(&context.tls, stream)).await;
         let mut socket = secured.unwrap_or(Err(HandshakeError::TimedOut))?;

@@ -302,8 +302,7 @@ impl Transport {
 
     /// This Store was removed, and says goodbye to all.
     pub fn leave(&self) {
-        Directory::set(&self.context, &[], StoreId(0));
-        self.context.directory.note_expulsion(true);
+        Directory::leave(&self.context);
     }
 
     /// The links' state, ascending by store id.

@@ -245,3 +245,38 @@ async fn what_cannot_work_is_refused_at_the_start() {
         "no secret in any log"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_member_tells_another_one_that_it_was_removed() {
+    let mut ports = Ports::bind(3).await;
+    let mut nodes = Vec::new();
+    for position in 0..3 {
+        nodes.push(ports.start(position, |_| ()).await);
+    }
+    let connected = || nodes.iter().all(|node| node.is_connected());
+    until("all are connected", connected).await;
+    let addresses: Vec<(StoreId, String)> = nodes
+        .iter()
+        .map(|node| (node.id, node.address.clone()))
+        .collect();
+    let (one, two, three) = (&nodes[0], &nodes[1], &nodes[2]);
+    for node in [two, three] {
+        node.transport.set_peers(&addresses, StoreId(4));
+    }
+    // The third is removed, and the first has not heard of it yet.
+    three.transport.leave();
+    until("the first has tried again", || {
+        let links = one.transport.links();
+        links
+            .iter()
+            .any(|link| link.store == three.id && link.dials_failed >= 3)
+    })
+    .await;
+    assert!(
+        !one.transport.is_expelled(),
+        "by one that was removed itself"
+    );
+    // Now the first is removed, and hears it from a member.
+    two.transport.set_peers(&addresses[1..], StoreId(4));
+    until("the first knows", || one.transport.is_expelled()).await;
+}
