@@ -15,9 +15,9 @@ start_node() {
     NODE_PIDS[$1]=$PID
 }
 
-# load ID: increments through a node until $WORK/enough is there; what was acknowledged goes to $WORK/acknowledged, one line each.
+# load ID: increments through a node until $WORK/enough is there, or all is over; what was acknowledged goes to $WORK/acknowledged, one line each.
 load() {
-    while [ ! -e "$WORK/enough" ]; do
+    while [ -d "$WORK" ] && [ ! -e "$WORK/enough" ]; do
         redis-cli -p "${LIST[$1]}" incr count 2>/dev/null | sed -n '/^[0-9][0-9]*$/p' >>"$WORK/acknowledged" || true
     done
 }
@@ -33,13 +33,14 @@ more() {
     fail "writes do not go on: $(wc -l <"$WORK/acknowledged") acknowledged"
 }
 
-# moved_from ID: the node that leads when that one does not any more. A leader hands over only to a node that has everything.
+# moved_from ID: the node that leads when that one does not any more. A leader hands over only to a node that has everything; and one
+# whose disk has just stalled may give it back, because it takes its disk for slow.
 moved_from() {
-    local reply
+    local reply=none
     for _ in $(seq 100); do
+        leader_now "$1" && return
         reply=$(redis-cli -p "${LIST[$1]}" raft.transfer_leader)
-        [ "$reply" = OK ] && leader "$1" && return
-        echo "node $1 does not hand over yet: $reply" >&2
+        [ "$reply" = OK ] || echo "node $1 does not hand over yet: $reply" >&2
         sleep 0.1
     done
     fail "node $1 does not hand over: $reply"

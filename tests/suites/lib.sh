@@ -156,17 +156,23 @@ start_cluster() {
     fail "the three nodes elect no leader"
 }
 
-# leader [NOT]: prints the id of the node that leads, which is another one than NOT. LIST has the ports of nodes 1 to 3.
-leader() {
+# leader_now [NOT]: prints the id of the node that leads, if one does that is another one than NOT.
+leader_now() {
     local id
+    for id in 1 2 3; do
+        [ "$id" = "${1:-}" ] && continue
+        if timeout 1 redis-cli -p "${LIST[$id]}" info raft 2>/dev/null | holds "^raft_role:leader"; then
+            echo "$id"
+            return
+        fi
+    done
+    return 1
+}
+
+# leader [NOT]: the same, once there is one.
+leader() {
     for _ in $(seq 300); do
-        for id in 1 2 3; do
-            [ "$id" = "${1:-}" ] && continue
-            if timeout 1 redis-cli -p "${LIST[$id]}" info raft 2>/dev/null | holds "^raft_role:leader"; then
-                echo "$id"
-                return
-            fi
-        done
+        leader_now "${1:-}" && return
         sleep 0.1
     done
     fail "no leader but ${1:-none}"
