@@ -1,22 +1,15 @@
 //! The program as an operator meets it: its arguments, its file, its signals.
 
-mod ports;
+mod common;
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::{Duration, Instant};
 
-use ports::free_port;
+use common::{PATIENCE, free_port, until};
 use resp::{Frame, FrameDecoder, encode_command};
-
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Between two looks at a condition.
-const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_tinykv-server"))
@@ -24,18 +17,6 @@ fn program() -> Command {
 
 fn run(args: &[&str]) -> Output {
     program().args(args).output().expect("it starts")
-}
-
-/// Asks until the answer is there.
-fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(LOOK_INTERVAL);
-    }
 }
 
 /// A running server; killed by its id when the test fails.

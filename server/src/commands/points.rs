@@ -5,6 +5,8 @@ use smallvec::{SmallVec, smallvec};
 use storage::dataset::{Looks, Members, Point};
 use storage::types::Limits;
 
+use super::args::Args;
+use super::error::CommandResult;
 use super::number::parse_i64;
 use super::scan;
 use super::spec::{Group, Spec};
@@ -34,7 +36,7 @@ pub fn of<'a>(name: &str, args: &[&'a [u8]], limits: &Limits) -> Option<Points<'
             let of = |key| Point::new(key, members.iter().take(1).copied());
             return Some(smallvec![of(key), of(to)]);
         }
-        "hscan" | "sscan" | "zscan" => return walked(key, rest),
+        "hscan" | "sscan" | "zscan" => return walked(key, args),
         _ => match of_list(name, rest).or_else(|| stream::looks(name, args, limits)) {
             Some(looks) => looks,
             None if name == "xread" => return stream::points_of_read(args),
@@ -123,18 +125,22 @@ fn of_list<'a>(name: &str, rest: &[&'a [u8]]) -> Option<Looks<Members<'a>>> {
 }
 
 /// A walk over elements. One that asks for very many at once reads the whole.
-fn walked<'a>(key: &'a [u8], rest: &[&'a [u8]]) -> Option<Points<'a>> {
-    let (arg, options) = rest.split_first()?;
-    let cursor = scan::cursor(arg).ok()?;
-    let mut count = scan::DEFAULT_COUNT;
-    for (at, option) in options.iter().enumerate().step_by(2) {
-        if option.eq_ignore_ascii_case(b"COUNT") {
-            count = parse_i64(options.get(at + 1)?)?;
-        }
-    }
-    let count = usize::try_from(count).ok()?;
-    let looks = Looks::Walk { cursor, count };
-    (count <= WALK_MAX_ELEMENTS).then(|| smallvec![Point { key, looks }])
+fn walked<'a>(key: &'a [u8], args: &[&'a [u8]]) -> Option<Points<'a>> {
+    let mut args = Args::new(args);
+    args.bytes().ok()?;
+    let looks = match walk(&mut args) {
+        Ok((_, count)) if count > WALK_MAX_ELEMENTS => return None,
+        Ok((cursor, count)) => Looks::Walk { cursor, count },
+        // Wrong arguments are refused whatever the collection has.
+        Err(_) => Looks::Elements(Members::new()),
+    };
+    Some(smallvec![Point { key, looks }])
+}
+
+/// The cursor, and the number of elements that are asked for.
+fn walk(args: &mut Args<'_>) -> CommandResult<(u64, usize)> {
+    let cursor = scan::cursor(args.bytes()?)?;
+    Ok((cursor, scan::Options::of_elements(args)?.count))
 }
 
 /// Elements that go from the end of a list.
@@ -225,18 +231,21 @@ mod tests {
 
     #[test]
     fn a_walk_looks_at_what_it_asks_for() {
-        let is = |command: &str, wanted: Option<(u64, usize)>| {
+        let is = |command: &'static str, wanted: Option<Looks<Members<'static>>>| {
             let args = split(command);
             let looks = points(&args).map(|points| points[0].looks.clone());
-            let wanted = wanted.map(|(cursor, count)| Looks::Walk { cursor, count });
             assert_eq!(looks, wanted, "{command}");
         };
-        is("hscan k 0", Some((0, 10)));
-        is("sscan k 77 match count count 20", Some((77, 20)));
-        is("zscan k 5 COUNT 3 COUNT 7", Some((5, 7)));
+        let walk = |cursor, count| Some(Looks::Walk { cursor, count });
+        let refused = || Some(Looks::Elements(Members::new()));
+        is("hscan k 0", walk(0, 10));
+        is("sscan k 77 match count count 20", walk(77, 20));
+        is("zscan k 5 COUNT 3 COUNT 7", walk(5, 7));
         is("zscan k 0 count 1000000", None);
-        is("hscan k 0 count -1", None);
-        is("hscan k none", None);
+        is("hscan k 0 count -1", refused());
+        is("hscan k 0 count", refused());
+        is("hscan k none", refused());
+        is("hscan k", refused());
     }
 
     #[test]

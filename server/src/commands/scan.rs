@@ -5,7 +5,7 @@ use super::error::{CommandError, CommandResult};
 use super::glob;
 
 /// Elements that a step visits without COUNT.
-pub const DEFAULT_COUNT: i64 = 10;
+const DEFAULT_COUNT: i64 = 10;
 
 /// The cursor, read as leniently as Redis does: a sign is let through, nothing at all is 0. A number that no step gave ends
 /// the walk.

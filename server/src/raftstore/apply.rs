@@ -402,10 +402,11 @@ impl ApplyWorker {
         if flushed {
             interval = interval.min(FLUSH_INTERVAL);
         }
-        let aged = changed && self.last_checkpoint.elapsed() >= interval;
+        let now = Instant::now();
+        let aged = changed && now.duration_since(self.last_checkpoint) >= interval;
         let applied_bytes = self.applied_bytes.load(Ordering::Relaxed);
         let long = applied_bytes >= LOG_PER_CHECKPOINT * limit;
-        let duty = self.rest.look(Instant::now(), applied_bytes, bytes, limit);
+        let duty = self.rest.look(now, applied_bytes, bytes, limit);
         let rests = duty == Duty::Checkpoint;
         if bytes >= limit || aged || configured || rests || (long && changed) {
             self.start_checkpoint();

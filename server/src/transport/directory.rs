@@ -68,8 +68,8 @@ impl Directory {
     /// From now on there are no other Stores for this one: it was removed.
     pub(super) fn leave(context: &Arc<Context>) {
         context.directory.left.store(true, Ordering::Relaxed);
-        context.directory.note_expulsion(true);
         Self::set(context, &[], StoreId(0));
+        context.directory.note_expulsion(true);
     }
 
     /// Whether this Store has taken leave. It turns away whoever connects, and must not say that they are no members: one that

@@ -1,6 +1,7 @@
 //! CLIENT: what connections are told about each other, and ending them.
 
-use super::node::{Client, Node, field, until};
+use super::common::until;
+use super::node::{Client, Node, field};
 
 /// The line of a client in another's CLIENT LIST.
 fn line_of(observer: &mut Client, id: &str) -> Option<String> {

@@ -1,7 +1,8 @@
 //! Three nodes in this process: pipelines through each of them.
 
-use super::node::{Client, Node, show, until};
-use super::ports::free_port;
+use super::common::free_port;
+use super::common::until;
+use super::node::{Client, Node, show};
 
 struct Trio {
     nodes: Vec<Node>,

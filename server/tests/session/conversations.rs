@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Child, Command, Stdio};
 
+use super::common::free_port;
 use super::node::{Client, Node};
-use super::ports::free_port;
 
 /// What is said, and what is heard.
 const OPEN: &[(&str, &str)] = &[

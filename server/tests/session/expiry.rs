@@ -1,6 +1,7 @@
 //! Expired keys that reads meet, with the leader's own search switched off.
 
-use super::node::{Client, Node, until};
+use super::common::until;
+use super::node::{Client, Node};
 
 const OPTIONS: [&str; 2] = ["--enable-debug-command", "local"];
 

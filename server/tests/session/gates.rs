@@ -1,6 +1,7 @@
 //! What stands before every command, and before a connection.
 
-use super::node::{Node, until};
+use super::common::until;
+use super::node::Node;
 
 #[test]
 fn beyond_maxclients_a_connection_is_refused() {

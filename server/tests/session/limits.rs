@@ -1,6 +1,7 @@
 //! Limits of what a client may make the server hold.
 
-use super::node::{Client, Node, field, until};
+use super::common::until;
+use super::node::{Client, Node, field};
 
 fn is_listed(judge: &mut Client, id: &str) -> bool {
     judge
@@ -106,7 +107,7 @@ fn long_keys_are_keys_like_others() {
         .map(|len| vec![b'k'; len])
         .collect();
     let options = ["--enable-debug-command", "local"];
-    let mut node = Node::start_in(&data, super::ports::free_port(), &options);
+    let mut node = Node::start_in(&data, super::common::free_port(), &options);
     let mut client = node.connect();
     for (number, key) in keys.iter().enumerate() {
         let value = number.to_string();
@@ -122,7 +123,7 @@ fn long_keys_are_keys_like_others() {
     let digest = client.text("DEBUG DIGEST");
     node.stop();
 
-    let node = Node::start_in(&data, super::ports::free_port(), &options);
+    let node = Node::start_in(&data, super::common::free_port(), &options);
     let mut client = node.connect();
     assert_eq!(client.text("DEBUG DIGEST"), digest);
     for (number, key) in keys.iter().enumerate() {

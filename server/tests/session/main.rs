@@ -3,10 +3,10 @@
 mod client;
 mod cluster;
 mod cold;
+#[path = "../common/mod.rs"]
+mod common;
 mod conversations;
 mod expiry;
 mod gates;
 mod limits;
 mod node;
-#[path = "../ports/mod.rs"]
-mod ports;

@@ -5,32 +5,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use resp::{Frame, FrameDecoder, encode_command};
 use server::config::source::{self, Invocation};
 use tempfile::TempDir;
 
-use super::ports::free_port;
-
-/// How long anything may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Between two looks at a condition.
-const LOOK_INTERVAL: Duration = Duration::from_millis(5);
-
-/// Asks until the answer is there.
-pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(LOOK_INTERVAL);
-    }
-}
+use super::common::{PATIENCE, free_port, until};
 
 /// A running server. Dropped, it stops, and its directory is removed.
 pub(crate) struct Node {

@@ -204,10 +204,10 @@ impl Dataset {
                 Some(shape) => nodes.of_stream(&shape, &focus.looks)?,
                 None => None,
             },
-            _ => match focus.looks {
-                Looks::Walk { cursor, count } => Some(self.walked(stored, place, cursor, count)?),
-                _ => Some(self.named(place, &focus.looks)?),
-            },
+            _ => Some(match focus.looks {
+                Looks::Walk { cursor, count } => self.walked(stored, place, cursor, count)?,
+                _ => self.named(place, &focus.looks)?,
+            }),
         };
         let Some(PartNodes { records, gap }) = found else {
             return Ok(None);

@@ -1,7 +1,14 @@
-//! Ports for servers under test.
+//! What tests of whole servers have in common: ports, and waiting for what is to come.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+/// Nothing here takes longer, however busy the machine is.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks at a condition.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What a node adds to its port for the other nodes.
 const BUS_OFFSET: u16 = 10_000;
@@ -22,5 +29,17 @@ pub(crate) fn free_port() -> u16 {
         if is_free(port) && is_free(port + BUS_OFFSET) {
             return port;
         }
+    }
+}
+
+/// Asks until the answer is there.
+pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(LOOK_INTERVAL);
     }
 }
