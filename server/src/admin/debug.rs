@@ -142,7 +142,13 @@ async fn reload(call: &AdminCall, options: &[&[u8]]) -> CommandResult<bytes::Byt
     if !options.iter().any(|option| is(option, "NOSAVE")) {
         settle::checkpoint(&call.shared).await?;
     }
-    let dropped = call.shared.machine.dataset().write().drop_all_clean();
+    let machine = &call.shared.machine;
+    let dropped = {
+        let mut dataset = machine.dataset().write();
+        let dropped = dataset.drop_all_clean();
+        machine.note_cold(&dataset);
+        dropped
+    };
     tracing::info!("DEBUG RELOAD: {dropped} objects dropped from memory");
     ok(call)
 }

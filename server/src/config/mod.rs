@@ -39,7 +39,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, Cache, Guard};
 use parking_lot::Mutex;
 
 use directives::Directive;
@@ -51,12 +51,15 @@ pub type Hook = Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>;
 
 /// The configuration of a running Store.
 pub struct Config {
-    settings: ArcSwap<Settings>,
+    settings: Arc<ArcSwap<Settings>>,
     /// Serializes writers; readers never wait for it.
     hooks: Mutex<Vec<(&'static str, Hook)>>,
     file: Option<PathBuf>,
     notices: Vec<String>,
 }
+
+/// The values in force, of which the newest is at hand ([`Config::follow`]).
+pub type Followed = Cache<Arc<ArcSwap<Settings>>, Arc<Settings>>;
 
 /// Why CONFIG SET did nothing. `Display` is Redis's reply, with its code.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,7 +101,7 @@ impl Config {
 
     fn from_parts(settings: Settings, file: Option<PathBuf>, notices: Vec<String>) -> Self {
         Self {
-            settings: ArcSwap::from_pointee(settings),
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
             hooks: Mutex::new(Vec::new()),
             file,
             notices,
@@ -108,6 +111,11 @@ impl Config {
     /// The values in force. Lock-free; keep the guard short, or take [`Config::snapshot`].
     pub fn load(&self) -> Guard<Arc<Settings>> {
         self.settings.load()
+    }
+
+    /// The values in force, for who looks at them all the time: looking costs one comparison until they change.
+    pub fn follow(&self) -> Followed {
+        Cache::new(Arc::clone(&self.settings))
     }
 
     /// The values in force, to keep.

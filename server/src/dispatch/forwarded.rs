@@ -28,7 +28,7 @@ pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
             reply(Err(ForwardError::Full));
         }
         Err(reason) => reply(Err(ForwardError::Refused { reason })),
-        Ok(false) if preload::may_need(shared, &request) => {
+        Ok(false) if preload::may_need(shared) => {
             let shared = Arc::clone(shared);
             tokio::spawn(async move {
                 preload::settle(&shared, &request).await;

@@ -32,11 +32,7 @@ pub async fn load(shared: &Shared, key: &ColdKey) {
 /// Loads what the commands of a request need all of, before they go into the log: the leader would execute them, and load it,
 /// under the exclusive lock.
 pub async fn settle(shared: &Shared, request: &Request) {
-    let all_in_memory = {
-        let dataset = shared.machine.dataset().read();
-        dataset.view(DbIndex(request.db as u8), 0).is_complete()
-    };
-    if all_in_memory {
+    if !may_need(shared) {
         return;
     }
     for _ in 0..MAX_PER_SEGMENT {
@@ -50,9 +46,8 @@ pub async fn settle(shared: &Shared, request: &Request) {
 }
 
 /// Whether [`settle`] has anything to look at.
-pub fn may_need(shared: &Shared, request: &Request) -> bool {
-    let dataset = shared.machine.dataset().read();
-    !dataset.view(DbIndex(request.db as u8), 0).is_complete()
+pub fn may_need(shared: &Shared) -> bool {
+    shared.machine.may_be_cold()
 }
 
 async fn take_turn(shared: &Shared, find: impl Fn(&Dataset) -> storage::Result<Option<Cold>>) {

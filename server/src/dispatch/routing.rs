@@ -108,25 +108,12 @@ async fn respond(
     segment: &Segment,
     reads: Reads,
 ) -> Result<RaftCmdResponse, Failure> {
-    let hold = Duration::from_millis(shared.config.load().election_hold_ms);
-    let deadline = Instant::now() + hold;
-    let mut leaders = shared.router.subscribe_leader();
+    let started = Instant::now();
     loop {
-        let leader = *leaders.borrow_and_update();
-        let failure = match leader {
-            Some(store) if store == shared.store => match run_here(shared, segment).await {
-                Ok(response) => return Ok(response),
-                Err(error) => Failure::from(error),
-            },
-            Some(_) if reads.are_local() => match run_here(shared, segment).await {
-                Ok(response) => return Ok(response),
-                Err(error) => Failure::from(error),
-            },
-            Some(store) => match run_there(shared, store, segment, hold).await {
-                Ok(response) => return Ok(response),
-                Err(failure) => failure,
-            },
-            None => Failure::TryAgain { leader: None },
+        let leader = shared.router.leader();
+        let failure = match run_at(shared, segment, reads, leader).await {
+            Ok(response) => return Ok(response),
+            Err(failure) => failure,
         };
         if !failure.may_run_again(segment.reads_only) {
             return Err(failure);
@@ -134,7 +121,8 @@ async fn respond(
         if shared.was_removed() {
             return Err(Failure::Refused(Refusal::NoMember));
         }
-        let left = deadline.saturating_duration_since(Instant::now());
+        let hold = hold(shared);
+        let left = hold.saturating_sub(started.elapsed());
         if left.is_zero() {
             return Err(Failure::Refused(Refusal::NoLeader(hold)));
         }
@@ -143,8 +131,30 @@ async fn respond(
         } else {
             left
         };
-        // Either a new leader is announced, or it is time to try again.
-        let _ = tokio::time::timeout(wait, leaders.changed()).await;
+        // Either another leader is announced, or it is time to try again.
+        let mut leaders = shared.router.subscribe_leader();
+        let _ = tokio::time::timeout(wait, leaders.wait_for(|now| *now != leader)).await;
+    }
+}
+
+/// For how long a command is held during an election.
+fn hold(shared: &Shared) -> Duration {
+    Duration::from_millis(shared.config.load().election_hold_ms)
+}
+
+/// Tries once, while `leader` leads.
+async fn run_at(
+    shared: &Shared,
+    segment: &Segment,
+    reads: Reads,
+    leader: Option<StoreId>,
+) -> Result<RaftCmdResponse, Failure> {
+    match leader {
+        Some(store) if store == shared.store || reads.are_local() => {
+            Ok(run_here(shared, segment).await?)
+        }
+        Some(store) => run_there(shared, store, segment, hold(shared)).await,
+        None => Err(Failure::TryAgain { leader: None }),
     }
 }
 

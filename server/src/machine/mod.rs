@@ -10,6 +10,7 @@ mod outstanding;
 mod table;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
@@ -37,6 +38,8 @@ const WARM_FROM: usize = 4;
 #[derive(Clone)]
 pub struct Machine {
     dataset: Arc<RwLock<Dataset>>,
+    /// Keys may be only on disk. As of the last slice of upkeep.
+    cold: Arc<AtomicBool>,
     outstanding: Arc<Outstanding>,
 }
 
@@ -45,6 +48,7 @@ impl Machine {
     pub fn new(dataset: Arc<RwLock<Dataset>>) -> Self {
         Self {
             dataset,
+            cold: Arc::new(AtomicBool::new(true)),
             outstanding: Arc::default(),
         }
     }
@@ -65,6 +69,16 @@ impl Machine {
     /// The Region's memory: readers share the lock, only the apply worker writes.
     pub fn dataset(&self) -> &Arc<RwLock<Dataset>> {
         &self.dataset
+    }
+
+    /// Whether keys may be only on disk. Takes no lock: writers hold the Region's for a whole entry.
+    pub fn may_be_cold(&self) -> bool {
+        self.cold.load(Ordering::Relaxed)
+    }
+
+    /// For who holds the lock and has dropped objects or loaded some.
+    pub fn note_cold(&self, dataset: &Dataset) {
+        self.cold.store(dataset.has_cold_keys(), Ordering::Relaxed);
     }
 
     /// Executes the entry at `index`. With `answer`, returns one response for each of its requests; a replica that nobody

@@ -17,6 +17,7 @@ use tokio_rustls::TlsStream;
 use super::pipeline::Pipeline;
 use super::registered::Registered;
 use super::round::{Round, note_bytes};
+use crate::config::Followed;
 use crate::config::settings::Limit;
 use crate::dispatch::Shared;
 use crate::dispatch::stats::Tally;
@@ -83,6 +84,7 @@ enum End {
 
 struct Connection<S> {
     shared: Arc<Shared>,
+    settings: Followed,
     session: Session,
     stream: S,
     pipeline: Pipeline,
@@ -93,10 +95,12 @@ struct Connection<S> {
 impl<S: Socket> Connection<S> {
     fn new(client: &Registered, stream: S) -> Self {
         let shared = Arc::clone(client.shared());
-        let needs_password = !shared.config.load().requirepass.is_empty();
+        let mut settings = shared.config.follow();
+        let needs_password = !settings.load().requirepass.is_empty();
         Self {
             session: Session::new(Arc::clone(client.client()), needs_password),
             shared,
+            settings,
             stream,
             pipeline: Pipeline::new(Limits::default()),
             out: BytesMut::new(),
@@ -107,9 +111,10 @@ impl<S: Socket> Connection<S> {
     async fn run(&mut self) -> io::Result<End> {
         let client = Arc::clone(&self.session.client);
         loop {
+            let limit_seconds = self.settings.load().timeout_seconds;
             let received = tokio::select! {
                 biased;
-                received = idle_limit(&self.shared, self.stream.read_buf(self.pipeline.space())) => received?,
+                received = idle_limit(limit_seconds, self.stream.read_buf(self.pipeline.space())) => received?,
                 gently = client.until_done() => {
                     return if gently { Ok(End::Idle) } else { Err(killed()) };
                 }
@@ -143,7 +148,7 @@ impl<S: Socket> Connection<S> {
     }
 
     fn parse(&mut self) -> Result<(), resp::ProtocolError> {
-        let config = self.shared.config.load();
+        let config = self.settings.load();
         if !self.session.authenticated && config.requirepass.is_empty() {
             // The password was taken away since this client connected.
             self.session.authenticated = true;
@@ -222,7 +227,7 @@ impl<S: Socket> Connection<S> {
         if self.out.is_empty() {
             return Ok(());
         }
-        let limit = self.shared.config.load().client_output_buffer_limit.normal;
+        let limit = self.settings.load().client_output_buffer_limit.normal;
         let client = &self.session.client;
         let mut sent = 0;
         let mut over_since = None;
@@ -318,13 +323,12 @@ async fn soft_limit(over_since: Option<Instant>, limit: Limit) {
     }
 }
 
-/// Waits no longer than `timeout` seconds for a client that says nothing; 0 is for ever.
+/// Waits no longer than so many seconds for a client that says nothing (`timeout`); 0 is for ever.
 async fn idle_limit(
-    shared: &Shared,
+    limit_seconds: u64,
     read: impl Future<Output = io::Result<usize>>,
 ) -> io::Result<usize> {
-    let seconds = shared.config.load().timeout_seconds;
-    match seconds {
+    match limit_seconds {
         0 => read.await,
         seconds => tokio::time::timeout(Duration::from_secs(seconds), read)
             .await

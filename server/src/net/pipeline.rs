@@ -22,6 +22,9 @@ const SPAN_BYTES: usize = 2 * size_of::<usize>();
 /// A buffer larger than this is given back when it is empty.
 const KEEP_BYTES: usize = 64 << 10;
 
+/// The arguments of one request, in the buffer that they arrived in.
+pub(super) type RequestArgs<'p> = smallvec::SmallVec<[&'p [u8]; 8]>;
+
 /// Received bytes and the requests found in them.
 pub(super) struct Pipeline {
     buffer: BytesMut,
@@ -106,7 +109,7 @@ impl Pipeline {
     }
 
     /// The arguments of a request of this round.
-    pub(super) fn args(&self, nth: usize) -> smallvec::SmallVec<[&[u8]; 8]> {
+    pub(super) fn args(&self, nth: usize) -> RequestArgs<'_> {
         let (start, request) = &self.requests[nth];
         request.args(&self.buffer[*start..])
     }

@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use resp::Writer;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use socket2::SockRef;
 use storage::dataset::{ColdKey, WARM_KEYS};
 use storage::proto::command::ExpiredKey;
 
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, RequestArgs};
 use super::replies;
 use crate::commands::args::Args;
 use crate::commands::context::ReadContext;
 use crate::commands::error::{CommandError, CommandResult};
 use crate::commands::spec::DataCommand;
 use crate::dispatch::registry::{Entry, Runs};
-use crate::dispatch::segment::{Builder, COUNTS_KEYS, READS_PER_LOCK};
+use crate::dispatch::segment::{Builder, COUNTS_KEYS, READS_PER_LOCK, Segment};
 use crate::dispatch::stats::Tally;
 use crate::dispatch::{
     AdminCall, AdminCommand, SessionCommand, Shared, gates, outcome, preload, routing,
@@ -46,21 +46,38 @@ pub(super) struct Round<'c> {
     pub(super) socket: BorrowedFd<'c>,
 }
 
-/// A read of a pipeline, or a write that may turn out to change nothing.
-struct Read<'r, 'p> {
+/// A data command of a pipeline that has passed the gates.
+struct Passed<'r, 'p> {
     entry: &'r Entry,
     command: &'static DataCommand,
     first: usize,
-    args: SmallVec<[&'p [u8]; 8]>,
+    args: RequestArgs<'p>,
 }
 
+impl Passed<'_, '_> {
+    /// True of a write that no probe needs to be asked about.
+    fn must_write(&self) -> bool {
+        self.command.handler.writes(&self.args)
+            && self
+                .command
+                .probe
+                .is_none_or(|probe| self.args.len() < probe.least_args)
+    }
+
+    fn counts_keys(&self) -> bool {
+        self.entry.spec.name.as_bytes() == COUNTS_KEYS
+    }
+}
+
+/// Data commands that follow each other: nearly always one, or those of a pipeline.
+type Row<'r, 'p> = SmallVec<[Passed<'r, 'p>; 1]>;
+
 /// Where a request leads.
-enum Next<'r> {
-    Read(&'r Entry),
-    Write,
-    Session(&'r Entry, &'static SessionCommand, usize),
-    Admin(&'r Entry, &'static AdminCommand),
-    Refused(CommandError),
+enum Next<'r, 'p> {
+    Data(Passed<'r, 'p>),
+    Session(&'r Entry, &'static SessionCommand, usize, RequestArgs<'p>),
+    Admin(&'r Entry, &'static AdminCommand, RequestArgs<'p>),
+    Refused(CommandError, RequestArgs<'p>),
 }
 
 impl<'c> Round<'c> {
@@ -68,58 +85,57 @@ impl<'c> Round<'c> {
     /// to go on.
     pub(super) async fn run(&mut self, mut at: usize) -> usize {
         let mut cold_tries = 0;
+        let shared = self.shared;
         while at < self.pipeline.len() && !self.session.closing && self.out.len() < FLUSH_BYTES {
-            let shared = Arc::clone(self.shared);
-            let args = self.pipeline.args(at);
             let mark = self.out.len();
-            let next = at + 1;
-            match gate(&shared, self.session, &args) {
-                Next::Read(entry) => {
-                    if !shared.lazy_expiry.is_idle() && counts_keys(entry) {
+            match gate(shared, self.session, self.pipeline.args(at)) {
+                Next::Data(first) if first.must_write() => {
+                    at = self.run_segment(shared, at, smallvec![first]).await;
+                    continue;
+                }
+                Next::Data(first) => {
+                    if !shared.lazy_expiry.is_idle() && first.counts_keys() {
                         shared.lazy_expiry.settled().await;
                     }
-                    let (done, gated, cold) =
-                        self.run_reads(&shared, at, cold_tries < preload::TRIES);
+                    let (done, rest, cold) =
+                        self.run_reads(shared, first, at, cold_tries < preload::TRIES);
                     at += done;
                     if let Some(key) = cold {
                         cold_tries = if done > 0 { 1 } else { cold_tries + 1 };
-                        preload::load(&shared, &key).await;
+                        preload::load(shared, &key).await;
                         continue;
                     }
-                    if done == 0 || !gated.is_empty() {
-                        at = self.run_segment(&shared, at, &gated).await;
+                    if !rest.is_empty() {
+                        at = self.run_segment(shared, at, rest).await;
                     }
                     continue;
                 }
-                Next::Write => {
-                    at = self.run_segment(&shared, at, &[]).await;
-                    continue;
+                Next::Session(entry, command, first, args) => {
+                    self.run_session(entry, command, first, &args);
                 }
-                Next::Session(entry, command, first) => {
-                    self.run_session(entry, command, first, &args)
-                }
-                Next::Admin(entry, command) => self.run_admin(entry, command, &args).await,
-                Next::Refused(error) => self.refuse(&shared, &args, &error),
+                Next::Admin(entry, command, args) => self.run_admin(entry, command, &args).await,
+                Next::Refused(error, args) => self.refuse(shared, &args, &error),
             }
             self.settle_reply(mark);
-            at = next;
+            at += 1;
         }
         self.tally.flush(&self.shared.stats);
         at
     }
 
-    /// Runs consecutive reads at once, under the leader's lease; how many. None without a lease, or if it ended meanwhile:
-    /// then nothing of them is left, neither replies nor counts, and they take the long way. Where a write has something
-    /// to change, it and those behind it that have passed the gates are answered too. With `refuse_cold`, it ends
-    /// before one that needs all of a large collection which is only on disk, and answers which.
+    /// Runs consecutive reads at once, under the leader's lease; how many, and what takes the long way: all of them without
+    /// a lease, or if it ended meanwhile (nothing of them is left then, neither replies nor counts); a write that has
+    /// something to change, and those behind it that have passed the gates. With `refuse_cold`, it ends before one
+    /// that needs all of a large collection which is only on disk, and answers which.
     fn run_reads<'r>(
         &mut self,
         shared: &'r Shared,
+        first: Passed<'r, 'c>,
         from: usize,
         refuse_cold: bool,
-    ) -> (usize, Reads<'r, 'c>, Option<Box<ColdKey>>) {
+    ) -> (usize, Row<'r, 'c>, Option<Box<ColdKey>>) {
         if !shared.router.lease().is_valid() {
-            return (0, Reads::new(), None);
+            return (0, smallvec![first], None);
         }
         let (mark, started) = (self.out.len(), Instant::now());
         // A reply that is not sent must be told apart from the next one's.
@@ -127,16 +143,16 @@ impl<'c> Round<'c> {
             ReplyMode::On | ReplyMode::Off => READS_PER_LOCK,
             ReplyMode::SkipNext | ReplyMode::Skip => 1,
         };
-        let mut reads = leading_reads(shared, self.session, self.pipeline, from, most);
+        let mut reads = leading_reads(shared, self.session, self.pipeline, first, from, most);
         let ran = self.read_memory(shared, &reads, refuse_cold);
         // Only now: the lease must have held while the memory was read, and this thread may have been stopped for long.
         if !shared.router.lease().is_valid() {
             self.out.truncate(mark);
-            return (0, Reads::new(), None);
+            return (0, reads, None);
         }
-        let mut gated = Reads::new();
+        let mut rest = Row::new();
         if ran.met_write {
-            gated.extend(reads.drain(ran.count..));
+            rest.extend(reads.drain(ran.count..));
         }
         reads.truncate(ran.count);
         shared.lazy_expiry.remove(&shared.router, ran.met);
@@ -149,14 +165,14 @@ impl<'c> Round<'c> {
             self.tally.count(&shared.stats, read.entry.id, 1, usec);
         }
         self.settle_reply(mark);
-        (reads.len(), gated, ran.cold)
+        (reads.len(), rest, ran.cold)
     }
 
     /// Runs reads on the Region's memory as it stands, until the replies should be sent or a write has something to change.
     fn read_memory(
         &mut self,
         shared: &Shared,
-        reads: &[Read<'_, '_>],
+        reads: &[Passed<'_, '_>],
         refuse_cold: bool,
     ) -> RanReads {
         let now_ms = shared.router.now_ms();
@@ -230,47 +246,10 @@ impl<'c> Round<'c> {
 
     /// Sends consecutive data commands as one segment, wherever it must run; answers where to go on. The first of them have
     /// passed the gates already.
-    async fn run_segment(&mut self, shared: &Shared, from: usize, gated: &[Read<'_, '_>]) -> usize {
+    async fn run_segment(&mut self, shared: &Shared, from: usize, passed: Row<'_, 'c>) -> usize {
         let started = Instant::now();
-        let mut builder = Builder::expecting(self.pipeline.len() - from);
-        let mut ids: SmallVec<[usize; WARM_KEYS]> = SmallVec::new();
-        let (mut at, mut gated) = (from, gated.iter());
-        while at < self.pipeline.len() {
-            let args = self.pipeline.args(at);
-            let passed = match gated.next() {
-                Some(read) => Some((read.entry.id, read.command)),
-                None => match gates::pass(shared, self.session, &args) {
-                    Ok((
-                        Entry {
-                            id,
-                            runs: Runs::Data(command),
-                            ..
-                        },
-                        _,
-                    )) => Some((*id, *command)),
-                    _ => None,
-                },
-            };
-            let Some((id, command)) = passed else {
-                break;
-            };
-            let writes = command.handler.writes(&args);
-            // A reply that is not sent must be told apart from the next one's.
-            let alone = self.session.reply == ReplyMode::Skip && at > from;
-            if alone || builder.is_full_for(&args) {
-                break;
-            }
-            builder.push(&args, writes);
-            ids.push(id);
-            at += 1;
-        }
-        if ids.is_empty() {
-            // Who leads has changed since this command passed the gates: it goes through them again.
-            return from;
-        }
-        let no_touch = self.session.client.no_touch.load(Ordering::Relaxed);
-        let segment = builder.finish(self.session.db, self.session.protocol, no_touch);
-        let mark = self.out.len();
+        let (segment, ids) = self.segment(shared, from, passed);
+        let (mark, next) = (self.out.len(), from + ids.len());
         match routing::run(shared, &segment, self.session.reads).await {
             Ok(replies) => self.out.extend_from_slice(&replies),
             Err(failure) => {
@@ -286,7 +265,38 @@ impl<'c> Round<'c> {
             self.tally.count(&shared.stats, id, 1, usec);
         }
         self.settle_reply(mark);
-        at
+        next
+    }
+
+    /// The commands from `from` on that go into one segment, and their ids.
+    fn segment(
+        &self,
+        shared: &Shared,
+        from: usize,
+        passed: Row<'_, 'c>,
+    ) -> (Segment, SmallVec<[usize; WARM_KEYS]>) {
+        let mut builder = Builder::expecting(self.pipeline.len() - from);
+        let mut ids = SmallVec::new();
+        let mut passed = passed.into_iter();
+        for at in from..self.pipeline.len() {
+            let next = match passed.next() {
+                Some(next) => next,
+                None => match gate(shared, self.session, self.pipeline.args(at)) {
+                    Next::Data(next) => next,
+                    _ => break,
+                },
+            };
+            // A reply that is not sent must be told apart from the next one's.
+            let alone = self.session.reply == ReplyMode::Skip && at > from;
+            if alone || builder.is_full_for(&next.args) {
+                break;
+            }
+            builder.push(&next.args, next.command.handler.writes(&next.args));
+            ids.push(next.entry.id);
+        }
+        let no_touch = self.session.client.no_touch.load(Ordering::Relaxed);
+        let segment = builder.finish(self.session.db, self.session.protocol, no_touch);
+        (segment, ids)
     }
 
     fn run_session(
@@ -385,9 +395,6 @@ impl<'c> Round<'c> {
     }
 }
 
-/// As many as run under one lock.
-type Reads<'r, 'p> = SmallVec<[Read<'r, 'p>; WARM_KEYS]>;
-
 /// What running reads left besides their replies.
 #[derive(Default)]
 struct RanReads {
@@ -415,60 +422,44 @@ async fn hang_up(socket: BorrowedFd<'_>) {
     }
 }
 
-/// True of a write that no probe needs to be asked about.
-fn must_write(command: &DataCommand, args: &[&[u8]]) -> bool {
-    command.handler.writes(args)
-        && command
-            .probe
-            .is_none_or(|probe| args.len() < probe.least_args)
-}
-
-fn counts_keys(entry: &Entry) -> bool {
-    entry.spec.name.as_bytes() == COUNTS_KEYS
-}
-
-fn gate<'r>(shared: &'r Shared, session: &Session, args: &[&[u8]]) -> Next<'r> {
-    match gates::pass(shared, session, args) {
-        Err(error) => Next::Refused(error),
+fn gate<'r, 'p>(shared: &'r Shared, session: &Session, args: RequestArgs<'p>) -> Next<'r, 'p> {
+    match gates::pass(shared, session, &args) {
+        Err(error) => Next::Refused(error, args),
         Ok((entry, first)) => match entry.runs {
-            Runs::Data(command) if must_write(command, args) => Next::Write,
-            Runs::Data(_) => Next::Read(entry),
-            Runs::Session(command) => Next::Session(entry, command, first),
-            Runs::Admin(command) => Next::Admin(entry, command),
+            Runs::Data(command) => Next::Data(Passed {
+                entry,
+                command,
+                first,
+                args,
+            }),
+            Runs::Session(command) => Next::Session(entry, command, first, args),
+            Runs::Admin(command) => Next::Admin(entry, command, args),
         },
     }
 }
 
-/// The consecutive reads from `from` on, as many as run under one lock; writes among them that may change nothing.
+/// `first`, which is at `from`, and the reads behind it, as many as run under one lock; writes among them that may change
+/// nothing.
 fn leading_reads<'r, 'p>(
     shared: &'r Shared,
     session: &Session,
     pipeline: &'p Pipeline,
+    first: Passed<'r, 'p>,
     from: usize,
     most: usize,
-) -> Reads<'r, 'p> {
-    let mut reads = Reads::new();
-    for at in from..pipeline.len().min(from + most) {
-        let args = pipeline.args(at);
-        let Ok((entry, first)) = gates::pass(shared, session, &args) else {
+) -> Row<'r, 'p> {
+    let behind = from + 1..pipeline.len().min(from + most);
+    let mut reads = Row::with_capacity(1 + behind.len());
+    reads.push(first);
+    for at in behind {
+        let Next::Data(next) = gate(shared, session, pipeline.args(at)) else {
             break;
         };
-        let Runs::Data(command) = entry.runs else {
-            break;
-        };
-        if must_write(command, &args) {
-            break;
-        }
         // What counts keys is not run together with reads that may meet expired ones.
-        if at > from && entry.spec.keys.is_none() && counts_keys(entry) {
+        if next.must_write() || next.counts_keys() {
             break;
         }
-        reads.push(Read {
-            entry,
-            command,
-            first,
-            args,
-        });
+        reads.push(next);
     }
     reads
 }

@@ -309,7 +309,10 @@ impl ApplyWorker {
             }
             ApplyMessage::Reopen(done) => {
                 self.machine.outstanding().forget();
-                let result = (self.open)().map(|dataset| *self.dataset().write() = dataset);
+                let result = (self.open)().map(|dataset| {
+                    self.machine.note_cold(&dataset);
+                    *self.dataset().write() = dataset;
+                });
                 allocator::ask_all();
                 self.loading = true;
                 self.replacing = false;
@@ -344,6 +347,7 @@ impl ApplyWorker {
             dataset.set_room(bytes);
         }
         busy |= dataset.drop_cold(DROP_BUDGET) > 0;
+        self.machine.note_cold(&dataset);
         let garbage = dataset.take_garbage();
         // Not while somebody waits for the engine to be left alone, or works on it.
         let cleanup = if self.waiting.quiesce.is_empty() && !self.replacing {

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
 use resp::Protocol;
 use storage::ids::DbIndex;
-use tokio::sync::Notify;
 
 /// Where a connection comes from.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +85,8 @@ pub struct Client {
     output_peak_bytes: AtomicUsize,
     killed: AtomicBool,
     finishing: AtomicBool,
-    kill: Notify,
+    /// The connection's task, which looks at these two whenever it waits.
+    task: Mutex<Option<Waker>>,
 }
 
 /// Memory of a connection, in bytes, as of its last round.
@@ -143,7 +145,7 @@ impl Client {
             output_peak_bytes: AtomicUsize::new(0),
             killed: AtomicBool::new(false),
             finishing: AtomicBool::new(false),
-            kill: Notify::new(),
+            task: Mutex::default(),
         }
     }
 
@@ -253,26 +255,41 @@ impl Client {
     /// Closes the connection at its next chance.
     fn kill(&self) {
         self.killed.store(true, Ordering::Release);
-        self.kill.notify_one();
+        self.wake();
     }
 
     /// Closes the connection when it has answered what it was sent.
     pub fn finish(&self) {
         self.finishing.store(true, Ordering::Release);
-        self.kill.notify_one();
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(task) = &*self.task.lock() {
+            task.wake_by_ref();
+        }
+    }
+
+    /// Has `task` woken when the connection is to end. What it looks at afterwards is not missed.
+    fn wakes(&self, task: &Waker) {
+        let mut known = self.task.lock();
+        match &mut *known {
+            Some(known) => known.clone_from(task),
+            None => *known = Some(task.clone()),
+        }
     }
 
     /// Ready when the connection was killed, or is to end while it waits for a request. True in the second case.
     pub async fn until_done(&self) -> bool {
-        loop {
-            if self.is_killed() {
-                return false;
+        poll_fn(|context| {
+            self.wakes(context.waker());
+            match (self.is_killed(), self.finishing.load(Ordering::Acquire)) {
+                (true, _) => Poll::Ready(false),
+                (false, true) => Poll::Ready(true),
+                (false, false) => Poll::Pending,
             }
-            if self.finishing.load(Ordering::Acquire) {
-                return true;
-            }
-            self.kill.notified().await;
-        }
+        })
+        .await
     }
 
     /// True after `kill`.
@@ -282,9 +299,15 @@ impl Client {
 
     /// Ready when the connection was killed.
     pub async fn until_killed(&self) {
-        while !self.is_killed() {
-            self.kill.notified().await;
-        }
+        poll_fn(|context| {
+            self.wakes(context.waker());
+            if self.is_killed() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await
     }
 }
 

@@ -35,9 +35,12 @@ const CHUNK_BYTES: usize = 128 << 10;
 /// Kept filled behind the journal's end: a tenth of a second of the fastest writing.
 const AHEAD_BYTES: i64 = 2 << 20;
 
-/// Larger writes do not ask for zeros: what they cost grows with the bytes, what they spare does not. 1,000,000 SETs at -P 16,
-/// about 60 KB at once, became no faster with them.
-const SMALL_BYTES: usize = 16 << 10;
+/// While writes are larger than this, no zeros are asked for: what they cost grows with the bytes, what they spare does not.
+/// 1,000,000 SETs at -P 16, about 60 KB at once, became no faster with them.
+const SMALL_BYTES: i64 = 8 << 10;
+
+/// Each write is this part of the usual size of writes.
+const PART: i64 = 16;
 
 /// Once nothing is left to fill, how often it looks for the next journal. No write wakes it meanwhile.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -58,6 +61,8 @@ struct Shared {
     journal: Mutex<()>,
     /// Zeros that the journal has not reached yet; an estimate, on which only speed depends.
     ahead_bytes: AtomicI64,
+    /// Of the last writes, the newest counts most.
+    usual_bytes: AtomicI64,
     /// The journal has no hole left.
     is_full: AtomicBool,
 }
@@ -87,10 +92,12 @@ impl Zeros {
 
     /// Hold this while writing about so many bytes into the journal.
     pub(super) fn writing(&self, bytes: usize) -> MutexGuard<'_, ()> {
-        let is_small = bytes <= SMALL_BYTES;
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let usual = self.shared.usual_bytes.load(Ordering::Relaxed);
+        let usual = usual + (bytes - usual) / PART;
+        self.shared.usual_bytes.store(usual, Ordering::Relaxed);
         let before = self.shared.ahead_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        if is_small
+        if usual <= SMALL_BYTES
             && !self.shared.is_full.load(Ordering::Relaxed)
             && before - bytes < AHEAD_BYTES
             && let Some(wake) = &self.wake
