@@ -10,12 +10,11 @@ use storage::proto::command::{Request, RequestHeader};
 
 use crate::raftstore::{Callback, Proposal, RaftRouter};
 
-/// Bytes of commands that are handed over without waiting for more: about one entry.
-const ENOUGH_BYTES: usize = 64 << 10;
-
-/// Bytes of commands up to which this thread does the store thread's work itself, about a hundred small ones. With more it
-/// pays that one thread parses while the other persists.
-const FEW_BYTES: usize = 16 << 10;
+/// Bytes of commands, about a hundred small ones, that are handed to the store thread without waiting for more: it pays then
+/// that one thread persists while the other parses. What is less when there is nothing else to do, this thread persists
+/// and executes itself. With 64 KB, SETs at -P 16 were 6 % fewer, and 15 % with `everysec`; with 8 KB they were as many, and the
+/// p99 of INCR with `everysec` was a quarter longer.
+const ENOUGH_BYTES: usize = 16 << 10;
 
 #[derive(Default)]
 struct Gathered {
@@ -28,7 +27,7 @@ thread_local! {
     static GATHERED: RefCell<Gathered> = RefCell::default();
 }
 
-/// Keeps a proposal until [`hand_over`], which the runtime of an I/O thread calls before it parks.
+/// Keeps a proposal until [`hand_over`], or until there are enough.
 pub fn propose(router: &RaftRouter, request: Request, callback: Callback) {
     let enough = GATHERED.with_borrow_mut(|gathered| {
         gathered.router.get_or_insert_with(|| router.clone());
@@ -40,29 +39,28 @@ pub fn propose(router: &RaftRouter, request: Request, callback: Callback) {
         });
         gathered.bytes >= ENOUGH_BYTES
     });
-    if enough {
-        hand_over();
+    if enough && let Some((router, proposals)) = take() {
+        router.propose_all(proposals);
     }
 }
 
-/// Hands over what this thread has gathered. If it is little, it is persisted and executed before this returns, by this
-/// thread (see [`RaftRouter::propose_and_drive`]).
+/// Hands over what this thread has gathered; its runtime calls this before it parks. It is little, and is persisted and
+/// executed before this returns, by this thread (see [`RaftRouter::propose_and_drive`]).
 pub fn hand_over() {
-    let (router, proposals, bytes) = GATHERED.with_borrow_mut(|gathered| {
+    if let Some((router, proposals)) = take() {
+        router.propose_and_drive(proposals);
+    }
+}
+
+fn take() -> Option<(RaftRouter, Vec<Proposal>)> {
+    GATHERED.with_borrow_mut(|gathered| {
+        if gathered.proposals.is_empty() {
+            return None;
+        }
+        gathered.bytes = 0;
         // Next time there will be about as many.
         let room = Vec::with_capacity(gathered.proposals.len());
-        (
-            gathered.router.clone(),
-            std::mem::replace(&mut gathered.proposals, room),
-            std::mem::take(&mut gathered.bytes),
-        )
-    });
-    let Some(router) = router.filter(|_| !proposals.is_empty()) else {
-        return;
-    };
-    if bytes <= FEW_BYTES {
-        router.propose_and_drive(proposals);
-    } else {
-        router.propose_all(proposals);
-    }
+        let proposals = std::mem::replace(&mut gathered.proposals, room);
+        Some((gathered.router.clone()?, proposals))
+    })
 }

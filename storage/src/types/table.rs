@@ -437,16 +437,22 @@ impl<T> Table<T> {
         for attempt in 1..=WINDOW_TRIES {
             // Two at once, because looking at one is mostly waiting for memory.
             let drawn = [random(), random()];
-            let counted = drawn.map(|drawn| {
+            let looked = drawn.map(|drawn| {
                 let first = (drawn >> 32) % windows * width;
                 let (first, last) = (first as u32, (first + width - 1) as u32);
-                (drawn, first, last, self.count_between(first, last))
+                let (chance, salt) = (
+                    drawn as u32 as usize % WINDOW_MAX_ENTRIES,
+                    drawn as u32 / WINDOW_MAX_ENTRIES as u32,
+                );
+                (chance, self.pick_between(first, last, salt))
             });
-            for (drawn, first, last, count) in counted {
-                let accepted = windows == 1 || (drawn as u32 as usize) % WINDOW_MAX_ENTRIES < count;
+            for (chance, (count, hash)) in looked {
+                let accepted = windows == 1 || chance < count;
                 if count > 0 && (accepted || attempt == WINDOW_TRIES) {
-                    let nth = (random() % count as u64) as usize;
-                    return self.nth_between(first, last, nth);
+                    let mut same: SmallVec<[&T; 1]> = self.with_hash(hash).collect();
+                    same.sort_unstable_by_key(|entry| entry.key());
+                    let nth = chance.checked_rem(same.len())?;
+                    return same.get(nth).copied();
                 }
             }
         }
@@ -458,36 +464,18 @@ impl<T> Table<T> {
             .or_else(|| self.iter().next())
     }
 
-    /// How many entries have these hashes.
-    fn count_between(&self, first: u32, last: u32) -> usize {
-        let segments = self.segments_between(first, last);
-        let count = |segment: &Segment<T>| {
-            let hashes = segment.hashes.iter();
-            hashes
-                .map(|&hash| u32::from(hash.wrapping_sub(first) <= last - first))
-                .sum::<u32>()
-        };
-        segments.map(count).sum::<u32>() as usize
-    }
-
-    /// The `nth` entry of those with these hashes, in order of hashes and then of keys.
-    fn nth_between(&self, first: u32, last: u32, nth: usize) -> Option<&T>
-    where
-        T: Keyed,
-    {
-        let mut hashes: SmallVec<[u32; WINDOW_MAX_ENTRIES]> = SmallVec::new();
+    /// How many entries have these hashes, and one of the hashes, which `salt` decides.
+    fn pick_between(&self, first: u32, last: u32, salt: u32) -> (usize, u32) {
+        let (mut count, mut least) = (0, u32::MAX);
         for segment in self.segments_between(first, last) {
-            let within = segment.hashes.iter().copied();
-            hashes.extend(within.filter(|hash| (first..=last).contains(hash)));
+            // Without a branch, so that the compiler turns it into vector instructions.
+            for &hash in &segment.hashes {
+                let within = hash.wrapping_sub(first) <= last - first;
+                count += u32::from(within);
+                least = least.min(scrambled(hash ^ salt) | if within { 0 } else { u32::MAX });
+            }
         }
-        if nth >= hashes.len() {
-            return None;
-        }
-        let hash = *hashes.select_nth_unstable(nth).1;
-        let before = hashes.iter().filter(|&&other| other < hash).count();
-        let mut same: SmallVec<[&T; 1]> = self.with_hash(hash).collect();
-        same.sort_unstable_by_key(|entry| entry.key());
-        same.get(nth - before).copied()
+        (count as usize, unscrambled(least) ^ salt)
     }
 
     /// Bytes of the segments, the directory of them not included.
@@ -495,6 +483,32 @@ impl<T> Table<T> {
     fn allocated_bytes(&self) -> usize {
         self.segments_from(0).map(Segment::allocated_bytes).sum()
     }
+}
+
+/// Two odd factors, and what undoes a multiplication by them.
+const FACTORS: [u32; 2] = [0x9e37_79b1, 0x85eb_ca6b];
+const INVERSES: [u32; 2] = [inverse(FACTORS[0]), inverse(FACTORS[1])];
+
+/// What `odd` multiplied by is 1, modulo 2^32, by Newton's iteration: each step doubles the bits that are right.
+const fn inverse(odd: u32) -> u32 {
+    let (mut found, mut right_bits) = (odd, 3);
+    while right_bits < u32::BITS {
+        found = found.wrapping_mul(2_u32.wrapping_sub(odd.wrapping_mul(found)));
+        right_bits *= 2;
+    }
+    found
+}
+
+/// Another order of the numbers, as good as random.
+fn scrambled(number: u32) -> u32 {
+    let mixed = number.wrapping_mul(FACTORS[0]);
+    (mixed ^ (mixed >> 16)).wrapping_mul(FACTORS[1])
+}
+
+/// Undoes [`scrambled`].
+fn unscrambled(number: u32) -> u32 {
+    let mixed = number.wrapping_mul(INVERSES[1]);
+    (mixed ^ (mixed >> 16)).wrapping_mul(INVERSES[0])
 }
 
 impl<T> Directory<T> {
