@@ -40,7 +40,7 @@ pub fn propose(router: &RaftRouter, request: Request, callback: Callback) {
         gathered.bytes >= ENOUGH_BYTES
     });
     if enough && let Some((router, proposals)) = take() {
-        router.propose_all(proposals);
+        router.propose_and_drive(proposals, false);
     }
 }
 
@@ -48,7 +48,7 @@ pub fn propose(router: &RaftRouter, request: Request, callback: Callback) {
 /// executed before this returns, by this thread (see [`RaftRouter::propose_and_drive`]).
 pub fn hand_over() {
     if let Some((router, proposals)) = take() {
-        router.propose_and_drive(proposals);
+        router.propose_and_drive(proposals, true);
     }
 }
 

@@ -178,13 +178,19 @@ impl Seat {
     }
 
     /// Proposes and lets Raft's decisions happen on this thread, fsync and execution included. Hands the proposals back when
-    /// another thread is at it; when there are other voters, whose answers are waited for longer than a change of thread
-    /// takes, while this thread has requests to parse; and when the Store has stopped.
-    pub(super) fn drive(&self, proposals: Vec<Proposal>) -> Result<(), Vec<Proposal>> {
+    /// another thread is at it; when it would wait for the disk and may not; when there are other voters, whose answers are
+    /// waited for longer than a change of thread takes, while this thread has requests to parse; and when the Store has
+    /// stopped.
+    pub(super) fn drive(
+        &self,
+        proposals: Vec<Proposal>,
+        may_wait: bool,
+    ) -> Result<(), Vec<Proposal>> {
         let Some(mut seat) = self.0.try_lock() else {
             return Err(proposals);
         };
         match seat.as_mut() {
+            Some(Driver { peer, .. }) if !may_wait && peer.waits_for_disk() => Err(proposals),
             Some(driver) if driver.peer.is_alone() => {
                 driver.peer.propose_raft_command(proposals, Now::read());
                 driver.settle();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use raft::eraftpb::MessageType;
 use raft::{RawNode, StateRole};
 use storage::dataset::Checked;
+use storage::engine::Durability;
 use storage::ids::{LogIndex, PeerId, StoreId, Term};
 use storage::peer_storage::PeerStorage;
 use storage::proto::command::RaftMessage;
@@ -186,6 +187,11 @@ impl Peer {
         let voters = self.raw.raft.prs().conf().voters().ids();
         let mut voters = voters.iter();
         voters.next() == Some(self.config.peer.get()) && voters.next().is_none()
+    }
+
+    /// True while every entry waits for the disk.
+    pub(super) fn waits_for_disk(&self) -> bool {
+        self.raw.store().durability() == Durability::Synced
     }
 
     /// The current term.

@@ -51,10 +51,11 @@ impl RaftRouter {
         }
     }
 
-    /// As [`RaftRouter::propose_all`], but this thread does the store thread's work for them if it can, fsync and execution
-    /// included: that spares two changes of thread, and the callbacks have been called when it returns.
-    pub fn propose_and_drive(&self, proposals: Vec<Proposal>) {
-        if let Err(proposals) = self.seat.drive(proposals) {
+    /// As [`RaftRouter::propose_all`], but this thread does the store thread's work for them if it can, execution of small
+    /// ones included: that spares two changes of thread, and the callbacks have been called when it returns. Whether it
+    /// `may_wait` for an fsync too, the caller decides.
+    pub fn propose_and_drive(&self, proposals: Vec<Proposal>, may_wait: bool) {
+        if let Err(proposals) = self.seat.drive(proposals, may_wait) {
             self.propose_all(proposals);
         }
     }

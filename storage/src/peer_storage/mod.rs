@@ -177,6 +177,11 @@ impl PeerStorage {
         self.cache.bytes()
     }
 
+    /// How entries are written.
+    pub fn durability(&self) -> Durability {
+        self.options.durability
+    }
+
     /// From the next Ready on.
     pub fn set_durability(&mut self, durability: Durability) {
         self.options.durability = durability;
