@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::BytesMut;
 use resp::{Limits, Protocol, Writer};
@@ -63,7 +64,7 @@ impl Connection {
                     if received? == 0 {
                         return Ok(());
                     }
-                    client.note_activity();
+                    client.note_activity(Instant::now());
                     self.run_requests().await?;
                 }
                 event = events.recv() => match event {
