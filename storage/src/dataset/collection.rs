@@ -90,7 +90,12 @@ macro_rules! collected {
                 Ok(None)
             }
 
-            /// Reads where an element with this hash is to be found. The number means nothing.
+            /// Reads where the hashes are among which this one would be. The number means nothing.
+            pub(super) fn warm_segment(&self, hash: u32) -> u64 {
+                match self { $(Self::$name(object) => object.warm_segment(hash),)* }
+            }
+
+            /// Reads these hashes. The number means nothing.
             pub(super) fn warm_hashes(&self, hash: u32) -> u64 {
                 match self { $(Self::$name(object) => object.warm_hashes(hash),)* }
             }

@@ -1,8 +1,9 @@
 //! Looking ahead: the memory of several keys, and of elements of large collections, is fetched at once.
 //!
-//! A lookup waits for memory four times in a row: slot, tags, place, entry; at a hundred thousand keys and more that is nearly
-//! all its time. The waits of different keys do not depend on one another, so reading slot by slot for all keys of a
-//! pipelined batch, then tags for all, and so on, waits for them together. Elements of large collections are found likewise.
+//! A lookup waits for memory several times in a row: slot, segment, hashes, place, entry; at a hundred thousand keys and more
+//! that is nearly all its time. The waits of different keys do not depend on one another, so reading slot by slot for all keys
+//! of a pipelined batch, then segments for all, and so on, waits for them together. Elements of large collections are found
+//! likewise.
 
 use std::hint::black_box;
 
@@ -59,6 +60,12 @@ impl Database {
                 at.push((slot, position, args));
             }
         }
+        for &(slot, position, _) in &at {
+            read = read.wrapping_add(slot.warm_segment(position.hash));
+        }
+        for &(slot, position, _) in &at {
+            read = read.wrapping_add(slot.warm_hashes(position.hash));
+        }
         let mut places: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
         for &(slot, position, args) in &at {
             places.extend(slot.probable(position.hash).map(|it| (it, position, args)));
@@ -100,6 +107,9 @@ impl Database {
     #[inline(never)]
     fn warm_elements(&self, hasher: &KeyHasher, elements: &[Element<'_>], writes: bool) -> u64 {
         let mut read = 0u64;
+        for element in elements {
+            read = read.wrapping_add(element.object.warm_segment(element.hash));
+        }
         for element in elements {
             read = read.wrapping_add(element.object.warm_hashes(element.hash));
         }

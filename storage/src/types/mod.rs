@@ -95,7 +95,12 @@ pub(crate) trait Large: Sized {
     /// A hash of the content that does not depend on how it came to be.
     fn digest(&self) -> u64;
 
-    /// Brings where an element with this hash is to be found into the processor's caches. The number means nothing.
+    /// Brings where the hashes are into the processor's caches among which this one would be. The number means nothing.
+    fn warm_segment(&self, _hash: u32) -> u64 {
+        0
+    }
+
+    /// The same of the hashes.
     fn warm_hashes(&self, _hash: u32) -> u64 {
         0
     }

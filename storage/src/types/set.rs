@@ -374,6 +374,10 @@ impl Large for SetTable {
         }
     }
 
+    fn warm_segment(&self, hash: u32) -> u64 {
+        self.members.warm_segment(hash)
+    }
+
     fn warm_hashes(&self, hash: u32) -> u64 {
         self.members.warm_hashes(hash)
     }

@@ -254,7 +254,7 @@ impl<T> Table<T> {
         segment.entries.get_mut(place)
     }
 
-    /// Where an entry with this hash probably is; reading it brings the hashes into the processor's caches.
+    /// Where an entry with this hash probably is.
     #[inline]
     pub fn probable(&self, hash: u32) -> Option<Probable<'_, T>> {
         let segment = self.segment(hash)?;
@@ -264,12 +264,24 @@ impl<T> Table<T> {
         })
     }
 
-    /// Reads the hashes among which this one would be, without waiting for one after the other. The number means nothing.
+    /// Reads where the hashes are among which this one would be. The number means nothing.
     #[inline]
-    pub(super) fn warm_hashes(&self, hash: u32) -> u64 {
-        let hashes = self.segment(hash).map(|segment| segment.hashes.iter());
-        let read = hashes.map(|hashes| hashes.step_by(HASHES_AT_ONCE).map(|&hash| u64::from(hash)));
-        read.map_or(0, Iterator::sum)
+    pub fn warm_segment(&self, hash: u32) -> u64 {
+        let segment = self.segment(hash);
+        segment.map_or(0, |segment| segment.hashes.len() as u64)
+    }
+
+    /// Reads the hashes among which this one would be, one of each cache line. Without branches that depend on what is read: a
+    /// processor that has guessed such a branch wrong has looked ahead in vain. The number means nothing.
+    #[inline]
+    pub fn warm_hashes(&self, hash: u32) -> u64 {
+        let Some(hashes) = self.segment(hash).map(|segment| segment.hashes.as_slice()) else {
+            return 0;
+        };
+        let last = hashes.len().saturating_sub(1);
+        let lines = [0, 1, 2, 3].map(|line| (line * HASHES_AT_ONCE).min(last));
+        let read = lines.map(|at| hashes.get(at).copied().unwrap_or_default());
+        read.into_iter().map(u64::from).sum()
     }
 
     /// Reads the key of the entry that probably has this hash. The number means nothing.

@@ -361,6 +361,10 @@ impl Large for HashTable {
         }
     }
 
+    fn warm_segment(&self, hash: u32) -> u64 {
+        self.fields.warm_segment(hash)
+    }
+
     fn warm_hashes(&self, hash: u32) -> u64 {
         self.fields.warm_hashes(hash)
     }
