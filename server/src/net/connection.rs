@@ -5,12 +5,13 @@ use std::future::Future;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use resp::{Limits, Writer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
 use tokio_rustls::TlsStream;
 
 use super::pipeline::Pipeline;
@@ -122,14 +123,11 @@ impl<S: Socket> Connection<S> {
                 return Ok(End::ByClient);
             }
             note_bytes(&self.shared, received, 0);
-            // The clock is read once for what both the client's age and the first command need.
-            let now = Instant::now();
-            client.note_activity(now);
-            let mut received_at = Some(now);
+            client.note_activity();
             loop {
                 let parsed = self.parse();
                 self.note_buffers();
-                self.run_requests(received_at.take()).await?;
+                self.run_requests().await?;
                 if self.session.closing {
                     return Ok(End::ByServer);
                 }
@@ -168,8 +166,8 @@ impl<S: Socket> Connection<S> {
         self.pipeline.parse(most)
     }
 
-    /// Runs the parsed requests and sends their replies. `started`: when the first one was, if that is known.
-    async fn run_requests(&mut self, mut started: Option<Instant>) -> io::Result<()> {
+    /// Runs the parsed requests and sends their replies.
+    async fn run_requests(&mut self) -> io::Result<()> {
         let mut at = 0;
         while at < self.pipeline.len() && !self.session.closing {
             let client = Arc::clone(&self.session.client);
@@ -180,7 +178,6 @@ impl<S: Socket> Connection<S> {
                 out: &mut self.out,
                 tally: &mut self.tally,
                 socket: self.stream.socket(),
-                started: started.take(),
             };
             at = tokio::select! {
                 biased;
@@ -320,8 +317,7 @@ fn is_over(limit_bytes: u64, waiting: usize) -> bool {
 async fn soft_limit(over_since: Option<Instant>, limit: Limit) {
     match over_since {
         Some(since) => {
-            let until = since + Duration::from_secs(limit.soft_seconds);
-            tokio::time::sleep_until(until.into()).await
+            tokio::time::sleep_until(since + Duration::from_secs(limit.soft_seconds)).await
         }
         None => std::future::pending().await,
     }

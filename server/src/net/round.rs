@@ -44,8 +44,6 @@ pub(super) struct Round<'c> {
     pub(super) out: &'c mut BytesMut,
     pub(super) tally: &'c mut Tally,
     pub(super) socket: BorrowedFd<'c>,
-    /// When its first command began, if that is known.
-    pub(super) started: Option<Instant>,
 }
 
 /// A data command of a pipeline that has passed the gates.
@@ -125,11 +123,6 @@ impl<'c> Round<'c> {
         at
     }
 
-    /// When the command at hand begins.
-    fn start(&mut self) -> Instant {
-        self.started.take().unwrap_or_else(Instant::now)
-    }
-
     /// Runs consecutive reads at once, under the leader's lease; how many, and what takes the long way: all of them without
     /// a lease, or if it ended meanwhile (nothing of them is left then, neither replies nor counts); a write that has
     /// something to change, and those behind it that have passed the gates. With `refuse_cold`, it ends before one
@@ -144,7 +137,7 @@ impl<'c> Round<'c> {
         if !shared.router.lease().is_valid() {
             return (0, smallvec![first], None);
         }
-        let (mark, started) = (self.out.len(), self.start());
+        let (mark, started) = (self.out.len(), Instant::now());
         // A reply that is not sent must be told apart from the next one's.
         let most = match self.session.reply {
             ReplyMode::On | ReplyMode::Off => READS_PER_LOCK,
@@ -254,7 +247,7 @@ impl<'c> Round<'c> {
     /// Sends consecutive data commands as one segment, wherever it must run; answers where to go on. The first of them have
     /// passed the gates already.
     async fn run_segment(&mut self, shared: &Shared, from: usize, passed: Row<'_, 'c>) -> usize {
-        let started = self.start();
+        let started = Instant::now();
         let (segment, ids) = self.segment(shared, from, passed);
         let (mark, next) = (self.out.len(), from + ids.len());
         match routing::run(shared, &segment, self.session.reads).await {
@@ -313,7 +306,7 @@ impl<'c> Round<'c> {
         first: usize,
         args: &[&[u8]],
     ) {
-        let started = self.start();
+        let started = Instant::now();
         let mark = self.out.len();
         self.session.client.note_command(entry.id);
         let mut cursor = if first == 2 {
@@ -327,7 +320,7 @@ impl<'c> Round<'c> {
     }
 
     async fn run_admin(&mut self, entry: &Entry, command: &AdminCommand, args: &[&[u8]]) {
-        let started = self.start();
+        let started = Instant::now();
         let mark = self.out.len();
         self.session.client.note_command(entry.id);
         if entry.spec.name == "info" {

@@ -175,10 +175,11 @@ impl Client {
     }
 
     /// Notes that something was received.
-    pub fn note_activity(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.connected);
-        self.last_active_ms
-            .store(since.as_millis() as u64, Ordering::Relaxed);
+    pub fn note_activity(&self) {
+        self.last_active_ms.store(
+            self.connected.elapsed().as_millis() as u64,
+            Ordering::Relaxed,
+        );
     }
 
     /// Notes the bytes of the query buffer, its capacity, and the memory of parsed arguments.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::BytesMut;
 use resp::{Limits, Protocol, Writer};
@@ -64,7 +63,7 @@ impl Connection {
                     if received? == 0 {
                         return Ok(());
                     }
-                    client.note_activity(Instant::now());
+                    client.note_activity();
                     self.run_requests().await?;
                 }
                 event = events.recv() => match event {
