@@ -51,9 +51,9 @@ impl RaftRouter {
         }
     }
 
-    /// As [`RaftRouter::propose_all`], but this thread does the store thread's work for them if it can, execution of small
-    /// ones included: that spares two changes of thread, and the callbacks have been called when it returns. Whether it
-    /// `may_wait` for an fsync too, the caller decides.
+    /// As [`RaftRouter::propose_all`], but this thread does the store thread's work for them if it can: that spares two changes
+    /// of thread. Where it also executes them, because they are small, the callbacks have been called when it returns.
+    /// Unless it `may_wait`, it leaves them to the store thread while every entry waits for the disk.
     pub fn propose_and_drive(&self, proposals: Vec<Proposal>, may_wait: bool) {
         if let Err(proposals) = self.seat.drive(proposals, may_wait) {
             self.propose_all(proposals);

@@ -279,7 +279,8 @@ impl<T> Table<T> {
             return 0;
         };
         let last = hashes.len().saturating_sub(1);
-        let lines = [0, 1, 2, 3].map(|line| (line * HASHES_AT_ONCE).min(last));
+        let lines: [usize; SEGMENT_MAX_ENTRIES / HASHES_AT_ONCE] =
+            std::array::from_fn(|line| (line * HASHES_AT_ONCE).min(last));
         let read = lines.map(|at| hashes.get(at).copied().unwrap_or_default());
         read.into_iter().map(u64::from).sum()
     }
@@ -428,7 +429,8 @@ impl<T> Table<T> {
     /// replica, however its table came to be.
     ///
     /// One of the windows that the hash space is cut into is drawn until one is accepted, with a chance in proportion to the
-    /// entries in it, then one of its entries: each has the same chance but for `WINDOW_MAX_ENTRIES`, and only few are looked at.
+    /// entries in it, then the one of them whose hash comes first in an order drawn at random. Each entry has the same chance but for
+    /// `WINDOW_MAX_ENTRIES`, and for the few that share their whole hash with another; and only few are looked at.
     pub fn random(&self, random: &mut dyn FnMut() -> u64) -> Option<&T>
     where
         T: Keyed,

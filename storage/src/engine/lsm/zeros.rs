@@ -39,7 +39,7 @@ const AHEAD_BYTES: i64 = 2 << 20;
 /// 1,000,000 SETs at -P 16, about 60 KB at once, became no faster with them.
 const SMALL_BYTES: i64 = 8 << 10;
 
-/// Each write is this part of the usual size of writes.
+/// In the usual size of a write, the newest write counts for one part in so many.
 const PART: i64 = 16;
 
 /// Once nothing is left to fill, how often it looks for the next journal. No write wakes it meanwhile.
@@ -61,7 +61,7 @@ struct Shared {
     journal: Mutex<()>,
     /// Zeros that the journal has not reached yet; an estimate, on which only speed depends.
     ahead_bytes: AtomicI64,
-    /// Of the last writes, the newest counts most.
+    /// How large a write is of late; only speed depends on it.
     usual_bytes: AtomicI64,
     /// The journal has no hole left.
     is_full: AtomicBool,
