@@ -91,12 +91,28 @@ impl Machine {
         data: &Bytes,
         answer: bool,
     ) -> storage::Result<Vec<RaftCmdResponse>> {
+        let mut responses = Vec::new();
+        let mut keep = |response| responses.push(response);
+        let answer = answer.then_some(&mut keep as &mut dyn FnMut(_));
+        self.apply_answering(dataset, index, term, data, answer)?;
+        Ok(responses)
+    }
+
+    /// The same; `answer` is given the responses in the order of the requests, as a rule before all of them are executed.
+    pub fn apply_answering<'a>(
+        &'a self,
+        dataset: &mut Dataset,
+        index: LogIndex,
+        term: Term,
+        data: &Bytes,
+        answer: Option<&'a mut (dyn FnMut(RaftCmdResponse) + 'a)>,
+    ) -> storage::Result<()> {
         self.outstanding.enter(term);
         if data.is_empty() {
             // The entry that opens a term.
             let now_ms = dataset.now_ms();
             dataset.begin(index, term, now_ms, 0);
-            return Ok(Vec::new());
+            return Ok(());
         }
         let mut entry = RaftCmdRequest {
             requests: Vec::with_capacity(MOST_ROOM.min(data.len() / REQUEST_BYTES)),
@@ -117,25 +133,25 @@ impl Machine {
             txn.evict(&evicted.key)?;
         }
         let recognised = self.outstanding.recognise(&entry.requests);
-        let answer_all = answer || !recognised.is_empty();
-        let mut execution = Execution {
+        Execution {
             txn,
-            answer: answer_all,
+            makes_replies: answer.is_some() || !recognised.is_empty(),
             replies: BytesMut::new(),
-            responses: Vec::with_capacity(if answer_all { entry.requests.len() } else { 0 }),
-        };
-        execution.run(&entry.requests)?;
-        let mut responses = std::mem::take(&mut execution.responses);
-        drop(execution);
-        self.outstanding.deliver(&recognised, &responses);
-        if !answer {
-            responses.clear();
+            executed: 0,
+            answers: Answers {
+                answer,
+                outstanding: &self.outstanding,
+                recognised,
+                waiting: Vec::new(),
+                done: 0,
+            },
         }
+        .run(&entry.requests)?;
         if let Some(check) = entry.state_check {
             dataset.judge(LogIndex(check.agreed_index), check.agreed_digest)?;
             dataset.check(u16::try_from(check.from_slot).unwrap_or(0))?;
         }
-        Ok(responses)
+        Ok(())
     }
 }
 
@@ -145,22 +161,55 @@ const REQUEST_BYTES: usize = 48;
 /// Requests of an entry for which room is made before they are counted.
 const MOST_ROOM: usize = 64;
 
+/// Commands of an entry that are executed before the answers to them leave: those who wait get theirs while the rest is
+/// executed, and a thread is not woken for every one.
+const COMMANDS_PER_ANSWER: usize = 128;
+
 /// A command of an entry: which request it belongs to, and its arguments.
 type Decoded<'a> = (usize, batch::Arguments<'a>);
 
 /// The requests of one entry, being executed.
-struct Execution<'a> {
-    txn: Txn<'a>,
-    answer: bool,
+struct Execution<'d, 'a> {
+    txn: Txn<'d>,
+    makes_replies: bool,
     /// Of the present request.
     replies: BytesMut,
-    responses: Vec<RaftCmdResponse>,
+    /// Commands since answers left.
+    executed: usize,
+    answers: Answers<'a>,
 }
 
-impl Execution<'_> {
+/// The responses to the requests of an entry, on their way to those who wait.
+struct Answers<'a> {
+    answer: Option<&'a mut (dyn FnMut(RaftCmdResponse) + 'a)>,
+    outstanding: &'a Outstanding,
+    recognised: outstanding::Recognised,
+    /// Not given to `answer` yet.
+    waiting: Vec<RaftCmdResponse>,
+    /// Requests that have been executed.
+    done: usize,
+}
+
+impl Answers<'_> {
+    fn push(&mut self, response: RaftCmdResponse) {
+        self.outstanding.deliver(&self.recognised, self.done, &response);
+        self.done += 1;
+        if self.answer.is_some() {
+            self.waiting.push(response);
+        }
+    }
+
+    fn leave(&mut self) {
+        if let Some(answer) = &mut self.answer {
+            self.waiting.drain(..).for_each(answer);
+        }
+    }
+}
+
+impl Execution<'_, '_> {
     /// Executes all commands in order, a window at a time: what a window will look at is fetched into the processor's caches
     /// together.
-    fn run(&mut self, requests: &[Request]) -> storage::Result<()> {
+    fn run(mut self, requests: &[Request]) -> storage::Result<()> {
         let mut window: SmallVec<[Decoded<'_>; WARM_KEYS]> = SmallVec::new();
         let mut current = 0;
         for (number, request) in requests.iter().enumerate() {
@@ -175,6 +224,7 @@ impl Execution<'_> {
         for request in &requests[current.min(requests.len())..] {
             self.respond(request);
         }
+        self.answers.leave();
         Ok(())
     }
 
@@ -190,6 +240,7 @@ impl Execution<'_> {
             self.txn
                 .warm_commands(window.iter().filter_map(|(_, args)| ahead(args)));
         }
+        self.executed += window.len();
         for (number, args) in window.drain(..) {
             while *current < number {
                 self.respond(&requests[*current]);
@@ -197,14 +248,18 @@ impl Execution<'_> {
             }
             self.command(&requests[number], &args)?;
         }
+        if self.executed >= COMMANDS_PER_ANSWER {
+            self.executed = 0;
+            self.answers.leave();
+        }
         Ok(())
     }
 
     /// The request is executed: its replies go to whoever waits.
     fn respond(&mut self, request: &Request) {
-        if self.answer {
+        if self.makes_replies {
             let replies = self.replies.split().freeze();
-            self.responses.push(RaftCmdResponse {
+            self.answers.push(RaftCmdResponse {
                 replies,
                 db: request.db,
                 ..RaftCmdResponse::default()
@@ -242,7 +297,7 @@ impl Execution<'_> {
             DataHandler::Read(handler) => {
                 // Drawn by all replicas, or the writes that follow would draw different numbers.
                 let seed = self.txn.random();
-                if self.answer {
+                if self.makes_replies {
                     handler(
                         &ReadContext::new(self.txn.view(), seed),
                         &mut cursor,

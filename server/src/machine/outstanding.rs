@@ -105,18 +105,13 @@ impl Outstanding {
         own
     }
 
-    /// These have been executed; `responses` are those of the whole entry.
-    pub(super) fn deliver(&self, recognised: &Recognised, responses: &[RaftCmdResponse]) {
-        if recognised.is_empty() {
-            return;
-        }
-        let mut waiting = self.waiting.lock();
-        for (at, number) in recognised {
-            if let Some(executed) = waiting.remove(number)
-                && let Some(response) = responses.get(*at)
-            {
-                tell(executed, Verdict::Executed(response.clone()));
-            }
+    /// The request at this position of the entry has been executed.
+    pub(super) fn deliver(&self, recognised: &Recognised, at: usize, response: &RaftCmdResponse) {
+        let own = recognised.iter().find(|(position, _)| *position == at);
+        if let Some((_, number)) = own
+            && let Some(executed) = self.waiting.lock().remove(number)
+        {
+            tell(executed, Verdict::Executed(response.clone()));
         }
     }
 
@@ -193,8 +188,9 @@ mod tests {
             .map(|origin| request(Some(*origin)))
             .collect();
         let recognised = store.recognise(&requests);
-        let responses: Vec<_> = (0..).take(requests.len()).map(response).collect();
-        store.deliver(&recognised, &responses);
+        for (at, _) in requests.iter().enumerate() {
+            store.deliver(&recognised, at, &response(at as u32));
+        }
     }
 
     #[test]

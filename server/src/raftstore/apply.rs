@@ -91,7 +91,7 @@ impl ApplyTask {
             .sum()
     }
 
-    /// Executes the entries in order and answers each when it is done. `None` for an empty task. An error is fatal: a
+    /// Executes the entries in order, and answers their requests while others are executed. `None` for an empty task. An error is fatal: a
     /// replica that cannot apply must not skip.
     pub fn execute(self, machine: &Machine) -> storage::Result<Option<Applied>> {
         let mut applied = None;
@@ -102,34 +102,32 @@ impl ApplyTask {
         } in self.entries
         {
             let (index, term) = (LogIndex(entry.index), Term(entry.term));
-            let (responses, state) = {
+            let (asked, mut answered) = (callbacks.len(), 0);
+            let mut callbacks = callbacks.into_iter();
+            let mut answer = |mut response| {
+                answered += 1;
+                if let Some(callback) = callbacks.next() {
+                    bind_resp_term(&mut response, term);
+                    callback(Ok(response));
+                }
+            };
+            let state = {
                 let mut dataset = machine.dataset().write();
-                let responses = match configuration {
+                match configuration {
                     Some(change) => {
                         dataset.configure(index, term, change.conf_state, change.region);
-                        vec![membership::answer(change.store); callbacks.len()]
+                        (0..asked).for_each(|_| answer(membership::answer(change.store)));
                     }
-                    None => machine.apply(
-                        &mut dataset,
-                        index,
-                        term,
-                        &entry.data,
-                        !callbacks.is_empty(),
-                    )?,
-                };
-                (responses, (dataset.now_ms(), dataset.checked()))
+                    None => {
+                        let answer = (asked > 0).then_some(&mut answer as &mut dyn FnMut(_));
+                        machine.apply_answering(&mut dataset, index, term, &entry.data, answer)?;
+                    }
+                }
+                (dataset.now_ms(), dataset.checked())
             };
-            if !callbacks.is_empty() && responses.len() != callbacks.len() {
-                let detail = format!(
-                    "{} answers to {} requests at {index}",
-                    responses.len(),
-                    callbacks.len()
-                );
+            if answered != asked {
+                let detail = format!("{answered} answers to {asked} requests at {index}");
                 return Err(storage::Error::corrupt("Raft entry", detail));
-            }
-            for (mut response, callback) in responses.into_iter().zip(callbacks) {
-                bind_resp_term(&mut response, term);
-                callback(Ok(response));
             }
             let (now_ms, checked) = state;
             applied = Some(Applied {
