@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,6 +17,7 @@ use storage::proto::command::{RaftMessage, Request};
 use storage::proto::raft::MessageType;
 use storage::proto::store::StoreAddress;
 use storage::snapshot::{ReceivedSnapshot, SnapshotSource};
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::admin;
@@ -91,6 +93,7 @@ pub fn run(config: Config) -> anyhow::Result<End> {
     let store = start_store(
         &settings, &engines, &identity, &machine, &links, &live, open,
     )?;
+    let runtime = current_thread_runtime()?;
     let shared = Arc::new(Shared::new(Parts {
         config: Arc::clone(&config),
         tls,
@@ -101,31 +104,89 @@ pub fn run(config: Config) -> anyhow::Result<End> {
         registry: Registry::new(&session::FAMILIES, &admin::FAMILIES),
         run_id: identity::random_hex()?,
         active_expire: live.active_expire,
+        background: runtime.handle().clone(),
         seed: identity::random_u64()?,
     }));
     admin::install_hooks(&shared, &live.limits, &live.priority);
     let io_threads = IoThreads::start(&shared, io_threads(&settings))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let link_thread = LinkThread::start_for(&settings)?;
     let end = runtime.block_on(serve(
         &shared,
         &settings,
         &identity,
-        &links,
+        Linking {
+            links: &links,
+            thread: link_thread.as_ref(),
+        },
         &io_threads,
         listeners,
     ))?;
     tracing::info!("stopping");
-    // Links live in this runtime, and what clients were promised may still go over them.
+    // What clients were promised may still go over links.
     let stopped = runtime.spawn_blocking(move || io_threads.stop());
     runtime.block_on(stopped)?;
     if let Some(transport) = shared.transport() {
         runtime.block_on(transport.shutdown());
     }
+    drop(link_thread);
     store.stop();
     tracing::info!("bye");
     Ok(end)
+}
+
+fn current_thread_runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// The thread on which links to other Stores live. Nothing there waits for the data or for the disk: heartbeats come and go,
+/// whatever clients have the Store do.
+struct LinkThread {
+    runtime: Handle,
+    /// Dropped, the thread ends.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LinkThread {
+    /// None for a Store that has no others.
+    fn start_for(settings: &Settings) -> std::io::Result<Option<Self>> {
+        if settings.cluster_secret.is_empty() && settings.cluster_peers.len() <= 1 {
+            return Ok(None);
+        }
+        let runtime = current_thread_runtime()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("links".to_owned())
+            .spawn(move || {
+                // The sender says nothing; it goes.
+                let _ = runtime.block_on(stopped);
+            })?;
+        Ok(Some(Self {
+            runtime: handle,
+            stop: Some(stop),
+            thread: Some(thread),
+        }))
+    }
+}
+
+impl Drop for LinkThread {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the links' thread has panicked");
+        }
+    }
+}
+
+/// The way to other Stores, and where the links shall live, if there are any.
+struct Linking<'a> {
+    links: &'a Links,
+    thread: Option<&'a LinkThread>,
 }
 
 /// By default half of the cores: the store thread, the apply worker and the checkpoints need the others.
@@ -259,11 +320,11 @@ async fn serve(
     shared: &Arc<Shared>,
     settings: &Settings,
     identity: &Identity,
-    links: &Links,
+    Linking { links, thread }: Linking<'_>,
     io_threads: &IoThreads,
     listeners: Listeners,
 ) -> anyhow::Result<End> {
-    if !settings.cluster_secret.is_empty() || settings.cluster_peers.len() > 1 {
+    if let Some(thread) = thread {
         let handler = Arc::new(Arrivals {
             shared: Arc::clone(shared),
             is_new_and_alone: identity.is_new_and_alone,
@@ -271,7 +332,8 @@ async fn serve(
         let members = shared.router.status().members;
         let mut config = transport_config(settings, identity, &members)?;
         config.tls = Arc::clone(&shared.tls);
-        let transport = Transport::start(config, handler).await?;
+        let transport = thread.runtime.spawn(Transport::start(config, handler));
+        let transport = transport.await??;
         links.start(Standing {
             transport: Arc::clone(&transport),
             configured: settings.cluster_peers.clone(),

@@ -56,6 +56,7 @@ async fn propose(call: &AdminCall, commands: BytesMut) -> CommandResult {
         db: call.db.get().into(),
         protocol: 2,
         commands: commands.freeze(),
+        takes_long: true,
         ..Request::default()
     };
     let (done, wait) = oneshot::channel();

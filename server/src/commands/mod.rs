@@ -5,6 +5,7 @@
 //! not leave a change behind.
 
 pub mod args;
+pub mod brief;
 pub mod context;
 pub mod docs;
 pub mod error;

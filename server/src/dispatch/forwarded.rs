@@ -8,7 +8,7 @@ use storage::proto::command::{RaftCmdResponse, Request, RequestHeader};
 use super::eviction::is_out_of_memory;
 use super::preload;
 use super::routing::read_here;
-use super::segment::{needs_memory, reads_only};
+use super::segment::{counts_keys, needs_memory, reads_only, run_brief_reads};
 use super::shared::Shared;
 use crate::transport::{ForwardError, ForwardReply};
 
@@ -29,10 +29,10 @@ pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
         }
         Err(reason) => reply(Err(ForwardError::Refused { reason })),
         Ok(false) if preload::may_need(shared) => {
-            let shared = Arc::clone(shared);
-            tokio::spawn(async move {
-                preload::settle(&shared, &request).await;
-                propose(&shared, request, reply);
+            let own = Arc::clone(shared);
+            shared.background.spawn(async move {
+                preload::settle(&own, &request).await;
+                propose(&own, request, reply);
             });
         }
         Ok(false) => propose(shared, request, reply),
@@ -41,17 +41,34 @@ pub fn run(shared: &Arc<Shared>, request: Request, reply: ForwardReply) {
                 leader: shared.router.leader(),
             }));
         }
-        Ok(true) => {
-            let shared = Arc::clone(shared);
-            tokio::spawn(async move {
-                let replies = read_here(&shared, &request).await;
-                reply(
-                    replies
-                        .map(|replies| respond(replies, request.db))
-                        .map_err(ForwardError::from),
-                );
-            });
-        }
+        Ok(true) => match read_at_once(shared, &request) {
+            Some(replies) => reply(Ok(respond(replies, request.db))),
+            None => {
+                let own = Arc::clone(shared);
+                shared.background.spawn(async move {
+                    let replies = read_here(&own, &request).await;
+                    reply(
+                        replies
+                            .map(|replies| respond(replies, request.db))
+                            .map_err(ForwardError::from),
+                    );
+                });
+            }
+        },
+    }
+}
+
+/// Reads under the lease on the links' thread, if that takes no longer than a moment: heartbeats wait for it.
+fn read_at_once(shared: &Shared, request: &Request) -> Option<Bytes> {
+    let counts = !shared.lazy_expiry.is_idle() && counts_keys(request);
+    if counts || !shared.router.lease().is_valid() {
+        return None;
+    }
+    match run_brief_reads(shared, request) {
+        // This thread may have been stopped for any time since.
+        Ok(replies) => replies.filter(|_| shared.router.lease().is_valid()),
+        Err(storage::Error::Cold(_)) => None,
+        Err(error) => shared.fatal(&error),
     }
 }
 

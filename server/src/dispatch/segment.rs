@@ -1,14 +1,17 @@
 //! Consecutive data commands of a pipeline, framed to be run or sent as one.
 
 use bytes::{Bytes, BytesMut};
+use parking_lot::RwLockReadGuard;
 use resp::{Protocol, Writer};
+use storage::dataset::Dataset;
 use storage::ids::DbIndex;
 use storage::proto::command::Request;
 
 use super::shared::Shared;
 use crate::commands::args::Args;
+use crate::commands::brief;
 use crate::commands::context::ReadContext;
-use crate::commands::spec::Flags;
+use crate::commands::spec::{DataCommand, Flags};
 use crate::machine::{self, Lookup, batch, data_commands};
 
 /// Bytes of commands beyond which a segment is closed: the next command starts another. One entry, and one exclusive lock,
@@ -39,6 +42,7 @@ pub struct Builder {
     expected: usize,
     commands: usize,
     writes: bool,
+    takes_long: bool,
 }
 
 impl Builder {
@@ -49,18 +53,20 @@ impl Builder {
             expected: commands,
             commands: 0,
             writes: false,
+            takes_long: false,
         }
     }
 
     /// Adds a command.
-    pub fn push(&mut self, args: &[&[u8]], writes: bool) {
+    pub fn push(&mut self, command: &DataCommand, args: &[&[u8]]) {
         if self.commands == 0 {
             let bytes = self.expected * batch::size_bytes(args);
             self.framed.reserve(bytes.min(ROOM_BYTES));
         }
         batch::push(&mut self.framed, args);
         self.commands += 1;
-        self.writes |= writes;
+        self.writes |= command.handler.writes(args);
+        self.takes_long |= brief::takes_long(&command.spec, args);
     }
 
     /// Another command of these arguments would make it too large.
@@ -76,6 +82,7 @@ impl Builder {
             protocol,
             commands: self.framed.freeze(),
             no_touch,
+            takes_long: self.takes_long,
             ..Request::default()
         };
         Segment {
@@ -130,12 +137,35 @@ pub fn counts_keys(request: &Request) -> bool {
 /// Runs a segment of reads on the Region's memory, as it stands. With `refuse_cold`, [`storage::Error::Cold`] if it needs all of
 /// a large collection that is only on disk.
 pub fn run_reads(shared: &Shared, request: &Request, refuse_cold: bool) -> storage::Result<Bytes> {
+    let lock = || Some(shared.machine.dataset().read());
+    let replies = run_reads_under(lock, shared, request, refuse_cold)?;
+    Ok(replies.unwrap_or_default())
+}
+
+/// Runs a segment of reads if that takes no longer than a moment: they are brief, what they need is in memory, and nobody
+/// changes it now.
+pub fn run_brief_reads(shared: &Shared, request: &Request) -> storage::Result<Option<Bytes>> {
+    if request.takes_long || shared.machine.may_be_cold() {
+        return Ok(None);
+    }
+    run_reads_under(|| shared.machine.dataset().try_read(), shared, request, true)
+}
+
+/// None if the lock was not to be had.
+fn run_reads_under<'a>(
+    lock: impl Fn() -> Option<RwLockReadGuard<'a, Dataset>>,
+    shared: &'a Shared,
+    request: &Request,
+    refuse_cold: bool,
+) -> storage::Result<Option<Bytes>> {
     let mut replies = BytesMut::new();
     let mut commands = batch::iter(&request.commands).peekable();
     let now_ms = shared.router.now_ms();
     let mut met = Vec::new();
     while commands.peek().is_some() {
-        let dataset = shared.machine.dataset().read();
+        let Some(dataset) = lock() else {
+            return Ok(None);
+        };
         for args in commands.by_ref().take(READS_PER_LOCK) {
             let args = args?;
             let Lookup::Found { command, args_from } = data_commands().find(&args) else {
@@ -161,5 +191,5 @@ pub fn run_reads(shared: &Shared, request: &Request, refuse_cold: bool) -> stora
         }
     }
     shared.lazy_expiry.remove(&shared.router, met);
-    Ok(replies.freeze())
+    Ok(Some(replies.freeze()))
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use storage::ids::StoreId;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::freshness::Freshness;
@@ -76,6 +77,8 @@ pub struct Shared {
     pub imports: Arc<Imports>,
     /// Tells the process to stop.
     pub stop: watch::Sender<Stop>,
+    /// The main thread's runtime, for what the threads of clients and links shall not wait for.
+    pub background: Handle,
     transport: OnceLock<Arc<Transport>>,
     random: AtomicU64,
 }
@@ -100,6 +103,8 @@ pub struct Parts {
     pub run_id: String,
     /// See [`Shared::active_expire`].
     pub active_expire: Arc<AtomicBool>,
+    /// See [`Shared::background`].
+    pub background: Handle,
     /// Seed of randomness that needs no secrecy and no agreement (RANDOMKEY).
     pub seed: u64,
 }
@@ -128,6 +133,7 @@ impl Shared {
             saves: Arc::default(),
             imports: Arc::default(),
             stop: watch::Sender::new(Stop::No),
+            background: parts.background,
             transport: OnceLock::new(),
             random: AtomicU64::new(parts.seed),
         }

@@ -141,6 +141,7 @@ async fn execute(shared: &Shared, batch: Batch) -> anyhow::Result<()> {
         db: batch.db,
         protocol: 2,
         commands: batch.commands.freeze(),
+        takes_long: true,
         ..Request::default()
     };
     let replies = send(shared, &request).await?;

@@ -291,7 +291,7 @@ impl<'c> Round<'c> {
             if alone || builder.is_full_for(&next.args) {
                 break;
             }
-            builder.push(&next.args, next.command.handler.writes(&next.args));
+            builder.push(next.command, &next.args);
             ids.push(next.entry.id);
         }
         let no_touch = self.session.client.no_touch.load(Ordering::Relaxed);

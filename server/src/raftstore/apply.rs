@@ -65,6 +65,53 @@ pub struct CommittedEntry {
     pub configuration: Option<Configuration>,
 }
 
+impl CommittedEntry {
+    /// Whether executing it may take long enough for a leader that executes nothing else to be missed: its proposer has said so in
+    /// its context. A change of members has one too.
+    pub fn takes_long(&self) -> bool {
+        !self.entry.context.is_empty()
+    }
+
+    /// Executes it, and answers its requests while others are executed. An error is fatal: a replica that cannot apply must not
+    /// skip.
+    fn execute(self, dataset: &mut Dataset, machine: &Machine) -> storage::Result<Applied> {
+        let Self {
+            entry,
+            callbacks,
+            configuration,
+        } = self;
+        let (index, term) = (LogIndex(entry.index), Term(entry.term));
+        let (asked, mut answered) = (callbacks.len(), 0);
+        let mut callbacks = callbacks.into_iter();
+        let mut answer = |mut response| {
+            answered += 1;
+            if let Some(callback) = callbacks.next() {
+                bind_resp_term(&mut response, term);
+                callback(Ok(response));
+            }
+        };
+        match configuration {
+            Some(change) => {
+                dataset.configure(index, term, change.conf_state, change.region);
+                (0..asked).for_each(|_| answer(membership::answer(change.store)));
+            }
+            None => {
+                let answer = (asked > 0).then_some(&mut answer as &mut dyn FnMut(_));
+                machine.apply_answering(dataset, index, term, &entry.data, answer)?;
+            }
+        }
+        if answered != asked {
+            let detail = format!("{answered} answers to {asked} requests at {index}");
+            return Err(storage::Error::corrupt("Raft entry", detail));
+        }
+        Ok(Applied {
+            index,
+            now_ms: dataset.now_ms(),
+            checked: dataset.checked(),
+        })
+    }
+}
+
 /// Committed entries in log order.
 pub struct ApplyTask {
     /// The entries.
@@ -91,52 +138,36 @@ impl ApplyTask {
             .sum()
     }
 
-    /// Executes the entries in order, and answers their requests while others are executed. `None` for an empty task. An error is fatal: a
-    /// replica that cannot apply must not skip.
+    /// Whether one of the entries may: see [`CommittedEntry::takes_long`].
+    pub fn takes_long(&self) -> bool {
+        self.entries.iter().any(CommittedEntry::takes_long)
+    }
+
+    /// Executes the entries in order. `None` for an empty task. An error is fatal.
     pub fn execute(self, machine: &Machine) -> storage::Result<Option<Applied>> {
         let mut applied = None;
-        for CommittedEntry {
-            entry,
-            callbacks,
-            configuration,
-        } in self.entries
-        {
-            let (index, term) = (LogIndex(entry.index), Term(entry.term));
-            let (asked, mut answered) = (callbacks.len(), 0);
-            let mut callbacks = callbacks.into_iter();
-            let mut answer = |mut response| {
-                answered += 1;
-                if let Some(callback) = callbacks.next() {
-                    bind_resp_term(&mut response, term);
-                    callback(Ok(response));
-                }
-            };
-            let state = {
-                let mut dataset = machine.dataset().write();
-                match configuration {
-                    Some(change) => {
-                        dataset.configure(index, term, change.conf_state, change.region);
-                        (0..asked).for_each(|_| answer(membership::answer(change.store)));
-                    }
-                    None => {
-                        let answer = (asked > 0).then_some(&mut answer as &mut dyn FnMut(_));
-                        machine.apply_answering(&mut dataset, index, term, &entry.data, answer)?;
-                    }
-                }
-                (dataset.now_ms(), dataset.checked())
-            };
-            if answered != asked {
-                let detail = format!("{answered} answers to {asked} requests at {index}");
-                return Err(storage::Error::corrupt("Raft entry", detail));
-            }
-            let (now_ms, checked) = state;
-            applied = Some(Applied {
-                index,
-                now_ms,
-                checked,
-            });
+        for entry in self.entries {
+            // Readers may come in between.
+            let mut dataset = machine.dataset().write();
+            applied = Some(entry.execute(&mut dataset, machine)?);
         }
         Ok(applied)
+    }
+
+    /// The same for a thread that must not wait long for readers; the task itself if they do not let go within `patience`.
+    pub fn try_execute(
+        self,
+        machine: &Machine,
+        patience: Duration,
+    ) -> storage::Result<std::result::Result<Option<Applied>, Self>> {
+        let Some(mut dataset) = machine.dataset().try_write_for(patience) else {
+            return Ok(Err(self));
+        };
+        let mut applied = None;
+        for entry in self.entries {
+            applied = Some(entry.execute(&mut dataset, machine)?);
+        }
+        Ok(Ok(applied))
     }
 }
 

@@ -37,8 +37,12 @@ const DISK_LOW_BYTES: u64 = 128 << 20;
 /// Free bytes below which all writes are refused. Above what the engines keep free.
 const DISK_FULL_BYTES: u64 = 96 << 20;
 
-/// Bytes of a task that the store thread applies itself, about a hundred small commands.
-const INLINE_APPLY_BYTES: usize = 16 << 10;
+/// Bytes of a task that the store thread executes itself, some hundred small commands. Those who wait get their answers meanwhile,
+/// and a change of thread is spared; what comes next waits for it, which must not be long.
+const INLINE_APPLY_BYTES: usize = 64 << 10;
+
+/// How long it waits for readers to let go of the Region's memory before it leaves the task to the apply worker.
+const INLINE_APPLY_PATIENCE: Duration = Duration::from_millis(2);
 
 /// The Peer's output in production.
 pub(super) struct Output {
@@ -63,6 +67,11 @@ impl Output {
             .filter(|to| *to != self.store)
     }
 
+    fn hand_over(&mut self, task: ApplyTask) {
+        self.in_flight += 1;
+        self.tell(ApplyMessage::Task(task));
+    }
+
     fn tell(&self, message: ApplyMessage) {
         self.apply.push(message);
     }
@@ -82,17 +91,19 @@ impl Outbox for Output {
     }
 
     /// A small task is executed here when the worker has nothing before it: waking it would take longer. A large one is
-    /// handed over, so that the next fsync begins at once.
+    /// handed over, so that the next fsync begins at once. So is one that may take long, and one that readers hold up: who leads has
+    /// to go on telling the others so.
     fn apply(&mut self, task: ApplyTask) {
         let bytes = task.size_bytes();
-        if bytes > INLINE_APPLY_BYTES || self.in_flight > 0 {
-            self.in_flight += 1;
-            self.tell(ApplyMessage::Task(task));
-            return;
+        if bytes > INLINE_APPLY_BYTES || self.in_flight > 0 || task.takes_long() {
+            return self.hand_over(task);
         }
-        self.applied_bytes.fetch_add(bytes, Ordering::Relaxed);
-        match task.execute(&self.machine) {
-            Ok(applied) => self.applied = applied.or(self.applied),
+        match task.try_execute(&self.machine, INLINE_APPLY_PATIENCE) {
+            Ok(Ok(applied)) => {
+                self.applied_bytes.fetch_add(bytes, Ordering::Relaxed);
+                self.applied = applied.or(self.applied);
+            }
+            Ok(Err(task)) => self.hand_over(task),
             Err(error) => fatal("cannot apply a committed entry", &error),
         }
     }

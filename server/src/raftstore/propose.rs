@@ -14,6 +14,9 @@ use super::disk::DiskRoom;
 use super::error::{Error, Result};
 use super::peer::{Peer, Pending, mix};
 
+/// The context of an entry whose commands may take long: see [`CommittedEntry::takes_long`].
+const TAKES_LONG: &[u8] = b"takes long";
+
 /// Bytes of an entry besides its requests: more than the header ever takes.
 const HEADER_BYTES: usize = 128;
 
@@ -184,6 +187,8 @@ impl Peer {
             None => (None, None),
         };
         let index = LogIndex(self.raw.raft.raft_log.last_index()).next();
+        let takes_long = coalesced.requests.iter().any(|request| request.takes_long);
+        let context = if takes_long { TAKES_LONG.to_vec() } else { Vec::new() };
         let data = RaftCmdRequest {
             header: Some(self.stamp(index, now)),
             requests: coalesced.requests,
@@ -194,7 +199,7 @@ impl Peer {
         let outcome = match data.encode(&mut encoded) {
             Ok(()) => self
                 .raw
-                .propose(Vec::new(), encoded)
+                .propose(context, encoded)
                 .map_err(|_| Error::ProposalDropped),
             // Encoding into a Vec fails only when the message does not fit the address space.
             Err(_) => Err(Error::Busy),
