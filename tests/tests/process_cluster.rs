@@ -289,6 +289,44 @@ fn keys_expire_everywhere() {
     }
 }
 
+/// While commands run for longer than an election takes, the leader stays the leader.
+#[test]
+fn slow_commands_cost_no_leadership() {
+    const MEMBERS: usize = 20_000;
+    const TIMES: usize = 30;
+    let cluster = Cluster::start(&[]);
+    let leader = cluster.leader(None);
+    let mut clients: Vec<_> = cluster.nodes.iter().map(|node| node.client()).collect();
+    let term = clients[leader].info("raft", "raft_term");
+    for from in (0..MEMBERS).step_by(2000) {
+        let members: Vec<_> = (from..from + 2000)
+            .map(|number| number.to_string())
+            .collect();
+        let command: Vec<_> = ["SADD", "set"]
+            .into_iter()
+            .chain(members.iter().map(String::as_str))
+            .collect();
+        let added = clients[leader].call(&command).expect("a reply");
+        assert_eq!(added.as_integer(), Some(2000));
+    }
+    let sets = ["set"; TIMES];
+    let union: Vec<_> = ["SUNIONSTORE", "union"].into_iter().chain(sets).collect();
+    let times = TIMES.to_string();
+    let intersection: Vec<_> = ["SINTERCARD", &times].into_iter().chain(sets).collect();
+    let load = Load::start(2, &cluster.ports(), 77);
+    for client in clients.iter_mut().take(2) {
+        for command in [&union, &intersection] {
+            let reply = client.call(command).expect("a reply");
+            assert_eq!(reply.as_integer(), Some(MEMBERS as i64), "{}", command[0]);
+        }
+    }
+    let verdict = load.stop(77);
+    verdict.check_no_errors();
+    verdict.check(&mut clients[leader]);
+    let now = clients[leader].info("raft", "raft_term");
+    assert_eq!(now, term, "there was an election");
+}
+
 #[test]
 fn a_node_with_another_secret_stays_outside() {
     let mut cluster = Cluster::start(&[]);

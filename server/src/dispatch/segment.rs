@@ -148,7 +148,12 @@ pub fn run_brief_reads(shared: &Shared, request: &Request) -> storage::Result<Op
     if request.takes_long || shared.machine.may_be_cold() {
         return Ok(None);
     }
-    run_reads_under(|| shared.machine.dataset().try_read(), shared, request, true)
+    run_reads_under(
+        || shared.machine.dataset().try_read(),
+        shared,
+        request,
+        true,
+    )
 }
 
 /// None if the lock was not to be had.

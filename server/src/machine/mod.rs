@@ -192,7 +192,8 @@ struct Answers<'a> {
 
 impl Answers<'_> {
     fn push(&mut self, response: RaftCmdResponse) {
-        self.outstanding.deliver(&self.recognised, self.done, &response);
+        self.outstanding
+            .deliver(&self.recognised, self.done, &response);
         self.done += 1;
         if self.answer.is_some() {
             self.waiting.push(response);

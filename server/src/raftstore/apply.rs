@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -14,6 +14,7 @@ use storage::proto::command::{RaftCmdResponse, ResponseHeader};
 
 use super::checkpoint::CheckpointJob;
 use super::error::Result;
+use super::executor::Progress;
 use super::inbox::{Inbox, StoreMessage};
 use super::membership::{self, Configuration};
 use super::queue::Queue;
@@ -182,6 +183,8 @@ pub(super) fn bind_resp_term(response: &mut RaftCmdResponse, term: Term) {
 /// What the apply worker is told.
 pub(super) enum ApplyMessage {
     Task(ApplyTask),
+    /// Entries were executed elsewhere: a checkpoint may be due, or too much be in memory.
+    Look,
     /// The checkpoint thread has finished.
     CheckpointDone(CheckpointDone),
     /// The checkpoint thread has deleted obsolete records.
@@ -217,8 +220,7 @@ pub(super) struct ApplyWorker {
     pub(super) last_upkeep: Instant,
     /// When dead records were looked for; never before the first time, for what the last process has left.
     pub(super) last_reclaim: Option<Instant>,
-    /// Bytes of entries applied since the last freeze, here and by the store thread.
-    pub(super) applied_bytes: Arc<AtomicUsize>,
+    pub(super) progress: Progress,
     pub(super) waiting: Waiting,
     /// False when the memory holds every record of the kv engine.
     pub(super) loading: bool,
@@ -252,6 +254,7 @@ impl ApplyWorker {
             }
             self.release();
             self.maybe_checkpoint();
+            self.tell_whether_behind();
             self.reclaim_now_and_then();
             // Upkeep goes on while nothing else is to be done, a slice at a time, and otherwise gets one now and then.
             let busy = (waited || self.upkeep_is_due()) && self.upkeep();
@@ -306,11 +309,19 @@ impl ApplyWorker {
         dataset.write_set_bytes() > limit.saturating_mul(BEHIND_CHECKPOINTS)
     }
 
+    /// For who executes entries without this worker.
+    fn tell_whether_behind(&self) {
+        let holds_back = !self.held.is_empty() || self.is_behind();
+        self.progress
+            .holds_back
+            .store(holds_back, Ordering::Relaxed);
+    }
+
     fn handle(&mut self, message: ApplyMessage) {
         match message {
             ApplyMessage::Task(task) => {
                 let bytes = task.size_bytes();
-                self.applied_bytes.fetch_add(bytes, Ordering::Relaxed);
+                self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
                 match task.execute(&self.machine) {
                     Ok(applied) => self.store.push(StoreMessage::Applied(applied)),
                     Err(error) => fatal("cannot apply a committed entry", &error),
@@ -349,7 +360,7 @@ impl ApplyWorker {
                 let _ = done.send(result);
                 self.next_checkpoint();
             }
-            ApplyMessage::Stop => {}
+            ApplyMessage::Look | ApplyMessage::Stop => {}
         }
     }
 
@@ -437,7 +448,7 @@ impl ApplyWorker {
         }
         let now = Instant::now();
         let aged = changed && now.duration_since(self.last_checkpoint) >= interval;
-        let applied_bytes = self.applied_bytes.load(Ordering::Relaxed);
+        let applied_bytes = self.progress.bytes.load(Ordering::Relaxed);
         let long = applied_bytes >= LOG_PER_CHECKPOINT * limit;
         let duty = self.rest.look(now, applied_bytes, bytes, limit);
         let rests = duty == Duty::Checkpoint;
@@ -450,7 +461,7 @@ impl ApplyWorker {
 
     fn start_checkpoint(&mut self) {
         let frozen = self.dataset().write().freeze();
-        self.applied_bytes.store(0, Ordering::Relaxed);
+        self.progress.bytes.store(0, Ordering::Relaxed);
         match frozen {
             Some(checkpoint) => {
                 self.checkpointing = true;
@@ -566,7 +577,7 @@ mod tests {
             replacing: false,
             last_checkpoint: Instant::now(),
             last_upkeep: Instant::now(),
-            applied_bytes: Arc::default(),
+            progress: Progress::default(),
             waiting: Waiting::default(),
             loading: false,
             room: Room::default(),

@@ -2,7 +2,7 @@
 //! drives, and that is how everything that arrives meanwhile shares the next fsync.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
@@ -17,11 +17,11 @@ use super::apply::{Applied, ApplyMessage, ApplyTask};
 use super::clock::{Now, monotonic_ns};
 use super::disk::DiskRoom;
 use super::error::Error;
+use super::executor::Executor;
 use super::expiry::{ExpiryPace, MAX_EXPIRED_KEYS};
 use super::inbox::StoreMessage;
 use super::peer::{Peer, Step};
 use super::propose::{Proposal, Work};
-use super::queue::Queue;
 use super::ready::Outbox;
 use super::router::RaftRouter;
 use super::store::{StoreOptions, StoreTransport, fatal, refuse_to_serve, spawn};
@@ -37,25 +37,11 @@ const DISK_LOW_BYTES: u64 = 128 << 20;
 /// Free bytes below which all writes are refused. Above what the engines keep free.
 const DISK_FULL_BYTES: u64 = 96 << 20;
 
-/// Bytes of a task that the store thread executes itself, some hundred small commands. Those who wait get their answers meanwhile,
-/// and a change of thread is spared; what comes next waits for it, which must not be long.
-const INLINE_APPLY_BYTES: usize = 64 << 10;
-
-/// How long it waits for readers to let go of the Region's memory before it leaves the task to the apply worker.
-const INLINE_APPLY_PATIENCE: Duration = Duration::from_millis(2);
-
 /// The Peer's output in production.
 pub(super) struct Output {
     pub(super) store: StoreId,
     pub(super) transport: Arc<dyn StoreTransport>,
-    pub(super) apply: Arc<Queue<ApplyMessage>>,
-    pub(super) machine: Machine,
-    /// Bytes of entries applied since the last freeze.
-    pub(super) applied_bytes: Arc<AtomicUsize>,
-    /// Tasks that the worker has and did not report yet.
-    pub(super) in_flight: usize,
-    /// How far this thread has applied by itself since the Peer was told last.
-    pub(super) applied: Option<Applied>,
+    pub(super) executor: Executor,
 }
 
 impl Output {
@@ -65,15 +51,6 @@ impl Output {
             .as_ref()
             .map(|peer| StoreId(peer.store_id))
             .filter(|to| *to != self.store)
-    }
-
-    fn hand_over(&mut self, task: ApplyTask) {
-        self.in_flight += 1;
-        self.tell(ApplyMessage::Task(task));
-    }
-
-    fn tell(&self, message: ApplyMessage) {
-        self.apply.push(message);
     }
 }
 
@@ -90,22 +67,8 @@ impl Outbox for Output {
         }
     }
 
-    /// A small task is executed here when the worker has nothing before it: waking it would take longer. A large one is
-    /// handed over, so that the next fsync begins at once. So is one that may take long, and one that readers hold up: who leads has
-    /// to go on telling the others so.
     fn apply(&mut self, task: ApplyTask) {
-        let bytes = task.size_bytes();
-        if bytes > INLINE_APPLY_BYTES || self.in_flight > 0 || task.takes_long() {
-            return self.hand_over(task);
-        }
-        match task.try_execute(&self.machine, INLINE_APPLY_PATIENCE) {
-            Ok(Ok(applied)) => {
-                self.applied_bytes.fetch_add(bytes, Ordering::Relaxed);
-                self.applied = applied.or(self.applied);
-            }
-            Ok(Err(task)) => self.hand_over(task),
-            Err(error) => fatal("cannot apply a committed entry", &error),
-        }
+        self.executor.execute(task);
     }
 
     fn clock_ns(&self) -> u64 {
@@ -114,14 +77,14 @@ impl Outbox for Output {
 
     fn quiesce(&mut self) {
         let (done, wait) = bounded(1);
-        self.tell(ApplyMessage::Quiesce(done));
+        self.executor.tell(ApplyMessage::Quiesce(done));
         // An error means that the worker has stopped, and with it everything that could touch the engine.
         let _ = wait.recv();
     }
 
     fn reopen(&mut self) -> storage::Result<()> {
         let (done, wait) = bounded(1);
-        self.tell(ApplyMessage::Reopen(done));
+        self.executor.tell(ApplyMessage::Reopen(done));
         wait.recv().unwrap_or(Ok(()))
     }
 }
@@ -231,7 +194,7 @@ impl Driver {
                 Ok(false) => return,
                 Err(error) => fatal("cannot persist the Raft log", &error),
             }
-            if let Some(applied) = self.output.applied.take() {
+            if let Some(applied) = self.output.executor.take_applied() {
                 self.on_applied(applied, Now::read());
             }
         }
@@ -239,7 +202,7 @@ impl Driver {
 
     /// The worker has executed a task.
     fn on_reported(&mut self, applied: Option<Applied>, now: Now) {
-        self.output.in_flight -= 1;
+        self.output.executor.reported();
         // A report may be older than a snapshot that was installed while it waited in the inbox.
         if let Some(applied) = applied.filter(|applied| applied.index > self.peer.applied()) {
             self.on_applied(applied, now);

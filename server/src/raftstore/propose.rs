@@ -188,7 +188,11 @@ impl Peer {
         };
         let index = LogIndex(self.raw.raft.raft_log.last_index()).next();
         let takes_long = coalesced.requests.iter().any(|request| request.takes_long);
-        let context = if takes_long { TAKES_LONG.to_vec() } else { Vec::new() };
+        let context = if takes_long {
+            TAKES_LONG.to_vec()
+        } else {
+            Vec::new()
+        };
         let data = RaftCmdRequest {
             header: Some(self.stamp(index, now)),
             requests: coalesced.requests,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use super::checkpoint;
 use super::clock::Now;
 use super::config::PeerConfig;
 use super::driver::{self, Driver, Output};
+use super::executor::{Executor, Progress};
 use super::inbox::{Inbox, StoreMessage};
 use super::lease::Lease;
 use super::membership::Members;
@@ -117,7 +118,7 @@ impl Store {
             disk_low: Arc::default(),
             seat: Arc::default(),
         };
-        let applied_bytes = Arc::new(AtomicUsize::new(0));
+        let progress = Progress::default();
         let worker = ApplyWorker {
             machine: machine.clone(),
             open,
@@ -131,7 +132,7 @@ impl Store {
             last_checkpoint: Instant::now(),
             last_upkeep: Instant::now(),
             last_reclaim: None,
-            applied_bytes: Arc::clone(&applied_bytes),
+            progress: progress.clone(),
             waiting: Waiting::default(),
             loading: true,
             room: Room::default(),
@@ -160,11 +161,7 @@ impl Store {
             output: Output {
                 store: config.store,
                 transport,
-                apply,
-                machine,
-                applied_bytes,
-                in_flight: 0,
-                applied: None,
+                executor: Executor::new(machine, apply, progress),
             },
         });
         let to_drive = router.clone();
