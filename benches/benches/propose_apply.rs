@@ -330,7 +330,7 @@ impl Node {
             .map(|commands| {
                 let answers = Arc::clone(&self.answers);
                 Proposal {
-                    header: RequestHeader::default(),
+                    header: None,
                     request: request(commands),
                     callback: Box::new(move |outcome| {
                         outcome.expect("the only voter commits all");

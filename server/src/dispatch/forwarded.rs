@@ -82,10 +82,10 @@ fn propose(shared: &Shared, mut request: Request, reply: ForwardReply) {
 
 /// What a forwarded request is bound to: it was made for a Region, epoch and term that this Store must still be in, otherwise it is
 /// refused, and sent again. Its origin counts on it that it is appended in the term that it was sent in, or never.
-pub fn header_of(request: &mut Request) -> RequestHeader {
-    let mut header = request.made_for.take().unwrap_or_default();
+pub fn header_of(request: &mut Request) -> Option<Box<RequestHeader>> {
+    let mut header = request.made_for.take();
     if let Some(origin) = request.origin.as_mut() {
-        header.term = std::mem::take(&mut origin.term);
+        header.get_or_insert_default().term = std::mem::take(&mut origin.term);
     }
     header
 }

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use storage::proto::command::{Request, RequestHeader};
+use storage::proto::command::Request;
 
 use crate::raftstore::{Callback, Proposal, RaftRouter};
 
@@ -33,7 +33,7 @@ pub fn propose(router: &RaftRouter, request: Request, callback: Callback) {
         gathered.router.get_or_insert_with(|| router.clone());
         gathered.bytes += request.commands.len();
         gathered.proposals.push(Proposal {
-            header: RequestHeader::default(),
+            header: None,
             request,
             callback,
         });

@@ -258,7 +258,7 @@ async fn run_there(
         return Ok(transport.forward(leader, segment.request.clone()).await?);
     }
     let changes_members = segment.request.membership.is_some();
-    let made_for = Some(shared.router.made_for(changes_members));
+    let made_for = Some(Box::new(shared.router.made_for(changes_members)));
     if changes_members {
         let request = Request {
             made_for,
@@ -269,7 +269,7 @@ async fn run_there(
     let term = shared.router.term_of(leader).ok_or(AGAIN)?;
     let claim = shared.machine.outstanding().claim(term).ok_or(AGAIN)?;
     let request = Request {
-        origin: Some(claim.origin()),
+        origin: Some(Box::new(claim.origin())),
         made_for,
         ..segment.request.clone()
     };

@@ -169,7 +169,7 @@ mod tests {
 
     fn request(origin: Option<Origin>) -> Request {
         Request {
-            origin,
+            origin: origin.map(Box::new),
             ..Request::default()
         }
     }

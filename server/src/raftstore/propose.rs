@@ -22,8 +22,9 @@ const HEADER_BYTES: usize = 128;
 
 /// One connection's batch, waiting to be proposed.
 pub struct Proposal {
-    /// For which Region, epoch and term it was made; fields that are 0 or absent are not checked, those of the epoch neither.
-    pub header: RequestHeader,
+    /// For which Region, epoch and term it was made, if that matters; fields that are 0 or absent are not checked, those of the
+    /// epoch neither.
+    pub header: Option<Box<RequestHeader>>,
     /// The commands.
     pub request: Request,
     /// Told the outcome, exactly once.
@@ -113,7 +114,7 @@ impl Peer {
             callback,
         } in proposals
         {
-            if let Err(error) = self.check_proposal(&header) {
+            if let Err(error) = self.check_proposal(header.as_deref()) {
                 callback(Err(error));
                 continue;
             }
@@ -137,7 +138,7 @@ impl Peer {
     /// Proposes the Region's own work. Dropped silently when this Peer does not lead: whoever leads finds the same work.
     /// Answers the entry's index.
     pub fn propose_work(&mut self, work: Work, now: Now) -> Option<LogIndex> {
-        if self.check_proposal(&RequestHeader::default()).is_err() {
+        if self.check_proposal(None).is_err() {
             return None;
         }
         let before = self.raw.raft.raft_log.last_index();
@@ -147,10 +148,12 @@ impl Peer {
     }
 
     /// Whether a request may be proposed here and now. Nothing has been appended when this refuses.
-    fn check_proposal(&self, header: &RequestHeader) -> Result<()> {
+    fn check_proposal(&self, header: Option<&RequestHeader>) -> Result<()> {
         if self.stopped {
             return Err(Error::Stopped);
         }
+        let any = RequestHeader::default();
+        let header = header.unwrap_or(&any);
         if header.region_id != 0 && header.region_id != self.config.region.get() {
             return Err(Error::RegionNotFound);
         }

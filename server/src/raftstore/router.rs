@@ -39,7 +39,7 @@ pub struct RaftRouter {
 impl RaftRouter {
     /// Proposes a connection's batch. The callback is told the outcome exactly once; it may run on this thread.
     pub fn propose(&self, request: Request, callback: Callback) {
-        self.propose_with(RequestHeader::default(), request, callback);
+        self.propose_with(None, request, callback);
     }
 
     /// Proposes batches of several connections; each callback is told its own outcome.
@@ -77,8 +77,13 @@ impl RaftRouter {
         }
     }
 
-    /// The same as [`RaftRouter::propose`], bound to the Region, epoch and term in `header`.
-    pub fn propose_with(&self, header: RequestHeader, request: Request, callback: Callback) {
+    /// The same as [`RaftRouter::propose`], bound to the Region, epoch and term in `header`, if there is one.
+    pub fn propose_with(
+        &self,
+        header: Option<Box<RequestHeader>>,
+        request: Request,
+        callback: Callback,
+    ) {
         self.propose_all(vec![Proposal {
             header,
             request,

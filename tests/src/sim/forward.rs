@@ -119,14 +119,7 @@ impl World {
         let routed = &self.routed[&id];
         let (store, key, action) = (routed.store, routed.key, routed.action);
         let respond = self.respond(id, routed.attempt, store, store);
-        self.execute(
-            store,
-            key,
-            action,
-            request(key, action),
-            RequestHeader::default(),
-            respond,
-        );
+        self.execute(store, key, action, request(key, action), None, respond);
     }
 
     fn route_there(&mut self, id: u64, leader: StoreId) {
@@ -144,8 +137,8 @@ impl World {
             let Some(claimed) = running.machine.outstanding().claim(term) else {
                 return self.conclude(id, AGAIN);
             };
-            request.origin = Some(claimed.origin());
-            request.made_for = Some(made_for(running));
+            request.origin = Some(Box::new(claimed.origin()));
+            request.made_for = Some(Box::new(made_for(running)));
             claim = Some(claimed);
         }
         if self.nodes[&leader].running.is_none() || self.network.is_cut(store, leader) {
@@ -193,7 +186,7 @@ impl World {
             return respond(Err(Error::NotLeader { leader }));
         }
         let header = match self.options.sabotage {
-            Sabotage::UnbindForwarded => RequestHeader::default(),
+            Sabotage::UnbindForwarded => None,
             _ => forwarded::header_of(&mut request),
         };
         self.execute(store, key, action, request, header, respond);
@@ -219,7 +212,7 @@ impl World {
         key: u8,
         action: Client,
         request: Request,
-        header: RequestHeader,
+        header: Option<Box<RequestHeader>>,
         respond: Respond,
     ) {
         let sabotage = self.options.sabotage;

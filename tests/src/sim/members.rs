@@ -2,7 +2,7 @@
 
 use server::raftstore::{Members, Proposal};
 use storage::ids::StoreId;
-use storage::proto::command::{MemberAction, MemberStep, MembershipChange, Request, RequestHeader};
+use storage::proto::command::{MemberAction, MemberStep, MembershipChange, Request};
 use storage::proto::store::StoreAddress;
 
 use super::node::Node;
@@ -49,7 +49,7 @@ impl World {
             ..Request::default()
         };
         let proposal = Proposal {
-            header: RequestHeader::default(),
+            header: None,
             request,
             // Whoever waits looks at the members.
             callback: Box::new(|_| {}),

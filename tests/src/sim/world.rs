@@ -666,8 +666,8 @@ impl World {
             outcomes.lock().push((id, outcome));
         });
         let header = match sabotage {
-            Sabotage::IgnoreEpoch => RequestHeader::default(),
-            _ => made_for,
+            Sabotage::IgnoreEpoch => None,
+            _ => Some(Box::new(made_for)),
         };
         self.execute(store, key, action, request(key, action), header, respond);
     }
