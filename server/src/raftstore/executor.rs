@@ -13,7 +13,7 @@ use super::queue::Queue;
 use super::store::fatal;
 use crate::machine::Machine;
 
-/// Bytes of a task that the driver executes itself, some hundred small commands: with 16 KB, INCR at -P 16 was a seventh slower.
+/// Bytes of a task that the driver executes itself, some hundred small commands: with 16 KB, INCR at -P 16 was a sixth slower.
 const OWN_MAX_BYTES: usize = 64 << 10;
 
 /// How long it waits for readers to let go of the Region's memory before it leaves the task to the worker.
