@@ -26,6 +26,7 @@ use crate::commands::args::Args;
 use crate::commands::context::{ReadContext, WriteContext};
 use crate::commands::error::CommandError;
 use crate::commands::points;
+use crate::commands::sample;
 use crate::commands::spec::{DataCommand, DataHandler};
 
 pub use outstanding::{Claim, Outstanding, Verdict};
@@ -240,6 +241,9 @@ impl Execution<'_, '_> {
             self.txn.select(database(requests[window[0].0].db)?);
             self.txn
                 .warm_commands(window.iter().filter_map(|(_, args)| ahead(args)));
+            if let Some(key) = drawn_from(window) {
+                self.txn.warm_draws(key, window.len(), sample::next);
+            }
         }
         self.executed += window.len();
         for (number, args) in window.drain(..) {
@@ -327,6 +331,18 @@ impl Execution<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// The key of a set from which each of these commands takes a member: where it looks is known before it is executed.
+fn drawn_from<'a>(window: &[Decoded<'a>]) -> Option<&'a [u8]> {
+    let from = |args: &[&'a [u8]]| match *args {
+        [name, key] if name.eq_ignore_ascii_case(b"spop") => Some(key),
+        _ => None,
+    };
+    let (_, first) = window.first()?;
+    let key = from(first)?;
+    let all = window.iter().all(|(_, args)| from(args) == Some(key));
+    all.then_some(key)
 }
 
 /// What a command of these arguments is about to look at.

@@ -17,7 +17,7 @@ use super::apply::{Applied, ApplyMessage, ApplyTask};
 use super::clock::{Now, monotonic_ns};
 use super::disk::DiskRoom;
 use super::error::Error;
-use super::executor::Executor;
+use super::executor::{Drives, Executor};
 use super::expiry::{ExpiryPace, MAX_EXPIRED_KEYS};
 use super::inbox::StoreMessage;
 use super::peer::{Peer, Step};
@@ -129,6 +129,7 @@ pub(super) fn run(router: &RaftRouter, tick: Duration) {
         router.inbox.wait(wait);
         let mut seat = router.seat.0.lock();
         let Some(driver) = seat.as_mut() else { return };
+        driver.output.executor.driven_by(Drives::StoreThread);
         router.inbox.take(&mut messages);
         let now = Now::read();
         if !driver.dispatch(&mut messages, now) {
@@ -166,6 +167,7 @@ impl Seat {
         match seat.as_mut() {
             Some(Driver { peer, .. }) if !may_wait && peer.waits_for_disk() => Err(proposals),
             Some(driver) if driver.peer.is_alone() => {
+                driver.output.executor.driven_by(Drives::IoThread);
                 driver.peer.propose_raft_command(proposals, Now::read());
                 driver.settle();
                 Ok(())

@@ -10,7 +10,7 @@
 //! 4. When a quorum has persisted it the entry is *committed*. It goes to the apply worker together with the callbacks
 //!    that its (term, index) was proposed with.
 //! 5. The apply worker executes its commands on the Region's memory under the exclusive lock (*apply*), and answers; or, if that is
-//!    over in a moment, whoever drives the Peer ([`executor`]).
+//!    over in a moment, whoever drives the Peer (`executor`).
 //! 6. The records that changed gather in the write set; a checkpoint ingests them into the kv engine in the background,
 //!    with the applied index that they lead to; then the log is compacted up to there.
 //!

@@ -7,7 +7,7 @@ use crate::ids::LogIndex;
 use crate::types::stream::{self, Stream, StreamLog};
 use crate::types::{
     Collection, Edit, Elements, Encoding, Hash, HashRef, HashTable, KeyHasher, Kind, Large, Limits,
-    List, QuickList, Records, Set, SetTable, SortedSet, ZSetTree, expiries_of_meta,
+    List, QuickList, Records, Set, SetRef, SetTable, SortedSet, ZSetTree, expiries_of_meta,
 };
 use crate::{Error, Result};
 
@@ -148,6 +148,11 @@ impl Collected {
     /// True unless this is a part of a list that may become flat when elements are removed.
     pub(super) fn stays_large(&self, limits: &Limits) -> bool {
         List::large(self).is_none_or(|list| List::stays_large(list, limits))
+    }
+
+    /// A set.
+    pub(super) fn set(&self) -> Option<SetRef<'_>> {
+        Set::large(self).map(Set::large_ref)
     }
 
     /// A hash.

@@ -154,6 +154,20 @@ impl<'a> Txn<'a> {
         });
     }
 
+    /// Says that so many commands are about to draw a member of the set at `key` each. `draw` is how they draw numbers from the one
+    /// that [`Self::random`] gives each of them.
+    pub fn warm_draws(&mut self, key: &[u8], commands: usize, draw: impl Fn(&mut u64) -> u64) {
+        let at = self.position(key);
+        let mut seed = self.seed;
+        let numbers = (0..commands).flat_map(|_| {
+            let mut own = split_mix(&mut seed);
+            // A set looks at two places at once.
+            [draw(&mut own), draw(&mut own)]
+        });
+        let database = self.dataset.database(self.physical);
+        database.warm_draws(at, key, numbers);
+    }
+
     /// Reads the database at work at the entry's time.
     pub fn view(&self) -> View<'_> {
         let view = View::new(self.dataset, self.db, self.now_ms).with_focus(&self.focus);

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::collection::Collected;
 use super::database::Database;
+use super::entry::Entry;
 use super::position::Position;
 use super::record::{ElementPlace, PhysicalDb, RecordKey};
 use crate::types::{KeyHasher, Kind};
@@ -100,6 +101,32 @@ impl Database {
             read = read.wrapping_add(self.write_set.warm(hashes));
         }
         // What was read must look needed, or it is not read.
+        black_box(read);
+    }
+
+    /// Brings what [`crate::types::SetRef::random`] of the set at `key` looks at first, given these numbers, into the processor's
+    /// caches.
+    pub(super) fn warm_draws(
+        &self,
+        at: Position,
+        key: &[u8],
+        numbers: impl IntoIterator<Item = u64>,
+    ) {
+        let entry = self.find(at, key);
+        let Some((_, object)) = entry.and_then(Entry::collected) else {
+            return;
+        };
+        let Some(set) = object.set() else {
+            return;
+        };
+        let hashes = numbers
+            .into_iter()
+            .filter_map(|drawn| set.drawn_hash(drawn));
+        let hashes: SmallVec<[u32; 2 * WARM_KEYS]> = hashes.collect();
+        let segments = hashes.iter().map(|&hash| object.warm_segment(hash));
+        let mut read = segments.fold(0u64, u64::wrapping_add);
+        let lines = hashes.iter().map(|&hash| object.warm_hashes(hash));
+        read = lines.fold(read, u64::wrapping_add);
         black_box(read);
     }
 

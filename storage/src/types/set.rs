@@ -256,6 +256,14 @@ impl<'a> SetRef<'a> {
         }
     }
 
+    /// Where [`Self::random`] looks first if it is given this number: the hash of no member. None of a flat set.
+    pub(crate) fn drawn_hash(self, drawn: u64) -> Option<u32> {
+        match self {
+            Self::Intset(_) | Self::Listpack(_) => None,
+            Self::Table(table) => Some(table.members.drawn_hash(drawn)),
+        }
+    }
+
     /// Walks on from a cursor (0: from the start) over about `count` members; answers the next cursor, 0 at the end. A
     /// flat set is given whole.
     pub fn scan(self, cursor: u64, count: usize) -> (u64, Vec<Item<'a>>) {

@@ -435,25 +435,15 @@ impl<T> Table<T> {
     where
         T: Keyed,
     {
-        let len = self.len();
-        if len == 0 {
+        if self.len() == 0 {
             return None;
         }
-        // A power of two, so that a window is a part of one segment, or consists of few.
-        let windows = match len <= WINDOW_MAX_ENTRIES {
-            true => 1,
-            false => (len as u64)
-                .div_ceil(WINDOW_ENTRIES)
-                .next_power_of_two()
-                .min(1 << 31),
-        };
-        let width = (u64::from(u32::MAX) + 1) / windows;
+        let windows = self.windows();
         for attempt in 1..=WINDOW_TRIES {
             // Two at once, because looking at one is mostly waiting for memory.
             let drawn = [random(), random()];
             let looked = drawn.map(|drawn| {
-                let first = (drawn >> 32) % windows * width;
-                let (first, last) = (first as u32, (first + width - 1) as u32);
+                let (first, last) = Self::window(drawn, windows);
                 let (chance, salt) = (
                     drawn as u32 as usize % WINDOW_MAX_ENTRIES,
                     drawn as u32 / WINDOW_MAX_ENTRIES as u32,
@@ -476,6 +466,29 @@ impl<T> Table<T> {
             .first()
             .copied()
             .or_else(|| self.iter().next())
+    }
+
+    /// How many windows the hash space is cut into: a power of two, so that a window is a part of one segment, or consists of few.
+    fn windows(&self) -> u64 {
+        match self.len() {
+            ..=WINDOW_MAX_ENTRIES => 1,
+            len => (len as u64)
+                .div_ceil(WINDOW_ENTRIES)
+                .next_power_of_two()
+                .min(1 << 31),
+        }
+    }
+
+    /// First and last hash of the one of so many windows that a number draws.
+    fn window(drawn: u64, windows: u64) -> (u32, u32) {
+        let width = (u64::from(u32::MAX) + 1) / windows;
+        let first = (drawn >> 32) % windows * width;
+        (first as u32, (first + width - 1) as u32)
+    }
+
+    /// A hash near which [`Table::random`] looks if it is given this number.
+    pub fn drawn_hash(&self, drawn: u64) -> u32 {
+        Self::window(drawn, self.windows()).0
     }
 
     /// How many entries have these hashes, and one of the hashes, which `salt` decides.
