@@ -435,7 +435,7 @@ impl<T> Table<T> {
     where
         T: Keyed,
     {
-        if self.len() == 0 {
+        if self.is_empty() {
             return None;
         }
         let windows = self.windows();
