@@ -26,6 +26,8 @@ pub fn takes_long(spec: &Spec, args: &[&[u8]]) -> bool {
         "renamenx" | "move" => true,
         // A number of elements.
         "lpop" | "rpop" | "spop" | "zpopmin" | "zpopmax" => !behind_key().is_empty(),
+        // As many pending entries as it says.
+        "xautoclaim" => args.len() > 6,
         // Trims.
         "xadd" => behind_key()
             .iter()
@@ -61,6 +63,7 @@ mod tests {
             "zadd k 1 m",
             "xadd k * f v",
             "xadd k nomkstream * f v",
+            "xautoclaim k g c 0 0",
             "get k",
             "expire k 10",
         ];
@@ -74,6 +77,7 @@ mod tests {
             "spop k 1000000",
             "zpopmin k 1000000",
             "xadd k maxlen 0 * f v",
+            "xautoclaim k g c 0 0 count 1000000",
             "xadd k nomkstream MINID 5 * f v",
             "rename a b",
             "renamenx a b",

@@ -129,7 +129,11 @@ pub(super) fn run(router: &RaftRouter, tick: Duration) {
         router.inbox.wait(wait);
         let mut seat = router.seat.0.lock();
         let Some(driver) = seat.as_mut() else { return };
-        driver.output.executor.driven_by(Drives::StoreThread);
+        let has_others = !driver.peer.is_alone();
+        driver
+            .output
+            .executor
+            .driven_by(Drives::StoreThread, has_others);
         router.inbox.take(&mut messages);
         let now = Now::read();
         if !driver.dispatch(&mut messages, now) {
@@ -167,7 +171,7 @@ impl Seat {
         match seat.as_mut() {
             Some(Driver { peer, .. }) if !may_wait && peer.waits_for_disk() => Err(proposals),
             Some(driver) if driver.peer.is_alone() => {
-                driver.output.executor.driven_by(Drives::IoThread);
+                driver.output.executor.driven_by(Drives::IoThread, false);
                 driver.peer.propose_raft_command(proposals, Now::read());
                 driver.settle();
                 Ok(())

@@ -2,7 +2,8 @@
 //! That spares two changes of thread, and those who wait get their answers as early.
 //!
 //! The driver of a leader has to tell the others that it leads, and that of a follower to hear it. So it executes nothing that may
-//! take long, and does not wait long for readers.
+//! take long, does not wait long for readers, and where there are others does not read from the disk: SPOP of a large set
+//! that is only there loads all of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -53,6 +54,8 @@ pub(super) struct Executor {
     worker: Arc<Queue<ApplyMessage>>,
     progress: Progress,
     drives: Drives,
+    /// Other Stores count on hearing from the driver.
+    has_others: bool,
     /// Tasks that the worker has and did not report yet.
     in_flight: usize,
     /// How far this side has executed since [`Executor::take_applied`].
@@ -72,15 +75,17 @@ impl Executor {
             worker,
             progress,
             drives: Drives::StoreThread,
+            has_others: false,
             in_flight: 0,
             applied: None,
             unseen_bytes: 0,
         }
     }
 
-    /// Who calls from now on.
-    pub(super) fn driven_by(&mut self, drives: Drives) {
+    /// Who calls from now on, and whether other Stores count on hearing from it.
+    pub(super) fn driven_by(&mut self, drives: Drives, has_others: bool) {
         self.drives = drives;
+        self.has_others = has_others;
     }
 
     /// Executes a task, or hands it to the worker.
@@ -89,6 +94,7 @@ impl Executor {
         if bytes > self.drives.own_max_bytes()
             || task.takes_long()
             || self.in_flight > 0
+            || (self.has_others && self.machine.may_be_cold())
             || self.progress.holds_back.load(Ordering::Relaxed)
         {
             return self.hand_over(task);
@@ -220,9 +226,23 @@ mod tests {
     #[test]
     fn an_io_thread_executes_less() {
         let mut executor = executor();
-        executor.driven_by(Drives::IoThread);
+        executor.driven_by(Drives::IoThread, false);
         executor.execute(task(1, &[0; MAX_BYTES / 2], false));
         assert_eq!(outcome(&mut executor).1.len(), 1);
+    }
+
+    #[test]
+    fn the_worker_reads_from_the_disk_where_there_are_others() {
+        let mut executor = executor();
+        let machine = executor.machine.clone();
+        assert!(machine.may_be_cold(), "nothing is known yet");
+        executor.driven_by(Drives::StoreThread, true);
+        executor.execute(task(1, b"value", false));
+        assert_eq!(outcome(&mut executor).1.len(), 1);
+        executor.reported();
+        machine.note_cold(&machine.dataset().read());
+        executor.execute(task(2, b"value", false));
+        assert_eq!(outcome(&mut executor).0, Some(LogIndex(2)));
     }
 
     #[test]
