@@ -241,8 +241,8 @@ mod tests {
         assert_eq!(outcome(&mut executor).1.len(), 1);
         executor.reported();
         machine.note_cold(&machine.dataset().read());
-        executor.execute(task(2, b"value", false));
-        assert_eq!(outcome(&mut executor).0, Some(LogIndex(2)));
+        executor.execute(task(1, b"value", false));
+        assert_eq!(outcome(&mut executor).0, Some(LogIndex(1)));
     }
 
     #[test]
