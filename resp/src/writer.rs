@@ -30,6 +30,12 @@ pub struct Writer<'a> {
 /// The longest header: a kind, a sign, 20 digits and the line's end.
 const HEADER_LEN: usize = 24;
 
+/// A reply that is longer than this will probably be much longer.
+const LONG_LEN: usize = 256 << 10;
+
+/// Then its buffer grows by so many times its length.
+const LONG_STRIDE: usize = 7;
+
 impl<'a> Writer<'a> {
     /// A writer that appends to `out`.
     pub fn new(out: &'a mut BytesMut, protocol: Protocol) -> Self {
@@ -94,10 +100,28 @@ impl<'a> Writer<'a> {
     /// A bulk string.
     #[inline]
     pub fn bulk(&mut self, payload: &[u8]) {
-        self.out.reserve(HEADER_LEN + payload.len() + 2);
+        self.reserve(HEADER_LEN + payload.len() + 2);
         push_header(self.out, b'$', payload.len());
         self.out.put_slice(payload);
         self.out.put_slice(b"\r\n");
+    }
+
+    /// Makes room for so many more bytes.
+    #[inline]
+    fn reserve(&mut self, bytes: usize) {
+        if self.out.capacity() - self.out.len() < bytes {
+            self.grow(bytes);
+        }
+    }
+
+    /// A long reply grows in long strides: what is moved is in memory twice meanwhile, what is not used yet is not.
+    #[cold]
+    fn grow(&mut self, bytes: usize) {
+        let stride = match self.out.len() {
+            len if len >= LONG_LEN => len.saturating_mul(LONG_STRIDE),
+            _ => 0,
+        };
+        self.out.reserve(bytes.max(stride));
     }
 
     /// An integer as a bulk string.

@@ -2,15 +2,16 @@
 //! takes about a second: under the Region's lock, which the command holds, nobody else would be served meanwhile. Only the client
 //! that asked waits, and whoever needs the same collection.
 
-use storage::dataset::{Cold, ColdKey, Dataset};
+use storage::dataset::{Cold, ColdKey, Dataset, Headroom};
 use storage::ids::DbIndex;
 use storage::proto::command::Request;
 use storage::types::Limits;
 use tokio::sync::Mutex;
 
 use super::shared::Shared;
+use crate::allocator;
 use crate::commands::points;
-use crate::machine::{Lookup, batch, data_commands};
+use crate::machine::{Lookup, Machine, batch, data_commands};
 
 /// A collection that changes while it is read is read again so many times; then the command loads it itself, under the lock.
 pub const TRIES: usize = 3;
@@ -18,15 +19,22 @@ pub const TRIES: usize = 3;
 /// Collections that are loaded for one segment; further ones are loaded under the lock.
 const MAX_PER_SEGMENT: usize = 64;
 
+/// What a collection takes with a reply that holds all of it, to the bytes of its elements on disk.
+const OBJECT_AND_REPLY_PARTS: (u64, u64) = (5, 2);
+
+/// Objects that are dropped while the lock is held.
+const DROPPED_AT_ONCE: usize = 256;
+
 /// Lets one collection be loaded at a time: those who need the same one find it in memory then.
 #[derive(Default)]
 pub struct Preload {
     turn: Mutex<()>,
 }
 
-/// Loads the collection at a key, unless somebody else has.
-pub async fn load(shared: &Shared, key: &ColdKey) {
-    take_turn(shared, |dataset| dataset.cold(key.db, &key.key, None)).await;
+/// Loads the collection at a key, unless somebody else has. What is returned keeps room for a reply that holds all of it, until
+/// it is dropped.
+pub async fn load(shared: &Shared, key: &ColdKey) -> Option<Headroom> {
+    take_turn(shared, |dataset| dataset.cold(key.db, &key.key, None)).await
 }
 
 /// Loads what the commands of a request need all of, before they go into the log: the leader would execute them, and load it,
@@ -39,7 +47,9 @@ pub async fn settle(shared: &Shared, request: &Request) {
         let needed = needed_by(&shared.machine.dataset().read(), request);
         match needed {
             Ok(None) => return,
-            Ok(Some(_)) => take_turn(shared, |dataset| needed_by(dataset, request)).await,
+            Ok(Some(_)) => {
+                take_turn(shared, |dataset| needed_by(dataset, request)).await;
+            }
             Err(error) => shared.fatal(&error),
         }
     }
@@ -50,29 +60,48 @@ pub fn may_need(shared: &Shared) -> bool {
     shared.machine.may_be_cold()
 }
 
-async fn take_turn(shared: &Shared, find: impl Fn(&Dataset) -> storage::Result<Option<Cold>>) {
+async fn take_turn(
+    shared: &Shared,
+    find: impl Fn(&Dataset) -> storage::Result<Option<Cold>>,
+) -> Option<Headroom> {
     let _turn = shared.preload.turn.lock().await;
     for _ in 0..TRIES {
         let found = find(&shared.machine.dataset().read());
         let cold = match found {
             Ok(Some(cold)) => cold,
-            Ok(None) => return,
+            Ok(None) => return None,
             Err(error) => shared.fatal(&error),
         };
         let machine = shared.machine.clone();
-        let admitted = tokio::task::spawn_blocking(move || {
-            let loaded = cold.load()?;
-            machine.dataset().write().admit_loaded(loaded)
-        });
-        match admitted.await {
-            Ok(Ok(true)) => return,
-            Ok(Ok(false)) => {}
+        let admitted = tokio::task::spawn_blocking(move || load_into(&machine, cold)).await;
+        match admitted {
+            Ok(Ok(Some(headroom))) => return Some(headroom),
+            Ok(Ok(None)) => {}
             // It may have changed while it was read. If the disk is at fault, the command itself will find out.
             Ok(Err(error)) => tracing::debug!("a collection is read again: {error}"),
             // The runtime is about to stop.
-            Err(_) => return,
+            Err(_) => return None,
         }
     }
+    None
+}
+
+/// Reads a collection and takes it into memory, from which others are dropped in time. None if it has changed meanwhile.
+fn load_into(machine: &Machine, cold: Cold) -> storage::Result<Option<Headroom>> {
+    let mut headroom = machine.dataset().read().headroom();
+    let mut bytes = 0;
+    let loaded = cold.load(|read| {
+        bytes = read;
+        headroom.set(read * OBJECT_AND_REPLY_PARTS.0 / OBJECT_AND_REPLY_PARTS.1);
+        while machine.dataset().write().drop_cold(DROPPED_AT_ONCE) > 0 {}
+        allocator::ask_all();
+        allocator::collect_if_asked();
+    })?;
+    let mut dataset = machine.dataset().write();
+    let is_same = dataset.admit_loaded(loaded)?;
+    // The object is counted now, the reply is still to come.
+    headroom.set(bytes);
+    Ok(is_same.then_some(headroom))
 }
 
 /// The first collection that a command of a request needs all of.

@@ -194,10 +194,12 @@ async fn read_memory(
     may_read: impl Fn() -> bool,
 ) -> Option<Bytes> {
     let mut tries = 0;
+    // Kept for the replies.
+    let mut _headroom = None;
     while may_read() {
         match run_reads(shared, request, tries < preload::TRIES) {
             Ok(replies) => return Some(replies),
-            Err(storage::Error::Cold(key)) => preload::load(shared, &key).await,
+            Err(storage::Error::Cold(key)) => _headroom = preload::load(shared, &key).await,
             Err(error) => shared.fatal(&error),
         }
         tries += 1;

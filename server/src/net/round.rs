@@ -85,6 +85,8 @@ impl<'c> Round<'c> {
     /// to go on.
     pub(super) async fn run(&mut self, mut at: usize) -> usize {
         let mut cold_tries = 0;
+        // Kept for the replies.
+        let mut _headroom = None;
         let shared = self.shared;
         while at < self.pipeline.len() && !self.session.closing && self.out.len() < FLUSH_BYTES {
             let mark = self.out.len();
@@ -102,7 +104,7 @@ impl<'c> Round<'c> {
                     at += done;
                     if let Some(key) = cold {
                         cold_tries = if done > 0 { 1 } else { cold_tries + 1 };
-                        preload::load(shared, &key).await;
+                        _headroom = preload::load(shared, &key).await;
                         continue;
                     }
                     if !rest.is_empty() {

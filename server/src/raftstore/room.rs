@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use crate::allocator;
 
 /// How often resident memory is looked at. Longer than the allocator keeps free pages, or the room would shrink for what is free.
-const INTERVAL: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(40);
 /// The target, in parts of `maxmemory`. A quarter may be above it: most of that is left for what happens between two looks.
 const TARGET_PARTS: (u64, u64) = (17, 16);
 /// The room is never less than one part in so many of `maxmemory`.
 const LEAST_PARTS: u64 = 4;
 /// It grows by one part in so many at a time.
-const GROWTH_PARTS: u64 = 128;
+const GROWTH_PARTS: u64 = 256;
 /// Below this the program alone would leave no room for data.
 const LEAST_MAXMEMORY_BYTES: u64 = 32 << 20;
 

@@ -314,6 +314,7 @@ impl Dataset {
         self.maxmemory_bytes
             .saturating_add(slack)
             .min(self.room_bytes)
+            .saturating_sub(self.headroom_bytes())
     }
 
     /// Drops up to `budget` objects from memory that are on disk as they are and were not used for long, while memory

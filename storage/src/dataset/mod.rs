@@ -49,6 +49,7 @@ mod database;
 mod entry;
 mod evict;
 mod expiry;
+mod headroom;
 mod nodes;
 mod object;
 mod part;
@@ -65,6 +66,7 @@ mod warm;
 mod write_set;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 use prost::Message;
@@ -74,6 +76,7 @@ pub use checkpoint::{Checkpoint, CheckpointDone, Obsolete};
 pub use cleanup::{Cleanup, CleanupDone};
 pub use database::Garbage;
 pub use evict::{EvictionPolicy, Victim};
+pub use headroom::Headroom;
 pub use object::Object;
 pub use part::{Looks, Members, Point};
 pub use position::slot_of;
@@ -117,6 +120,8 @@ pub struct Dataset {
     maxmemory_bytes: u64,
     /// What the data may take of it: see [`Self::set_room`].
     room_bytes: u64,
+    /// Of all that is asked for: see [`Headroom`].
+    headroom: Arc<AtomicU64>,
     /// See [`DatasetOptions`].
     parts_from_elements: u64,
     eviction: evict::EvictionPolicy,
@@ -188,6 +193,7 @@ impl Dataset {
             hasher,
             maxmemory_bytes: 0,
             room_bytes: u64::MAX,
+            headroom: Arc::default(),
             parts_from_elements: 0,
             eviction: evict::EvictionPolicy::NoEviction,
             mapping: std::array::from_fn(|number| record::PhysicalDb(number as u8)),

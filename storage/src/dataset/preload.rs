@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::Dataset;
 use super::access::Access;
-use super::cold::load_elements;
+use super::cold::elements_from;
 use super::collection::{self, Collected};
 use super::entry::{Entry, Value};
 use super::object::is_expired;
@@ -18,6 +18,9 @@ use crate::Result;
 use crate::engine::Reader;
 use crate::ids::DbIndex;
 use crate::types::Limits;
+
+/// How often a load tells how far it is.
+const PROGRESS_BYTES: u64 = 256 << 10;
 
 /// A key whose collection is large and only on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,10 +51,23 @@ pub struct Loaded {
 impl Cold {
     /// Reads it. A million elements take about a second. What changes meanwhile may be read or not, and the error may come from
     /// that: [`Dataset::admit_loaded`] takes only what has not changed since, on disk or elsewhere.
-    pub fn load(self) -> Result<Loaded> {
+    ///
+    /// `progress` is told how many bytes of elements were read so far, after every [`PROGRESS_BYTES`].
+    pub fn load(self, mut progress: impl FnMut(u64)) -> Result<Loaded> {
         let (_, meta) = collection::parse_payload(&self.stored.payload)?;
-        let kind = self.stored.kind;
-        let object = load_elements(self.disk.as_ref(), self.place, &self.pending, kind, meta)?;
+        let (mut read, mut told) = (0, 0);
+        let elements = elements_from(self.disk.as_ref(), self.place, 0, &self.pending);
+        let mut elements = elements.inspect(|element| {
+            read += element
+                .as_ref()
+                .map_or(0, |(key, value)| key.len() + value.len()) as u64;
+            if read - told >= PROGRESS_BYTES {
+                told = read;
+                progress(read);
+            }
+        });
+        let object = Collected::load(self.stored.kind, meta, &mut elements)?;
+        drop(elements);
         Ok(Loaded { cold: self, object })
     }
 }

@@ -103,7 +103,10 @@ fn hashes_with_expired_fields_are_found_in_memory_and_on_disk() {
     assert!(swept(&bench).is_empty());
     // As the leader does, without the lock.
     let cold = bench.dataset.cold(DbIndex(0), b"large", None).unwrap();
-    let loaded = cold.expect("it is large and only on disk").load().unwrap();
+    let loaded = cold
+        .expect("it is large and only on disk")
+        .load(|_| {})
+        .unwrap();
     assert!(bench.dataset.admit_loaded(loaded).unwrap());
     assert!(to_load(&bench).is_empty());
     let found = bench.dataset.expired(bench.now_ms, 100);

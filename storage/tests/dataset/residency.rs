@@ -156,6 +156,29 @@ fn above_its_limit_memory_drops_what_was_not_used_for_long() {
 }
 
 #[test]
+fn room_is_made_for_what_is_about_to_come_and_no_more_than_half() {
+    let mut bench = Bench::memory();
+    (0..20_000).for_each(|n| bench.set(&key(n), &[b'v'; 100]));
+    bench.checkpoint();
+    let full = bench.dataset.memory_used();
+    bench.dataset.set_maxmemory(full);
+    let left_after = |bench: &mut Bench| {
+        while bench.dataset.drop_cold(1000) > 0 {}
+        bench.dataset.memory_used() * 100 / full
+    };
+    let mut headroom = bench.dataset.headroom();
+    assert_eq!(left_after(&mut bench), 100);
+    headroom.set(full / 4);
+    assert!((70..=75).contains(&left_after(&mut bench)));
+    headroom.set(full * 10);
+    let half = left_after(&mut bench);
+    assert!((45..=50).contains(&half), "{half}");
+    drop(headroom);
+    bench.dataset.set_maxmemory(full * 6 / 10);
+    assert_eq!(left_after(&mut bench), half, "it was given back");
+}
+
+#[test]
 fn what_is_not_durable_yet_is_never_dropped() {
     let (mut bench, engine) = counting();
     (0..2000).for_each(|n| bench.set(&key(n), b"first"));
