@@ -13,6 +13,7 @@
 //! | [`dirs`], [`paced`] | directories whose names are durable, large files that reach the disk as they are written |
 //! | [`snapshot`] | a checkpoint of a Region as a stream of checksummed chunks, and its installation |
 //! | [`dataset`] | the Region's memory: databases, objects, expiry, the write set and its checkpoint |
+//! | `prefetch` | memory that will be read soon |
 //! | [`rdb`] | Redis's payload format of DUMP and RESTORE |
 //! | [`types`] | the data types behind keys, in memory: flat when small, structures of their own when large |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -29,6 +30,7 @@ pub mod ids;
 pub mod keys;
 pub mod paced;
 pub mod peer_storage;
+mod prefetch;
 pub mod proto;
 pub mod rdb;
 pub mod snapshot;

@@ -5,11 +5,12 @@ use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stor
 use super::write_set::WriteSet;
 use crate::ids::LogIndex;
 use crate::types::stream::{self, Stream, StreamLog};
+use crate::types::table::Step;
 use crate::types::{
     Collection, Edit, Elements, Encoding, Hash, HashRef, HashTable, KeyHasher, Kind, Large, Limits,
     List, QuickList, Records, Set, SetRef, SetTable, SortedSet, ZSetTree, expiries_of_meta,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, prefetch};
 
 /// Makes [`Collected`] of every type of large collection.
 macro_rules! collected {
@@ -90,19 +91,14 @@ macro_rules! collected {
                 Ok(None)
             }
 
-            /// Reads where the hashes are among which this one would be. The number means nothing.
-            pub(super) fn warm_segment(&self, hash: u32) -> u64 {
-                match self { $(Self::$name(object) => object.warm_segment(hash),)* }
+            /// Asks for the object itself.
+            pub(super) fn prefetch_object(&self) {
+                match self { $(Self::$name(object) => prefetch::object(&**object),)* }
             }
 
-            /// Reads these hashes. The number means nothing.
-            pub(super) fn warm_hashes(&self, hash: u32) -> u64 {
-                match self { $(Self::$name(object) => object.warm_hashes(hash),)* }
-            }
-
-            /// Reads the element with this hash. The number means nothing.
-            pub(super) fn warm_element(&self, hash: u32) -> u64 {
-                match self { $(Self::$name(object) => object.warm_element(hash),)* }
+            /// Asks for what a look for the element with this hash will read in a step.
+            pub(super) fn prefetch(&self, step: Step, hash: u32) {
+                match self { $(Self::$name(object) => object.prefetch(step, hash),)* }
             }
 
             /// The same elements, for another key.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::access::Access;
 use super::collection::Collected;
 use super::record::Incarnation;
+use crate::prefetch;
 use crate::types::table::Keyed;
 use crate::types::{Collection, Encoding, Hash, HashRef, Kind};
 
@@ -427,17 +428,6 @@ impl Entry {
         result
     }
 
-    /// Brings the entry into the processor's caches. The number means nothing.
-    #[inline]
-    pub(super) fn warm(&self) -> u64 {
-        match self {
-            Self::Packed(packed) => {
-                u64::from(packed.hash) + u64::from(packed.data.get(64).copied().unwrap_or(0))
-            }
-            Self::Large(large) => u64::from(large.hash),
-        }
-    }
-
     /// Bytes allocated for this entry, its slot in the table not included.
     #[inline]
     pub(super) fn allocated_bytes(&self) -> usize {
@@ -461,6 +451,14 @@ impl Keyed for Entry {
     #[inline]
     fn key(&self) -> &[u8] {
         self.key()
+    }
+
+    #[inline]
+    fn prefetch(&self) {
+        match self {
+            Self::Packed(packed) => prefetch::object(&**packed),
+            Self::Large(large) => prefetch::object(&**large),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Looking ahead: the memory of several keys, and of elements of large collections, is fetched at once.
 //!
-//! A lookup waits for memory several times in a row: slot, segment, hashes, place, entry; at a hundred thousand keys and more
-//! that is nearly all its time. The waits of different keys do not depend on one another, so reading slot by slot for all keys
-//! of a pipelined batch, then segments for all, and so on, waits for them together. Elements of large collections are found
-//! likewise.
+//! A lookup waits for memory several times in a row: slot, segment, hashes, place, entry ([`Step`]); at a hundred thousand keys
+//! and more that is nearly all its time. The waits of different keys do not depend on one another, so asking for the slots of all
+//! keys of a pipelined batch, then for their segments, and so on, waits for them together. Elements of large collections are
+//! found likewise.
 
 use std::hint::black_box;
 
@@ -14,6 +14,8 @@ use super::database::Database;
 use super::entry::Entry;
 use super::position::Position;
 use super::record::{ElementPlace, PhysicalDb, RecordKey};
+use crate::prefetch;
+use crate::types::table::{Keyed, Step};
 use crate::types::{KeyHasher, Kind};
 
 /// Keys looked at together. More would push each other out of the first-level cache.
@@ -41,10 +43,8 @@ impl Database {
         writes: bool,
         mut found: impl FnMut(&'k [u8], Position),
     ) {
-        let mut read = 0u64;
         let mut positions: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
         let mut last = None;
-        // Hashing takes so long that the processor would see one or two keys ahead; so it is done before anything is waited for.
         for (key, args) in commands.into_iter().take(WARM_KEYS) {
             let position = match last {
                 Some((same, position)) if same == key => position,
@@ -53,31 +53,35 @@ impl Database {
             last = Some((key, position));
             found(key, position);
             positions.push((position, args));
-        }
-        let mut at: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
-        for &(position, args) in &positions {
             if let Some(slot) = self.slot(position.slot) {
-                read = read.wrapping_add(slot.len() as u64);
-                at.push((slot, position, args));
+                prefetch::object(slot);
             }
         }
-        for &(slot, position, _) in &at {
-            read = read.wrapping_add(slot.warm_segment(position.hash));
-        }
-        for &(slot, position, _) in &at {
-            read = read.wrapping_add(slot.warm_hashes(position.hash));
+        let mut at: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
+        let slots = positions
+            .iter()
+            .map(|&(position, args)| self.slot(position.slot).map(|slot| (slot, position, args)));
+        at.extend(slots.flatten());
+        for step in Step::TO_HASHES {
+            at.iter()
+                .for_each(|&(slot, position, _)| slot.prefetch(step, position.hash));
         }
         let mut places: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
         for &(slot, position, args) in &at {
-            places.extend(slot.probable(position.hash).map(|it| (it, position, args)));
+            if let Some(place) = slot.probable(position.hash) {
+                place.prefetch();
+                places.push((place, position, args));
+            }
         }
         let mut entries: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
         for (place, position, args) in places {
-            entries.extend(place.entry().map(|entry| (entry, position, args)));
+            if let Some(entry) = place.entry() {
+                Keyed::prefetch(entry);
+                entries.push((entry, position, args));
+            }
         }
         let mut elements: SmallVec<[_; WARM_KEYS]> = SmallVec::new();
         for (entry, position, args) in entries {
-            read = read.wrapping_add(entry.warm());
             if let Some((incarnation, object)) = entry.collected()
                 && let Some(bytes) = element_of(object, args)
             {
@@ -94,14 +98,12 @@ impl Database {
             }
         }
         if !elements.is_empty() {
-            read = read.wrapping_add(self.warm_elements(hasher, &elements, writes));
+            self.warm_elements(hasher, &elements, writes);
         }
         if writes {
             let hashes = positions.iter().map(|(at, _)| at.hash);
-            read = read.wrapping_add(self.write_set.warm(hashes));
+            black_box(self.write_set.warm(hashes));
         }
-        // What was read must look needed, or it is not read.
-        black_box(read);
     }
 
     /// Brings what [`crate::types::SetRef::random`] of the set at `key` looks at first, given these numbers, into the processor's
@@ -123,34 +125,29 @@ impl Database {
             .into_iter()
             .filter_map(|drawn| set.drawn_hash(drawn));
         let hashes: SmallVec<[u32; 2 * WARM_KEYS]> = hashes.collect();
-        let segments = hashes.iter().map(|&hash| object.warm_segment(hash));
-        let mut read = segments.fold(0u64, u64::wrapping_add);
-        let lines = hashes.iter().map(|&hash| object.warm_hashes(hash));
-        read = lines.fold(read, u64::wrapping_add);
-        black_box(read);
+        for step in Step::TO_HASHES {
+            hashes.iter().for_each(|&hash| object.prefetch(step, hash));
+        }
     }
 
     /// The same of elements.
     #[inline(never)]
-    fn warm_elements(&self, hasher: &KeyHasher, elements: &[Element<'_>], writes: bool) -> u64 {
-        let mut read = 0u64;
+    fn warm_elements(&self, hasher: &KeyHasher, elements: &[Element<'_>], writes: bool) {
         for element in elements {
-            read = read.wrapping_add(element.object.warm_segment(element.hash));
+            element.object.prefetch_object();
         }
-        for element in elements {
-            read = read.wrapping_add(element.object.warm_hashes(element.hash));
-        }
-        for element in elements {
-            read = read.wrapping_add(element.object.warm_element(element.hash));
+        for step in Step::TO_HASHES.into_iter().chain(Step::TO_ENTRY) {
+            for element in elements {
+                element.object.prefetch(step, element.hash);
+            }
         }
         if writes {
             let hash_of = |element: &Element<'_>| {
                 let key = RecordKey::element(hasher, element.place, element.hash, element.bytes);
                 key.position.hash
             };
-            read = read.wrapping_add(self.write_set.warm(elements.iter().map(hash_of)));
+            black_box(self.write_set.warm(elements.iter().map(hash_of)));
         }
-        read
     }
 }
 

@@ -54,6 +54,7 @@ pub use zset::{Change, MemberBound, SortedSet, SortedSetRef, ZSetIter, ZSetTree}
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
 
+use self::table::Step;
 use crate::{Error, Result};
 
 /// Engine keys (hash and rest) and values of a large collection's elements, in order.
@@ -95,20 +96,8 @@ pub(crate) trait Large: Sized {
     /// A hash of the content that does not depend on how it came to be.
     fn digest(&self) -> u64;
 
-    /// Brings where the hashes are into the processor's caches among which this one would be. The number means nothing.
-    fn warm_segment(&self, _hash: u32) -> u64 {
-        0
-    }
-
-    /// The same of the hashes.
-    fn warm_hashes(&self, _hash: u32) -> u64 {
-        0
-    }
-
-    /// The same of the element.
-    fn warm_element(&self, _hash: u32) -> u64 {
-        0
-    }
+    /// Asks for what a look for the element with this hash will read in a step. See [`table::Table::prefetch`].
+    fn prefetch(&self, _step: Step, _hash: u32) {}
 }
 
 /// A type of collection: flat or large.

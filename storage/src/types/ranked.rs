@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::table::Keyed;
+use crate::prefetch;
 use node::{Ends, Inner, Node, Place, Sibling, build};
 
 /// A member and its score.
@@ -36,6 +37,11 @@ impl Keyed for Ranked {
     #[inline]
     fn key(&self) -> &[u8] {
         &self.member
+    }
+
+    #[inline]
+    fn prefetch(&self) {
+        prefetch::object(&*self.member);
     }
 }
 

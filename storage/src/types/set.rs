@@ -5,9 +5,9 @@ use super::intset::{Intset, IntsetRef};
 use super::item::Item;
 use super::kind::{Encoding, Kind, parse_int};
 use super::listpack::{self, Listpack, ListpackRef};
-use super::table::{Keyed, Table};
+use super::table::{Keyed, Step, Table};
 use super::{Collection, Elements, Large, Parts, check_len, count_absent, digest, split_key};
-use crate::Result;
+use crate::{Result, prefetch};
 
 /// A set.
 pub enum Set {
@@ -47,6 +47,11 @@ impl Keyed for Member {
     #[inline]
     fn key(&self) -> &[u8] {
         &self.0
+    }
+
+    #[inline]
+    fn prefetch(&self) {
+        prefetch::object(&*self.0);
     }
 }
 
@@ -382,16 +387,9 @@ impl Large for SetTable {
         }
     }
 
-    fn warm_segment(&self, hash: u32) -> u64 {
-        self.members.warm_segment(hash)
-    }
-
-    fn warm_hashes(&self, hash: u32) -> u64 {
-        self.members.warm_hashes(hash)
-    }
-
-    fn warm_element(&self, hash: u32) -> u64 {
-        self.members.warm_entry(hash)
+    #[inline]
+    fn prefetch(&self, step: Step, hash: u32) {
+        self.members.prefetch(step, hash);
     }
 
     fn digest(&self) -> u64 {

@@ -9,10 +9,39 @@
 
 use smallvec::SmallVec;
 
+use crate::prefetch;
+
 /// What an entry of a table is found by.
 pub trait Keyed {
     /// The bytes whose hash is the entry's.
     fn key(&self) -> &[u8];
+
+    /// Asks for the memory that the entry owns, without looking into it.
+    fn prefetch(&self);
+}
+
+/// What a lookup reads one after the other. Of several keys each step can be waited for together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Where a table of several segments has them.
+    Directory,
+    /// Which segment it is.
+    Prefix,
+    /// The segment itself.
+    Segment,
+    /// Its hashes.
+    Hashes,
+    /// The entry's place in the segment.
+    Place,
+    /// What the entry owns.
+    Entry,
+}
+
+impl Step {
+    /// Up to the hashes: as far as is known without comparing any.
+    pub const TO_HASHES: [Self; 4] = [Self::Directory, Self::Prefix, Self::Segment, Self::Hashes];
+    /// From there on.
+    pub const TO_ENTRY: [Self; 2] = [Self::Place, Self::Entry];
 }
 
 /// A segment splits rather than grow beyond this. The hashes of so many are four cache lines.
@@ -78,8 +107,17 @@ pub struct Probable<'a, T> {
 
 impl<'a, T> Probable<'a, T> {
     /// The entry.
+    #[inline]
     pub fn entry(self) -> Option<&'a T> {
         self.segment.entries.get(self.place)
+    }
+
+    /// Asks for where the entry is.
+    #[inline]
+    pub fn prefetch(&self) {
+        if let Some(entry) = self.segment.entries.get(self.place) {
+            prefetch::object(entry);
+        }
     }
 }
 
@@ -264,37 +302,37 @@ impl<T> Table<T> {
         })
     }
 
-    /// Reads where the hashes are among which this one would be. The number means nothing.
+    /// Asks for what a lookup of this hash will read in a step, once the steps before have arrived.
     #[inline]
-    pub fn warm_segment(&self, hash: u32) -> u64 {
-        let segment = self.segment(hash);
-        segment.map_or(0, |segment| segment.hashes.len() as u64)
-    }
-
-    /// Reads the hashes among which this one would be, one of each cache line. Without branches that depend on what is read: a
-    /// processor that has guessed such a branch wrong has looked ahead in vain. The number means nothing.
-    #[inline]
-    pub fn warm_hashes(&self, hash: u32) -> u64 {
-        let Some(hashes) = self.segment(hash).map(|segment| segment.hashes.as_slice()) else {
-            return 0;
-        };
-        let last = hashes.len().saturating_sub(1);
-        let lines: [usize; SEGMENT_MAX_ENTRIES / HASHES_AT_ONCE] =
-            std::array::from_fn(|line| (line * HASHES_AT_ONCE).min(last));
-        let read = lines.map(|at| hashes.get(at).copied().unwrap_or_default());
-        read.into_iter().map(u64::from).sum()
-    }
-
-    /// Reads the key of the entry that probably has this hash. The number means nothing.
-    #[inline]
-    pub(super) fn warm_entry(&self, hash: u32) -> u64
+    pub fn prefetch(&self, step: Step, hash: u32)
     where
         T: Keyed,
     {
-        let entry = self.probable(hash).and_then(Probable::entry);
-        entry.map_or(0, |entry| {
-            u64::from(entry.key().first().copied().unwrap_or(0))
-        })
+        match (step, self) {
+            (Step::Directory, Self::Many(directory)) => prefetch::object(&**directory),
+            (Step::Prefix, Self::Many(directory)) => directory.prefetch_prefix(hash),
+            (Step::Segment, Self::Many(directory)) => {
+                if let Some(segment) = directory.segment(hash) {
+                    prefetch::object(segment);
+                }
+            }
+            (Step::Directory | Step::Prefix | Step::Segment, Self::One(_)) => {}
+            (Step::Hashes, _) => {
+                if let Some(segment) = self.segment(hash) {
+                    prefetch::object(segment.hashes.as_slice());
+                }
+            }
+            (Step::Place, _) => {
+                if let Some(place) = self.probable(hash) {
+                    place.prefetch();
+                }
+            }
+            (Step::Entry, _) => {
+                if let Some(entry) = self.probable(hash).and_then(Probable::entry) {
+                    entry.prefetch();
+                }
+            }
+        }
     }
 
     /// The entries whose keys have this hash: one, as good as always.
@@ -552,6 +590,13 @@ impl<T> Directory<T> {
     }
 
     #[inline]
+    fn prefetch_prefix(&self, hash: u32) {
+        if let Some(number) = self.by_prefix.get(Self::prefix(hash, self.depth)) {
+            prefetch::object(number);
+        }
+    }
+
+    #[inline]
     fn segment_mut(&mut self, hash: u32) -> Option<&mut Segment<T>> {
         let segment = *self.by_prefix.get(Self::prefix(hash, self.depth))?;
         self.segments.get_mut(segment as usize)
@@ -651,6 +696,10 @@ mod tests {
     impl Keyed for Entry {
         fn key(&self) -> &[u8] {
             &self.0
+        }
+
+        fn prefetch(&self) {
+            prefetch::object(self.0.as_slice());
         }
     }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::is_over;
 use crate::types::edit::Edit;
 use crate::types::kind::Encoding;
-use crate::types::table::{Keyed, Table};
+use crate::types::table::{Keyed, Step, Table};
 use crate::types::{Elements, Large, check_len, count_absent, digest, split_key};
-use crate::{Error, Result};
+use crate::{Error, Result, prefetch};
 
 /// Bytes that a field with an expiry costs in the index: 16 of time, hash and count, in nodes that are two thirds full or better.
 const INDEX_ENTRY_BYTES: usize = 24;
@@ -135,6 +135,11 @@ impl Keyed for Field {
     #[inline]
     fn key(&self) -> &[u8] {
         self.parts().0
+    }
+
+    #[inline]
+    fn prefetch(&self) {
+        prefetch::object(&*self.0);
     }
 }
 
@@ -361,16 +366,9 @@ impl Large for HashTable {
         }
     }
 
-    fn warm_segment(&self, hash: u32) -> u64 {
-        self.fields.warm_segment(hash)
-    }
-
-    fn warm_hashes(&self, hash: u32) -> u64 {
-        self.fields.warm_hashes(hash)
-    }
-
-    fn warm_element(&self, hash: u32) -> u64 {
-        self.fields.warm_entry(hash)
+    #[inline]
+    fn prefetch(&self, step: Step, hash: u32) {
+        self.fields.prefetch(step, hash);
     }
 
     fn digest(&self) -> u64 {

@@ -6,7 +6,7 @@ use super::Change;
 use crate::types::edit::Edit;
 use crate::types::kind::Encoding;
 use crate::types::ranked::{Ranked, Ranking, order};
-use crate::types::table::Table;
+use crate::types::table::{Step, Table};
 use crate::types::{Elements, Large, check_len, count_absent, digest, split_key};
 use crate::{Error, Result};
 
@@ -152,16 +152,9 @@ impl Large for ZSetTree {
         }
     }
 
-    fn warm_segment(&self, hash: u32) -> u64 {
-        self.members.warm_segment(hash)
-    }
-
-    fn warm_hashes(&self, hash: u32) -> u64 {
-        self.members.warm_hashes(hash)
-    }
-
-    fn warm_element(&self, hash: u32) -> u64 {
-        self.members.warm_entry(hash)
+    #[inline]
+    fn prefetch(&self, step: Step, hash: u32) {
+        self.members.prefetch(step, hash);
     }
 
     fn digest(&self) -> u64 {
