@@ -5,8 +5,6 @@
 //! keys of a pipelined batch, then for their segments, and so on, waits for them together. Elements of large collections are
 //! found likewise.
 
-use std::hint::black_box;
-
 use smallvec::SmallVec;
 
 use super::collection::Collected;
@@ -102,7 +100,7 @@ impl Database {
         }
         if writes {
             let hashes = positions.iter().map(|(at, _)| at.hash);
-            black_box(self.write_set.warm(hashes));
+            self.write_set.warm(hashes);
         }
     }
 
@@ -146,7 +144,7 @@ impl Database {
                 let key = RecordKey::element(hasher, element.place, element.hash, element.bytes);
                 key.position.hash
             };
-            black_box(self.write_set.warm(elements.iter().map(hash_of)));
+            self.write_set.warm(elements.iter().map(hash_of));
         }
     }
 }

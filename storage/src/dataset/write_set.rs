@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use super::position::spread;
 use super::record::RecordKey;
 use super::warm::WARM_KEYS;
+use crate::prefetch;
 
 /// Values above this are marked instead of copied at every write.
 pub(super) const LARGE_BYTES: usize = 4096;
@@ -30,6 +31,9 @@ const TOMBSTONE: u32 = u32::MAX;
 const LARGE: u32 = u32::MAX - 1;
 /// Room beyond the value, for a number or an expiry that becomes longer.
 const SPARE_BYTES: usize = 3;
+
+/// Most records are not longer: so much of one is asked for ahead.
+const USUAL_BYTES: usize = 128;
 
 /// What a key's last write was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,17 +217,21 @@ impl WriteSet {
         chunks + self.records.index.allocation_size() + self.nodes_bytes
     }
 
-    /// Brings the records of the keys with these hashes, at most [`WARM_KEYS`], into the processor's caches: their places first,
-    /// so that the records are waited for together. The number means nothing.
+    /// Asks for the records of the keys with these hashes, at most [`WARM_KEYS`]: for their places first, so that the records
+    /// are waited for together.
     #[inline]
-    pub(super) fn warm(&self, hashes: impl Iterator<Item = u32>) -> u64 {
+    pub(super) fn warm(&self, hashes: impl Iterator<Item = u32>) {
         let index = &self.records.index;
         let indexed: SmallVec<[&Indexed; WARM_KEYS]> = hashes
             .filter_map(|hash| index.iter_hash(spread(hash)).next())
             .collect();
-        let places: SmallVec<[Place; WARM_KEYS]> = indexed.iter().map(|at| at.place).collect();
-        let lengths = places.iter().map(|&place| self.records.lengths(place));
-        lengths.flatten().map(|lengths| lengths.room as u64).sum()
+        for at in indexed {
+            let chunk = self.records.chunks.get(at.place.chunk as usize);
+            let record = chunk.and_then(|chunk| chunk.get(at.place.offset as usize..));
+            if let Some(record) = record {
+                prefetch::object(record.get(..USUAL_BYTES).unwrap_or(record));
+            }
+        }
     }
 
     /// The last write of a key; none: not since the last freeze.
