@@ -41,3 +41,14 @@ fn line(at: *const u8) {
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = at;
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn anything_may_be_asked_for() {
+        super::object(&());
+        super::object(&[0u8; 0][..]);
+        super::object(&[1u8; 10_000][..]);
+        super::line(std::ptr::null());
+    }
+}

@@ -25,6 +25,9 @@ const OBJECT_AND_REPLY_PARTS: (u64, u64) = (5, 2);
 /// Objects that are dropped while the lock is held.
 const DROPPED_AT_ONCE: usize = 256;
 
+/// And how often at most between two pieces that are read: others may take as much memory meanwhile.
+const MOST_DROPS: usize = 64;
+
 /// Lets one collection be loaded at a time: those who need the same one find it in memory then.
 #[derive(Default)]
 pub struct Preload {
@@ -93,7 +96,11 @@ fn load_into(machine: &Machine, cold: Cold) -> storage::Result<Option<Headroom>>
     let loaded = cold.load(|read| {
         bytes = read;
         headroom.set(read * OBJECT_AND_REPLY_PARTS.0 / OBJECT_AND_REPLY_PARTS.1);
-        while machine.dataset().write().drop_cold(DROPPED_AT_ONCE) > 0 {}
+        for _ in 0..MOST_DROPS {
+            if machine.dataset().write().drop_cold(DROPPED_AT_ONCE) == 0 {
+                break;
+            }
+        }
         allocator::ask_all();
         allocator::collect_if_asked();
     })?;

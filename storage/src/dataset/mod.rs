@@ -32,7 +32,8 @@
 //! | `write_set`, `checkpoint` | what changed, and how it becomes durable |
 //! | `cleanup` | the elements' records of collections that are gone |
 //! | `cold`, `walk` | what is only on disk: lookups, loading, dropping; and the ordered walk over both |
-//! | `part` | point operations on large collections that are only on disk |
+//! | `part`, `preload` | point operations on large collections that are only on disk; loading all of one without the lock |
+//! | `headroom` | room for what is about to be in memory |
 //! | `sweep` | expired keys that are only on disk |
 //! | `evict` | the keys that go when memory is full, if the operator allows it |
 //! | `view`, `txn` | reads and writes |
