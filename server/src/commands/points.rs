@@ -58,9 +58,11 @@ pub fn may_need_all(spec: &Spec) -> bool {
     on_collections || on_any
 }
 
-/// Whether a point is never too much to be read from the disk under the lock.
-pub fn is_small(point: &Point<'_>) -> bool {
-    matches!(point.looks, Looks::Elements(_) | Looks::Walk { .. })
+/// Whether a point of the command is never too much to be read from the disk under the lock. Of a hash it may be: when its fields
+/// expire, a change takes all of it.
+pub fn is_small(spec: &Spec, point: &Point<'_>) -> bool {
+    let may_be_hash = matches!(spec.group, Group::Hash | Group::Generic);
+    point.looks.is_small() && !may_be_hash
 }
 
 /// The members or fields that a command names.

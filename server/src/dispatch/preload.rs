@@ -37,7 +37,10 @@ pub struct Preload {
 /// Loads the collection at a key, unless somebody else has. What is returned keeps room for a reply that holds all of it, until
 /// it is dropped.
 pub async fn load(shared: &Shared, key: &ColdKey) -> Option<Headroom> {
-    take_turn(shared, |dataset| dataset.cold(key.db, &key.key, None)).await
+    take_turn(shared, |dataset| {
+        dataset.cold(key.db, &key.key, None, false)
+    })
+    .await
 }
 
 /// Loads what the commands of a request need all of, before they go into the log: the leader would execute them, and load it,
@@ -129,10 +132,10 @@ fn needed_by(dataset: &Dataset, request: &Request) -> storage::Result<Option<Col
                 continue;
             };
             let point = points.iter().find(|point| point.key == *key);
-            if point.is_some_and(points::is_small) {
+            if point.is_some_and(|point| points::is_small(&command.spec, point)) {
                 continue;
             }
-            if let Some(cold) = dataset.cold(db, key, point)? {
+            if let Some(cold) = dataset.cold(db, key, point, command.handler.writes(&args))? {
                 return Ok(Some(cold));
             }
         }

@@ -19,6 +19,7 @@ use super::Dataset;
 use super::cold::elements_from;
 use super::collection::{self, Collected};
 use super::nodes::{Nodes, PartNodes};
+use super::object::is_expired;
 use super::position::Position;
 use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stored};
 use crate::Result;
@@ -97,6 +98,13 @@ pub enum Looks<M = Vec<Box<[u8]>>> {
     },
 }
 
+impl<M> Looks<M> {
+    /// Whether it takes a few reads of the disk only.
+    pub fn is_small(&self) -> bool {
+        matches!(self, Self::Elements(_) | Self::Walk { .. })
+    }
+}
+
 impl<'a> Point<'a> {
     /// Of members or fields.
     pub fn new(key: &'a [u8], members: impl IntoIterator<Item = &'a [u8]>) -> Self {
@@ -146,6 +154,20 @@ impl Focus {
     }
 }
 
+impl Focus {
+    /// Whether a part tells a reader all. Of a hash of which some fields have expired it cannot tell how many are left.
+    pub(super) fn may_read_part(&self, stored: &Stored, now_ms: u64) -> bool {
+        let counts = matches!(&self.looks, Looks::Elements(members) if members.is_empty());
+        !counts || !is_expired(stored.field_expiries_ms().0, now_ms)
+    }
+}
+
+/// Whether a part is enough to change a collection. The record of a hash tells when the first field expires, and when the last one does,
+/// which takes all of them to know.
+pub(super) fn may_change_part(stored: &Stored) -> bool {
+    stored.field_expiries_ms().0.is_none()
+}
+
 /// How many elements a record says that its collection has.
 pub(super) fn elements_of(meta: &[u8]) -> u64 {
     meta.first_chunk().map_or(0, |len| u64::from_le_bytes(*len))
@@ -170,7 +192,8 @@ impl Dataset {
         written.or_else(|| self.frozen.as_ref()?.get(db, key))
     }
 
-    /// The part of a large collection that a command looks at; none if the collection is to be loaded instead.
+    /// The part of a large collection that a command looks at; none if the collection is to be loaded instead. See also
+    /// [`Focus::may_read_part`] and [`may_change_part`].
     pub(super) fn read_part(
         &self,
         db: PhysicalDb,
@@ -178,7 +201,7 @@ impl Dataset {
         stored: &Stored,
         focus: &Focus,
     ) -> Result<Option<(Incarnation, Collected)>> {
-        if stored.encoding.is_flat() || stored.field_expiries_ms().0.is_some() {
+        if stored.encoding.is_flat() {
             return Ok(None);
         }
         let (incarnation, meta) = collection::parse_payload(&stored.payload)?;

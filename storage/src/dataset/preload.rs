@@ -12,7 +12,7 @@ use super::cold::elements_from;
 use super::collection::{self, Collected};
 use super::entry::{Entry, Value};
 use super::object::is_expired;
-use super::part::{Focus, Point, elements_of};
+use super::part::{Focus, Point, elements_of, may_change_part};
 use super::record::{ElementPlace, PhysicalDb, RecordKey, Stored};
 use crate::Result;
 use crate::engine::Reader;
@@ -52,7 +52,7 @@ impl Cold {
     /// Reads it. A million elements take about a second. What changes meanwhile may be read or not, and the error may come from
     /// that: [`Dataset::admit_loaded`] takes only what has not changed since, on disk or elsewhere.
     ///
-    /// `progress` is told how many bytes of elements were read so far, after every [`PROGRESS_BYTES`].
+    /// `progress` is told how many bytes of elements were read so far, after every 256 KB.
     pub fn load(self, mut progress: impl FnMut(u64)) -> Result<Loaded> {
         let (_, meta) = collection::parse_payload(&self.stored.payload)?;
         let (mut read, mut told) = (0, 0);
@@ -73,9 +73,15 @@ impl Cold {
 }
 
 impl Dataset {
-    /// What is to be read before a command runs that needs the whole collection at `key`, or `point` of it. None if it is in
-    /// memory, or not there, or need not be loaded, or is small.
-    pub fn cold(&self, db: DbIndex, key: &[u8], point: Option<&Point<'_>>) -> Result<Option<Cold>> {
+    /// What is to be read before a command runs that needs the whole collection at `key`, or `point` of it, which it only reads
+    /// or `changes`. None if it is in memory, or not there, or need not be loaded, or is small.
+    pub fn cold(
+        &self,
+        db: DbIndex,
+        key: &[u8],
+        point: Option<&Point<'_>>,
+        changes: bool,
+    ) -> Result<Option<Cold>> {
         let (at, db) = (self.hasher.position(key), self.physical(db));
         if !self.may_be_cold(db, at) || self.database(db).find(at, key).is_some() {
             return Ok(None);
@@ -88,7 +94,13 @@ impl Dataset {
         }
         if let Some(point) = point {
             let focus = Focus::new(point.clone(), &Limits::default());
-            if self.read_part(db, at.slot, &stored, &focus)?.is_some() {
+            let is_enough = if changes {
+                may_change_part(&stored)
+            } else {
+                focus.may_read_part(&stored, self.now_ms())
+            };
+            let is_small = point.looks.is_small();
+            if is_enough && (is_small || self.read_part(db, at.slot, &stored, &focus)?.is_some()) {
                 return Ok(None);
             }
         }

@@ -139,8 +139,12 @@ impl<'a> View<'a> {
         if !is_expired(next, self.now_ms) {
             return true;
         }
-        self.note_expired(key, next, true);
-        !is_expired(last, self.now_ms)
+        let all_have = is_expired(last, self.now_ms);
+        // Of a large hash that is only on disk all would have to be read for it: the walk over the disk does, where that is worth it.
+        if all_have || !object.is_large_on_disk() {
+            self.note_expired(key, next, true);
+        }
+        !all_have
     }
 
     #[cold]
@@ -250,6 +254,7 @@ impl<'a> View<'a> {
             return Ok(None);
         };
         if let Some(focus) = self.focus.iter().find(|focus| *focus.key == *key)
+            && focus.may_read_part(&stored, self.now_ms)
             && let Some((_, part)) =
                 self.dataset
                     .read_part(self.physical, at.slot, &stored, focus)?

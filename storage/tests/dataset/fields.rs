@@ -1,6 +1,6 @@
 //! Fields of hashes that expire: found where they are, invisible at once, removed within limits.
 
-use storage::dataset::SweepCursor;
+use storage::dataset::{Point, SweepCursor};
 use storage::ids::DbIndex;
 use storage::proto::command::ExpiredKey;
 use storage::types::Encoding;
@@ -102,7 +102,10 @@ fn hashes_with_expired_fields_are_found_in_memory_and_on_disk() {
     bench.reopen();
     assert!(swept(&bench).is_empty());
     // As the leader does, without the lock.
-    let cold = bench.dataset.cold(DbIndex(0), b"large", None).unwrap();
+    let cold = bench
+        .dataset
+        .cold(DbIndex(0), b"large", None, false)
+        .unwrap();
     let loaded = cold
         .expect("it is large and only on disk")
         .load(|_| {})
@@ -114,6 +117,53 @@ fn hashes_with_expired_fields_are_found_in_memory_and_on_disk() {
     remove(&mut bench, &found);
     assert!(bench.dataset.expired(bench.now_ms, 100).is_empty());
     assert_eq!(visible(&bench), expected);
+}
+
+#[test]
+fn fields_of_a_large_hash_on_disk_are_read_without_the_others() {
+    let mut bench = Bench::lsm();
+    let at_ms = bench.now_ms + 10;
+    fill(&mut bench, b"large", 1000, 300, at_ms);
+    bench.checkpoint();
+    bench.reopen();
+    let is_there = |bench: &Bench, number: u32| {
+        let name = field(number);
+        let mut view = bench.view(0).refusing_cold();
+        view.focus([Point::new(b"large", [&name[..]])]);
+        let object = view.lookup(b"large").unwrap().unwrap();
+        let found = object
+            .hash()
+            .unwrap()
+            .get(&name, |field| view.element_hash(field));
+        assert!(
+            view.take_expired().is_empty(),
+            "all would have to be read to remove some"
+        );
+        found.is_some()
+    };
+    let counted = |bench: &Bench| {
+        let mut view = bench.view(0).refusing_cold();
+        view.focus([Point::new(b"large", [])]);
+        let object = view.lookup(b"large")?;
+        Ok::<_, storage::Error>(object.map(|object| object.hash().unwrap().len()))
+    };
+    let cold = |bench: &Bench, changes| {
+        let name = field(7);
+        let point = Point::new(b"large", [&name[..]]);
+        let cold = bench
+            .dataset
+            .cold(DbIndex(0), b"large", Some(&point), changes);
+        cold.unwrap().is_some()
+    };
+    assert!(is_there(&bench, 7) && is_there(&bench, 999) && !is_there(&bench, 1000));
+    assert_eq!(counted(&bench).unwrap(), Some(1000));
+    assert!(!cold(&bench, false) && cold(&bench, true));
+    bench.now_ms = at_ms + 1;
+    assert!(!is_there(&bench, 7) && is_there(&bench, 999));
+    let refused = counted(&bench);
+    assert!(matches!(refused, Err(storage::Error::Cold(_))));
+    assert_eq!(bench.dataset.stats().resident, 0);
+    assert!(!cold(&bench, false), "the field at least");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::Txn;
 use crate::Result;
 use crate::dataset::collection::{self, Collected, ElementRecords, IsCollected};
 use crate::dataset::object::{Object, is_expired};
-use crate::dataset::part::{Focus, Point};
+use crate::dataset::part::{Focus, Point, may_change_part};
 use crate::dataset::position::Position;
 use crate::dataset::record::{ElementPlace, Head, Incarnation, PhysicalDb, Stored};
 use crate::types::{Edit, Large, Parts};
@@ -55,6 +55,9 @@ impl Txn<'_> {
             return Ok(None);
         };
         if is_expired(stored.expire_at_ms, self.now_ms) {
+            return Ok(None);
+        }
+        if !may_change_part(&stored) {
             return Ok(None);
         }
         let part = self.dataset.read_part(db, at.slot, &stored, focus)?;
