@@ -297,11 +297,15 @@ impl Recorded<'_> {
     }
 }
 
-/// Looks at cuts until there are no more.
+/// Looks at cuts until there are no more; after enough failures only takes them.
 fn look(cuts: &Mutex<Receiver<Cut>>, dir: &Path, top: &Path, failures: &AtomicU64) {
     loop {
         let next = cuts.lock().recv();
         let Ok(cut) = next else { return };
+        // Whoever sends may wait for one that receives.
+        if failures.load(Ordering::Relaxed) >= ENOUGH {
+            continue;
+        }
         let looked = catch_unwind(AssertUnwindSafe(|| cut.look(dir)));
         let looked = looked.unwrap_or_else(|_| Err(anyhow::anyhow!("a panic, see above")));
         let Err(error) = looked else { continue };
@@ -315,9 +319,7 @@ fn look(cuts: &Mutex<Receiver<Cut>>, dir: &Path, top: &Path, failures: &AtomicU6
             cut.at,
             kept.display()
         );
-        if failures.fetch_add(1, Ordering::Relaxed) + 1 >= ENOUGH {
-            return;
-        }
+        failures.fetch_add(1, Ordering::Relaxed);
     }
 }
 
