@@ -33,8 +33,11 @@ const HEADER_LEN: usize = 24;
 /// A reply that is longer than this will probably be much longer.
 const LONG_LEN: usize = 256 << 10;
 
-/// Then its buffer grows by so many times its length.
+/// Then its buffer grows by so many times its length,
 const LONG_STRIDE: usize = 7;
+
+/// but by no more than this, which a system that promises no more memory than it has must have at hand.
+const MOST_STRIDE_BYTES: usize = 128 << 20;
 
 impl<'a> Writer<'a> {
     /// A writer that appends to `out`.
@@ -118,7 +121,7 @@ impl<'a> Writer<'a> {
     #[cold]
     fn grow(&mut self, bytes: usize) {
         let stride = match self.out.len() {
-            len if len >= LONG_LEN => len.saturating_mul(LONG_STRIDE),
+            len if len >= LONG_LEN => len.saturating_mul(LONG_STRIDE).min(MOST_STRIDE_BYTES),
             _ => 0,
         };
         self.out.reserve(bytes.max(stride));

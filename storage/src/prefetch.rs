@@ -7,20 +7,19 @@
 /// Bytes that a processor's caches fetch at a time.
 const LINE_BYTES: usize = 64;
 
-/// Lines asked for at most: what is longer is read in order, and processors see that by themselves.
-const MOST_LINES: usize = 4;
+/// So much of an object is asked for at most: what is longer is read in order, and processors see that by themselves.
+const MOST_BYTES: usize = 4 * LINE_BYTES;
 
 /// Asks for the bytes of an object.
 #[inline(always)]
 pub(crate) fn object<T: ?Sized>(object: &T) {
     let start: *const u8 = std::ptr::from_ref(object).cast();
-    let bytes = size_of_val(object);
-    let lines = bytes.div_ceil(LINE_BYTES).min(MOST_LINES);
-    for number in 0..lines {
-        line(start.wrapping_add(number * LINE_BYTES));
+    let bytes = size_of_val(object).min(MOST_BYTES);
+    for offset in (0..bytes).step_by(LINE_BYTES) {
+        line(start.wrapping_add(offset));
     }
     // It begins anywhere in a line.
-    if bytes > 1 && lines < MOST_LINES {
+    if bytes > 1 {
         line(start.wrapping_add(bytes - 1));
     }
 }

@@ -40,10 +40,12 @@ pub fn ask_all() {
 /// To be called by a thread that is about to wait.
 pub fn collect_if_asked() {
     let asked = ASKED.load(Ordering::Relaxed);
-    if ANSWERED.get() == asked {
-        return;
+    if ANSWERED.get() != asked {
+        collect_at(Instant::now(), asked);
     }
-    let started = Instant::now();
+}
+
+fn collect_at(started: Instant, asked: u64) {
     if NEXT.get().is_none_or(|next| started >= next) {
         ANSWERED.set(asked);
         if let Some(collect) = COLLECT.get() {
@@ -58,25 +60,26 @@ pub fn collect_if_asked() {
 mod tests {
     use super::*;
 
+    thread_local! {
+        static COUNT: Cell<u64> = const { Cell::new(0) };
+    }
+
     #[test]
     fn every_thread_collects_when_it_was_asked_and_not_again_at_once() {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        install(|| {
-            COUNT.fetch_add(1, Ordering::Relaxed);
-        });
-        ask_all();
-        for threads in 1..=2 {
+        install(|| COUNT.set(COUNT.get() + 1));
+        for _ in 0..2 {
             let thread = std::thread::spawn(|| {
-                collect_if_asked();
                 ask_all();
+                let started = Instant::now();
                 collect_if_asked();
-                // Its time has come.
-                NEXT.set(Some(Instant::now()));
-                collect_if_asked();
-                collect_if_asked();
+                assert_eq!(COUNT.get(), 1);
+                let asked = ANSWERED.get() + 1;
+                collect_at(started + MIN_PAUSE / 2, asked);
+                assert_eq!(COUNT.get(), 1, "not again at once");
+                collect_at(NEXT.get().expect("it has collected"), asked);
+                assert_eq!((COUNT.get(), ANSWERED.get()), (2, asked));
             });
-            thread.join().expect("it ends");
-            assert_eq!(COUNT.load(Ordering::Relaxed), 2 * threads);
+            thread.join().expect("nothing is wrong there");
         }
     }
 }

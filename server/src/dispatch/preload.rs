@@ -94,10 +94,16 @@ async fn take_turn(
 
 /// Reads a collection and takes it into memory, from which others are dropped in time. None if it has changed meanwhile.
 fn load_into(machine: &Machine, cold: Cold) -> storage::Result<Option<Headroom>> {
-    let mut headroom = machine.dataset().read().headroom();
+    let (mut headroom, is_limited) = {
+        let dataset = machine.dataset().read();
+        (dataset.headroom(), dataset.maxmemory() > 0)
+    };
     let mut bytes = 0;
     let loaded = cold.load(|read| {
         bytes = read;
+        if !is_limited {
+            return;
+        }
         headroom.set(read * OBJECT_AND_REPLY_PARTS.0 / OBJECT_AND_REPLY_PARTS.1);
         for _ in 0..MOST_DROPS {
             if machine.dataset().write().drop_cold(DROPPED_AT_ONCE) == 0 {
