@@ -2,6 +2,7 @@
 
 mod collect;
 mod mimalloc;
+pub mod resident;
 
 pub use collect::{ask_all, collect_if_asked};
 pub use mimalloc::{Mimalloc, set_up};

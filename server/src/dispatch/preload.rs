@@ -8,8 +8,8 @@ use storage::proto::command::Request;
 use storage::types::Limits;
 use tokio::sync::Mutex;
 
+use super::clearing::Clearing;
 use super::shared::Shared;
-use crate::allocator;
 use crate::commands::points;
 use crate::machine::{Lookup, Machine, batch, data_commands};
 
@@ -18,15 +18,6 @@ pub const TRIES: usize = 3;
 
 /// Collections that are loaded for one segment; further ones are loaded under the lock.
 const MAX_PER_SEGMENT: usize = 64;
-
-/// What a collection takes with a reply that holds all of it, to the bytes of its elements on disk.
-const OBJECT_AND_REPLY_PARTS: (u64, u64) = (5, 2);
-
-/// Objects that are dropped while the lock is held.
-const DROPPED_AT_ONCE: usize = 256;
-
-/// And how often at most between two pieces that are read: others may take as much memory meanwhile.
-const MOST_DROPS: usize = 64;
 
 /// Lets one collection be loaded at a time: those who need the same one find it in memory then.
 #[derive(Default)]
@@ -94,30 +85,11 @@ async fn take_turn(
 
 /// Reads a collection and takes it into memory, from which others are dropped in time. None if it has changed meanwhile.
 fn load_into(machine: &Machine, cold: Cold) -> storage::Result<Option<Headroom>> {
-    let (mut headroom, is_limited) = {
-        let dataset = machine.dataset().read();
-        (dataset.headroom(), dataset.maxmemory() > 0)
-    };
-    let mut bytes = 0;
-    let loaded = cold.load(|read| {
-        bytes = read;
-        if !is_limited {
-            return;
-        }
-        headroom.set(read * OBJECT_AND_REPLY_PARTS.0 / OBJECT_AND_REPLY_PARTS.1);
-        for _ in 0..MOST_DROPS {
-            if machine.dataset().write().drop_cold(DROPPED_AT_ONCE) == 0 {
-                break;
-            }
-        }
-        allocator::ask_all();
-        allocator::collect_if_asked();
-    })?;
+    let mut clearing = Clearing::new(machine);
+    let loaded = cold.load(|read| clearing.has_read(read))?;
     let mut dataset = machine.dataset().write();
     let is_same = dataset.admit_loaded(loaded)?;
-    // The object is counted now, the reply is still to come.
-    headroom.set(bytes);
-    Ok(is_same.then_some(headroom))
+    Ok(is_same.then_some(clearing.for_reply()))
 }
 
 /// The first collection that a command of a request needs all of.

@@ -7,18 +7,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::allocator;
+use crate::allocator::{self, resident};
 
 /// How often resident memory is looked at. Longer than the allocator keeps free pages, or the room would shrink for what is free.
 const INTERVAL: Duration = Duration::from_millis(40);
-/// The target, in parts of `maxmemory`. A quarter may be above it: most of that is left for what happens between two looks.
-const TARGET_PARTS: (u64, u64) = (17, 16);
 /// The room is never less than one part in so many of `maxmemory`.
 const LEAST_PARTS: u64 = 4;
 /// It grows by one part in so many at a time.
 const GROWTH_PARTS: u64 = 256;
-/// Below this the program alone would leave no room for data.
-const LEAST_MAXMEMORY_BYTES: u64 = 32 << 20;
 
 /// Follows what is resident.
 pub(super) struct Room {
@@ -45,25 +41,20 @@ impl Room {
         }
         self.looked = Instant::now();
         self.maxmemory_bytes = maxmemory_bytes;
-        if maxmemory_bytes < LEAST_MAXMEMORY_BYTES {
+        let Some(target) = resident::target_bytes(maxmemory_bytes) else {
             self.bytes = u64::MAX;
             return Some(self.bytes);
-        }
-        let resident = resident_bytes()?;
-        if resident > target(maxmemory_bytes) {
+        };
+        let resident = resident::bytes()?;
+        if resident > target {
             allocator::ask_all();
         }
-        self.bytes = next(self.bytes, maxmemory_bytes, counted_bytes, resident);
+        self.bytes = next(self.bytes, maxmemory_bytes, counted_bytes, resident, target);
         Some(self.bytes)
     }
 }
 
-fn target(maxmemory: u64) -> u64 {
-    maxmemory / TARGET_PARTS.1 * TARGET_PARTS.0
-}
-
-fn next(room: u64, maxmemory: u64, counted: u64, resident: u64) -> u64 {
-    let target = target(maxmemory);
+fn next(room: u64, maxmemory: u64, counted: u64, resident: u64, target: u64) -> u64 {
     let room = room.min(maxmemory);
     let moved = if resident > target {
         // What is dropped leaves holes, so that less comes back than is counted; but the next look sees what came back.
@@ -72,16 +63,6 @@ fn next(room: u64, maxmemory: u64, counted: u64, resident: u64) -> u64 {
         room + (maxmemory / GROWTH_PARTS).min((target - resident) / 4)
     };
     moved.clamp(maxmemory / LEAST_PARTS, maxmemory)
-}
-
-/// Resident memory of the process; none where the system does not say.
-fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 #[cfg(test)]
@@ -93,6 +74,9 @@ mod tests {
     #[test]
     fn the_room_shrinks_above_the_target_and_comes_back() {
         let maxmemory = 64 * MB;
+        let target = resident::target_bytes(maxmemory).expect("it is enough");
+        let next =
+            |room, maxmemory, counted, resident| next(room, maxmemory, counted, resident, target);
         let mut room = u64::MAX;
         // A process that needs 30 MB besides its data.
         for _ in 0..200 {
@@ -105,10 +89,5 @@ mod tests {
         }
         assert_eq!(room, maxmemory);
         assert_eq!(next(room, maxmemory, 0, 500 * MB), maxmemory / LEAST_PARTS);
-    }
-
-    #[test]
-    fn the_system_says_what_is_resident() {
-        assert!(resident_bytes().is_some_and(|bytes| bytes > 100_000));
     }
 }
