@@ -330,11 +330,15 @@ fn scalar() -> impl Strategy<Value = Frame> {
 
 /// Keys that are all different, because `redis-protocol` keeps maps and sets as hash tables.
 fn distinct(frames: Vec<Frame>) -> Vec<Frame> {
-    let mut seen = std::collections::HashSet::new();
-    frames
-        .into_iter()
-        .filter(|frame| seen.insert(peer3(frame)))
-        .collect()
+    // Compared one by one: 0 and -0 are equal, but may have different hashes.
+    let mut seen = Vec::new();
+    let is_new = |frame: &Frame| {
+        let peer = peer3(frame);
+        let is_new = !seen.contains(&peer);
+        seen.push(peer);
+        is_new
+    };
+    frames.into_iter().filter(is_new).collect()
 }
 
 fn frame() -> impl Strategy<Value = Frame> {

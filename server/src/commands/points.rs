@@ -58,8 +58,8 @@ pub fn may_need_all(spec: &Spec) -> bool {
     on_collections || on_any
 }
 
-/// Whether a point of the command is never too much to be read from the disk under the lock. Of a hash it may be: when its fields
-/// expire, a change takes all of it.
+/// Whether a point of the command is never too much to be read from the disk under the lock. Of a hash it may be: when many of its
+/// fields have expired, it takes all of it.
 pub fn is_small(spec: &Spec, point: &Point<'_>) -> bool {
     let may_be_hash = matches!(spec.group, Group::Hash | Group::Generic);
     point.looks.is_small() && !may_be_hash

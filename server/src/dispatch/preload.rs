@@ -28,10 +28,7 @@ pub struct Preload {
 /// Loads the collection at a key, unless somebody else has. What is returned keeps room for a reply that holds all of it, until
 /// it is dropped.
 pub async fn load(shared: &Shared, key: &ColdKey) -> Option<Headroom> {
-    take_turn(shared, |dataset| {
-        dataset.cold(key.db, &key.key, None, false)
-    })
-    .await
+    take_turn(shared, |dataset| dataset.cold(key.db, &key.key, None)).await
 }
 
 /// Loads what the commands of a request need all of, before they go into the log: the leader would execute them, and load it,
@@ -113,7 +110,7 @@ fn needed_by(dataset: &Dataset, request: &Request) -> storage::Result<Option<Col
             if point.is_some_and(|point| points::is_small(&command.spec, point)) {
                 continue;
             }
-            if let Some(cold) = dataset.cold(db, key, point, command.handler.writes(&args))? {
+            if let Some(cold) = dataset.cold(db, key, point)? {
                 return Ok(Some(cold));
             }
         }

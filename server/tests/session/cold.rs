@@ -1,10 +1,15 @@
 //! Large collections that are only on disk: what is answered without loading them, and what loads them first.
 
+use std::time::{Duration, Instant};
+
 use super::node::{Client, Node};
 
 /// More than are loaded because of point operations.
 const ELEMENTS: usize = 30_000;
 const PER_COMMAND: usize = 500;
+
+/// For what happens by itself.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn start() -> (Node, Client) {
     let node = Node::start(&["--enable-debug-command", "local"]);
@@ -163,6 +168,47 @@ fn elements_that_are_named_are_worked_on_without_the_rest() {
     is("HPEXPIRETIME timed FIELDS 2 f1 f2", "4102444800123 -1");
     is("HPEXPIRETIME hash FIELDS 2 f5 f6", "4102444800456 -1");
     is("HLEN timed", "30000");
+}
+
+/// A hash of which some fields expire stays on disk when it is changed, and when fields of it leave.
+#[test]
+fn fields_expire_and_leave_while_the_hash_is_only_on_disk() {
+    let (_node, mut client) = start();
+    fill(&mut client, "HSET hash", |n| format!("f{n} {n}"));
+    client.call("HPEXPIREAT hash 4102444800123 FIELDS 2 f1 f2");
+    let before = drop_from_memory(&mut client);
+    let mut is = |command: &str, reply: &str| assert_eq!(client.text(command), reply, "{command}");
+    is("HPERSIST hash FIELDS 2 f1 f3", "1 -1");
+    is("HSET hash f4 new added x", "1");
+    is("HINCRBY hash f5 5", "10");
+    is("HPEXPIREAT hash 4102444800200 FIELDS 2 f6 f7", "1 1");
+    is("HDEL hash f2 none", "1");
+    is("HPEXPIRETIME hash FIELDS 3 f1 f6 f2", "-1 4102444800200 -2");
+    is("HLEN hash", "30000");
+    is("HPEXPIRE hash 1 FIELDS 3 f6 f8 f9", "1 1 1");
+    let wait = Instant::now() + PATIENCE;
+    while client.text("HLEN hash") != "29997" || !removed(&mut client).contains("expired_subkeys:3")
+    {
+        assert!(Instant::now() < wait, "{}", removed(&mut client));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut is = |command: &str, reply: &str| assert_eq!(client.text(command), reply, "{command}");
+    is("HMGET hash f6 f7 f8", "(nil) 7 (nil)");
+    is("HSET hash f8 again", "1");
+    is("HTTL hash FIELDS 1 f8", "-1");
+    is("HLEN hash", "29998");
+    is("EXISTS hash", "1");
+    assert_eq!(loaded(&mut client), before, "nothing was loaded");
+    assert_eq!(client.text("HGETALL hash").split(' ').count(), 2 * 29_998);
+    drop_from_memory(&mut client);
+    let before = loaded(&mut client);
+    assert_eq!(client.text("DEL hash"), "1");
+    assert_eq!(client.text("EXISTS hash"), "0");
+    assert_eq!(loaded(&mut client), before, "nothing was loaded");
+}
+
+fn removed(client: &mut Client) -> String {
+    client.text("INFO stats")
 }
 
 /// Commands that need all of a collection, as reads, as writes and within pipelines, by several clients at once.

@@ -84,7 +84,7 @@ impl Cleanup {
         for &place in &self.places {
             let room = RECORDS_PER_RUN - deleted.len();
             let before = deleted.len();
-            for pair in engine.scan(&place.prefix(), &place.end()).take(room) {
+            for pair in engine.scan(&place.prefix(), &place.end_of_all()).take(room) {
                 deleted.push((pair?.0, None));
             }
             if deleted.len() - before == room {

@@ -16,7 +16,7 @@ use super::position::Position;
 use super::record::{self, ElementPlace, Incarnation, ParsedKey, PhysicalDb, RecordKey, Stored};
 use crate::engine::Reader;
 use crate::ids::{DB_COUNT, LogIndex, SLOT_COUNT};
-use crate::types::{HashRef, Kind};
+use crate::types::Kind;
 use crate::{Error, Result, keys};
 
 /// Keys that readers may note between two calls of [`Dataset::promote`]; further ones are read from the disk once more.
@@ -513,8 +513,7 @@ fn is_findable(
     let Some((incarnation, object)) = entry.collected() else {
         return false;
     };
-    let expires = |hash: HashRef<'_>| hash.next_expiry_ms().is_some();
-    if (object.len() as u64) < at_least || object.hash().is_some_and(expires) {
+    if (object.len() as u64) < at_least {
         return false;
     }
     // What cannot be read is not dropped; the next write meets the error.
@@ -527,5 +526,4 @@ fn is_findable(
         && stored.kind == object.kind()
         && stored.index >= flushed_at
         && stored.expire_at_ms == entry.expire_at_ms()
-        && stored.field_expiries_ms().0.is_none()
 }

@@ -8,7 +8,8 @@ use crate::types::stream::{self, Stream, StreamLog};
 use crate::types::table::Step;
 use crate::types::{
     Collection, Edit, Elements, Encoding, Hash, HashRef, HashTable, KeyHasher, Kind, Large, Limits,
-    List, QuickList, Records, Set, SetRef, SetTable, SortedSet, ZSetTree, expiries_of_meta,
+    List, Missing, QuickList, Records, Set, SetRef, SetTable, SortedSet, ZSetTree,
+    expiries_of_meta,
 };
 use crate::{Error, Result, prefetch};
 
@@ -80,11 +81,11 @@ macro_rules! collected {
                 kind: Kind,
                 meta: &[u8],
                 elements: &mut Elements<'_>,
-                gap: Option<&[u8]>,
+                missing: &Missing,
             ) -> Result<Option<Self>> {
                 $(
                     if kind == <$collection>::KIND {
-                        let part = <$structure>::load_part(meta, elements, gap)?;
+                        let part = <$structure>::load_part(meta, elements, missing)?;
                         return Ok(part.map(|part| Self::$name(Box::new(part))));
                     }
                 )*
@@ -291,6 +292,23 @@ impl Records for ElementRecords<'_> {
             } else {
                 self.write_set.delete(&key);
             }
+        }
+    }
+
+    fn put_expiry(&mut self, at_ms: u64, hash: u32, rest: &[u8]) {
+        if let Some(place) = self.place() {
+            let (hash, rest) = record::expiry_key(at_ms, hash, rest);
+            let key = RecordKey::element(self.hasher, place.expiries(), hash, &rest);
+            self.write_set
+                .put_node(&key, &[&record::element_head(&rest)]);
+        }
+    }
+
+    fn delete_expiry(&mut self, at_ms: u64, hash: u32, rest: &[u8]) {
+        if let Some(place) = self.place() {
+            let (hash, rest) = record::expiry_key(at_ms, hash, rest);
+            let key = RecordKey::element(self.hasher, place.expiries(), hash, &rest);
+            self.write_set.delete_node(&key);
         }
     }
 

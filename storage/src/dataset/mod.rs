@@ -49,6 +49,7 @@ mod counts;
 mod database;
 mod entry;
 mod evict;
+mod expiries;
 mod expiry;
 mod headroom;
 mod nodes;

@@ -15,7 +15,7 @@ use super::write_set::{KeyRange, PendingNodes};
 use crate::engine::Scan;
 use crate::types::listpack::ListpackRef;
 use crate::types::stream::{Keep, Shape, StreamId};
-use crate::types::{JOINED_MAX_BYTES, ListEnds};
+use crate::types::{JOINED_MAX_BYTES, Kind, ListEnds, Missing};
 use crate::{Error, Result};
 
 /// A part has no more nodes than these: what needs more needs the whole. Reading so many takes a few milliseconds.
@@ -26,18 +26,26 @@ const SPARE_NODES: usize = 2;
 /// Nodes and other records of a part, by the elements' keys (hash and rest).
 pub(super) type PartRecords = BTreeMap<Bytes, Bytes>;
 
-/// The nodes of a part, and the key of the first one behind those that are missing, if any are.
+/// The records of a part, and what is known of others.
 #[derive(Default)]
 pub(super) struct PartNodes {
     pub(super) records: PartRecords,
-    pub(super) gap: Option<Bytes>,
+    pub(super) missing: Missing,
+}
+
+impl PartNodes {
+    /// The part of a collection with this meta; none of a type that has no parts.
+    pub(super) fn load(self, kind: Kind, meta: &[u8]) -> Result<Option<Collected>> {
+        let mut elements = self.records.into_iter().map(Ok);
+        Collected::load_part(kind, meta, &mut elements, &self.missing)
+    }
 }
 
 /// Records that wait to be written, in order or in opposite order.
 type Pending<'d> = Box<dyn Iterator<Item = (Bytes, Option<Bytes>)> + 'd>;
 
 /// A walk over records that are waiting to be written, being written, and on disk: the newest of each key.
-struct Walk<'d> {
+pub(super) struct Walk<'d> {
     pending: [Peekable<Pending<'d>>; 2],
     durable: Peekable<Scan<'d>>,
     backwards: bool,
@@ -109,7 +117,7 @@ pub(super) struct Nodes<'d> {
 
 impl<'d> Nodes<'d> {
     /// The records of elements whose keys are in a range, in order or in opposite order.
-    fn walk(&self, from: &[u8], to: &[u8], backwards: bool) -> Walk<'d> {
+    pub(super) fn walk(&self, from: &[u8], to: &[u8], backwards: bool) -> Walk<'d> {
         let prefix = self.place.prefix();
         let start = [&prefix[..], from].concat();
         // The end is included: one more zero byte is what comes next.
@@ -140,8 +148,8 @@ impl<'d> Nodes<'d> {
         }
     }
 
-    /// The node of this key, which the collection's own record names.
-    fn end(&self, key: &[u8]) -> Result<(Bytes, Bytes)> {
+    /// The element of this key, which is known to be there.
+    pub(super) fn element(&self, key: &[u8]) -> Result<(Bytes, Bytes)> {
         let (hash, rest) = crate::types::split_key(key)?;
         let record = RecordKey::element(&self.dataset.hasher, self.place, hash, rest);
         match self.dataset.read_record(self.place.db, &record)? {
@@ -166,7 +174,7 @@ impl<'d> Nodes<'d> {
         if self.run(ends, reach.tail, true, &mut behind)?.is_none() {
             return Ok(None);
         }
-        part.gap = behind.keys().next().filter(|first| **first > head).cloned();
+        part.missing.gap = behind.keys().next().filter(|first| **first > head).cloned();
         part.records.append(&mut behind);
         Ok(Some(part))
     }
@@ -180,7 +188,7 @@ impl<'d> Nodes<'d> {
         into: &mut PartRecords,
     ) -> Result<Option<Bytes>> {
         let end = if backwards { &ends.last } else { &ends.first };
-        let (key, value) = self.end(end)?;
+        let (key, value) = self.element(end)?;
         if reach.is_within(&value, backwards) {
             into.insert(key.clone(), value);
             return Ok(Some(key));
@@ -226,7 +234,7 @@ impl<'d> Nodes<'d> {
             };
         Ok(found.then_some(PartNodes {
             records: part.records,
-            gap: None,
+            missing: Missing::default(),
         }))
     }
 }
@@ -374,7 +382,7 @@ impl StreamPart<'_, '_> {
             (self.deleted.is_empty(), self.shape.first, self.shape.last)
         {
             for node in [first, last] {
-                let (key, value) = self.nodes.end(&Shape::node_key(node))?;
+                let (key, value) = self.nodes.element(&Shape::node_key(node))?;
                 self.take_deletions(node, Shape::last_in(node, &value))?;
                 self.records.insert(key, value);
             }

@@ -127,11 +127,6 @@ impl<'a> Object<'a> {
         Some(self.collection::<Hash>()?.at(self.now_ms))
     }
 
-    /// True of a large collection that was found on disk, of all of it or a part.
-    pub(super) fn is_large_on_disk(&self) -> bool {
-        matches!(&self.source, Source::Disk(found) if !found.stored.encoding.is_flat())
-    }
-
     /// When the first field of a hash expires, and when the last one does if all do.
     #[inline]
     pub(super) fn field_expiries_ms(&self) -> (Option<u64>, Option<u64>) {

@@ -19,7 +19,6 @@ use super::Dataset;
 use super::cold::elements_from;
 use super::collection::{self, Collected};
 use super::nodes::{Nodes, PartNodes};
-use super::object::is_expired;
 use super::position::Position;
 use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stored};
 use crate::Result;
@@ -154,20 +153,6 @@ impl Focus {
     }
 }
 
-impl Focus {
-    /// Whether a part tells a reader all. Of a hash of which some fields have expired it cannot tell how many are left.
-    pub(super) fn may_read_part(&self, stored: &Stored, now_ms: u64) -> bool {
-        let counts = matches!(&self.looks, Looks::Elements(members) if members.is_empty());
-        !counts || !is_expired(stored.field_expiries_ms().0, now_ms)
-    }
-}
-
-/// Whether a part is enough to change a collection. The record of a hash tells when the first field expires, and when the last one does,
-/// which takes all of them to know.
-pub(super) fn may_change_part(stored: &Stored) -> bool {
-    stored.field_expiries_ms().0.is_none()
-}
-
 /// How many elements a record says that its collection has.
 pub(super) fn elements_of(meta: &[u8]) -> u64 {
     meta.first_chunk().map_or(0, |len| u64::from_le_bytes(*len))
@@ -192,32 +177,63 @@ impl Dataset {
         written.or_else(|| self.frozen.as_ref()?.get(db, key))
     }
 
-    /// The part of a large collection that a command looks at; none if the collection is to be loaded instead. See also
-    /// [`Focus::may_read_part`] and [`may_change_part`].
+    /// The part of a large collection that a command looks at, at a time; none if the collection is to be loaded instead.
     pub(super) fn read_part(
         &self,
         db: PhysicalDb,
         slot: u16,
         stored: &Stored,
         focus: &Focus,
+        now_ms: u64,
     ) -> Result<Option<(Incarnation, Collected)>> {
+        if self.has_parts(stored)? {
+            self.part_of(db, slot, stored, focus, now_ms)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Whether a collection is large enough that parts of it are read.
+    pub(super) fn has_parts(&self, stored: &Stored) -> Result<bool> {
         if stored.encoding.is_flat() {
-            return Ok(None);
+            return Ok(false);
         }
-        let (incarnation, meta) = collection::parse_payload(&stored.payload)?;
-        if elements_of(meta) < self.parts_from_elements {
-            return Ok(None);
-        }
+        let (_, meta) = collection::parse_payload(&stored.payload)?;
+        Ok(elements_of(meta) >= self.parts_from_elements)
+    }
+
+    /// The elements of a large collection that is only on disk.
+    pub(super) fn nodes(
+        &self,
+        db: PhysicalDb,
+        slot: u16,
+        incarnation: Incarnation,
+        stored: &Stored,
+    ) -> Nodes<'_> {
         let place = ElementPlace {
             slot,
             db,
             incarnation,
         };
-        let nodes = Nodes {
+        Nodes {
             dataset: self,
             place,
             pending: stored.index > self.checkpoint_index,
-        };
+        }
+    }
+
+    /// See [`Self::read_part`]: of a large collection, however few elements it has.
+    pub(super) fn part_of(
+        &self,
+        db: PhysicalDb,
+        slot: u16,
+        stored: &Stored,
+        focus: &Focus,
+        now_ms: u64,
+    ) -> Result<Option<(Incarnation, Collected)>> {
+        let (incarnation, meta) = collection::parse_payload(&stored.payload)?;
+        let nodes = self.nodes(db, slot, incarnation, stored);
+        let place = nodes.place;
         let found = match stored.kind {
             Kind::List => match ListEnds::of(meta) {
                 Some(ends) => nodes.of_list(&ends, &focus.looks)?,
@@ -232,12 +248,35 @@ impl Dataset {
                 _ => self.named(place, &focus.looks)?,
             }),
         };
-        let Some(PartNodes { records, gap }) = found else {
+        let Some(mut found) = found else {
             return Ok(None);
         };
-        let mut elements = records.into_iter().map(Ok);
-        let part = Collected::load_part(stored.kind, meta, &mut elements, gap.as_deref())?;
+        if stored.field_expiries_ms().0.is_some() {
+            let Some(expiries) = nodes.missing_expiries(&found.records, now_ms, true)? else {
+                return Ok(None);
+            };
+            found.missing.expiries = expiries;
+        }
+        let part = found.load(stored.kind, meta)?;
         let part = part.filter(|part| focus.looks.keeps_large(part, &focus.limits));
+        Ok(part.map(|part| (incarnation, part)))
+    }
+
+    /// Fields that have expired of a large hash that is only on disk, up to `limit`.
+    pub(super) fn expired_part(
+        &self,
+        db: PhysicalDb,
+        slot: u16,
+        stored: &Stored,
+        now_ms: u64,
+        limit: usize,
+    ) -> Result<Option<(Incarnation, Collected)>> {
+        let (incarnation, meta) = collection::parse_payload(&stored.payload)?;
+        let nodes = self.nodes(db, slot, incarnation, stored);
+        let mut found = nodes.expired_fields(now_ms, limit)?;
+        let expiries = nodes.missing_expiries(&found.records, now_ms, false)?;
+        found.missing.expiries = expiries.flatten();
+        let part = found.load(stored.kind, meta)?;
         Ok(part.map(|part| (incarnation, part)))
     }
 

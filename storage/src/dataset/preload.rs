@@ -12,7 +12,7 @@ use super::cold::elements_from;
 use super::collection::{self, Collected};
 use super::entry::{Entry, Value};
 use super::object::is_expired;
-use super::part::{Focus, Point, elements_of, may_change_part};
+use super::part::{Focus, Point};
 use super::record::{ElementPlace, PhysicalDb, RecordKey, Stored};
 use crate::Result;
 use crate::engine::Reader;
@@ -73,15 +73,9 @@ impl Cold {
 }
 
 impl Dataset {
-    /// What is to be read before a command runs that needs the whole collection at `key`, or `point` of it, which it only reads
-    /// or `changes`. None if it is in memory, or not there, or need not be loaded, or is small.
-    pub fn cold(
-        &self,
-        db: DbIndex,
-        key: &[u8],
-        point: Option<&Point<'_>>,
-        changes: bool,
-    ) -> Result<Option<Cold>> {
+    /// What is to be read before a command runs that needs the whole collection at `key`, or `point` of it. None if it is in
+    /// memory, or not there, or need not be loaded, or is small.
+    pub fn cold(&self, db: DbIndex, key: &[u8], point: Option<&Point<'_>>) -> Result<Option<Cold>> {
         let (at, db) = (self.hasher.position(key), self.physical(db));
         if !self.may_be_cold(db, at) || self.database(db).find(at, key).is_some() {
             return Ok(None);
@@ -93,14 +87,15 @@ impl Dataset {
             return Ok(None);
         }
         if let Some(point) = point {
+            let now_ms = self.now_ms();
             let focus = Focus::new(point.clone(), &Limits::default());
-            let is_enough = if changes {
-                may_change_part(&stored)
-            } else {
-                focus.may_read_part(&stored, self.now_ms())
-            };
-            let is_small = point.looks.is_small();
-            if is_enough && (is_small || self.read_part(db, at.slot, &stored, &focus)?.is_some()) {
+            let (next, _) = stored.field_expiries_ms();
+            let is_small = point.looks.is_small() && !is_expired(next, now_ms);
+            if is_small
+                || self
+                    .read_part(db, at.slot, &stored, &focus, now_ms)?
+                    .is_some()
+            {
                 return Ok(None);
             }
         }
@@ -148,10 +143,6 @@ impl Dataset {
 
     /// Whether reading all elements of a key that is only on disk takes so long that others should not wait for it.
     pub(super) fn is_large_on_disk(&self, stored: &Stored) -> Result<bool> {
-        if stored.encoding.is_flat() || is_expired(stored.expire_at_ms, self.now_ms()) {
-            return Ok(false);
-        }
-        let (_, meta) = collection::parse_payload(&stored.payload)?;
-        Ok(elements_of(meta) >= self.parts_from_elements)
+        Ok(!is_expired(stored.expire_at_ms, self.now_ms()) && self.has_parts(stored)?)
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `01` slot:u16 db:u8 `00` hash:u32 key | one key: format, kind and encoding, write index, expiry, payload |
 //! | `01` slot:u16 db:u8 `01` incarnation:u64 hash:u32 rest | one element of a large collection, or a node of a few: a byte of flags, payload |
+//! | `01` slot:u16 db:u8 `01` incarnation + 1:u64 expiry:u64 hash:u32 field | one field of a large hash that expires, in the order of times: a byte of flags |
 //!
 //! Integers are big endian, so that the order on disk is the order of SCAN. `db` is the physical database: SWAPDB only
 //! changes which logical one it is. A key of [`LONG_KEY_BYTES`] or more is cut and completed by a keyed digest, because
@@ -11,8 +12,8 @@
 //! flags, the write index as varint, the expiry as varint if flagged, the key if it is a long one, then the payload: of
 //! a string or flat collection its bytes, of a large collection its incarnation as varint and what its type says.
 //!
-//! An incarnation is made from the index of the entry in which the collection became large, so that it is unique in the
-//! Region, and RENAME within a slot, DEL and overwriting need not touch elements: another incarnation hides the old one's.
+//! An incarnation is an even number made from the index of the entry in which the collection became large, so that it is unique in
+//! the Region, and RENAME within a slot, DEL and overwriting need not touch elements: another incarnation hides the old one's.
 //! For members and fields, `hash` is their keyed hash and `rest` the bytes: on disk, too, they lie in order of SCAN. A member of
 //! [`LONG_KEY_BYTES`] or more is cut as keys are; its value then begins with its length as varint and the member.
 //!
@@ -43,7 +44,11 @@ const ELEMENTS_PREFIX_BYTES: usize = 13;
 /// What stands before the rest of an element's key.
 const ELEMENT_HEAD_BYTES: usize = 17;
 /// Bits of an incarnation below the log index.
-const INCARNATION_BITS: u32 = 20;
+const INCARNATION_BITS: u32 = 21;
+/// From one collection's incarnation to the next one's: two, the second for the times at which fields expire.
+const INCARNATION_STEP: u64 = 2;
+/// The time at the beginning of the key of an expiry.
+pub(super) const TIME_BYTES: usize = 8;
 /// In an element's value: the member stands before the payload.
 const LONG_MEMBER: u8 = 0x01;
 
@@ -66,11 +71,12 @@ pub(super) struct Incarnation(pub(super) u64);
 impl Incarnation {
     /// The `nth` one of an entry.
     pub(super) fn new(index: LogIndex, nth: u32) -> Self {
+        let nth = u64::from(nth) * INCARNATION_STEP;
         assert!(
             nth >> INCARNATION_BITS == 0,
             "an entry that makes a million large collections does not fit the log"
         );
-        Self(index.get() << INCARNATION_BITS | u64::from(nth))
+        Self(index.get() << INCARNATION_BITS | nth)
     }
 
     /// The entry in which it began.
@@ -173,13 +179,34 @@ impl ElementPlace {
 
     /// The end, not included, of the engine keys of all elements.
     pub(super) fn end(self) -> [u8; ELEMENTS_PREFIX_BYTES] {
-        let incarnation = Incarnation(self.incarnation.0 + 1);
+        self.behind(1).prefix()
+    }
+
+    /// The end, not included, of the engine keys of elements and of their expiries.
+    pub(super) fn end_of_all(self) -> [u8; ELEMENTS_PREFIX_BYTES] {
+        self.behind(INCARNATION_STEP).prefix()
+    }
+
+    /// Where the elements' expiries are: see [`expiry_key`].
+    pub(super) fn expiries(self) -> Self {
+        self.behind(1)
+    }
+
+    fn behind(self, step: u64) -> Self {
         Self {
-            incarnation,
+            incarnation: Incarnation(self.incarnation.0 + step),
             ..self
         }
-        .prefix()
     }
+}
+
+/// Hash and rest of the record, in [`ElementPlace::expiries`], that tells when an element expires.
+pub(super) fn expiry_key(at_ms: u64, hash: u32, rest: &[u8]) -> (u32, SmallVec<[u8; 64]>) {
+    let mut key = SmallVec::new();
+    key.extend_from_slice(&(at_ms as u32).to_be_bytes());
+    key.extend_from_slice(&hash.to_be_bytes());
+    key.extend_from_slice(rest);
+    ((at_ms >> 32) as u32, key)
 }
 
 /// An element as read from the disk: its key without the incarnation (hash and rest), and its payload.

@@ -4,9 +4,7 @@ use bytes::Bytes;
 
 use super::Dataset;
 use super::cold::Place;
-use super::collection;
 use super::object::is_expired;
-use super::part::elements_of;
 use super::position::Position;
 use super::preload::ColdKey;
 use super::record::{self, ParsedKey, PhysicalDb, RecordKey, Stored};
@@ -16,9 +14,6 @@ use crate::{Error, Result, keys};
 
 /// What beginning to read at another place costs, in records.
 const SEEK_COST: usize = 16;
-
-/// A large hash of which some fields have expired is to be loaded if it takes no more than one part in so many of the memory.
-const LOADED_PARTS: u64 = 8;
 
 /// Where a sweep goes on. The default is the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,8 +26,8 @@ pub struct Swept {
     pub next: Option<SweepCursor>,
     /// Keys that have expired; one that changes meanwhile is spared by [`super::Txn::remove_expired`].
     pub expired: Vec<ExpiredKey>,
-    /// Large hashes of which some fields have expired: loaded, they lose them a bounded number at a time.
-    pub to_load: Vec<ColdKey>,
+    /// Large hashes among them of which some fields have expired: an entry removes a bounded number, and there may be more.
+    pub partly: Vec<ColdKey>,
     /// Records looked at, and what seeking cost.
     pub cost: usize,
 }
@@ -119,15 +114,11 @@ impl Dataset {
             return Ok(());
         };
         let whole = own.or(last.filter(over));
-        // Of a large hash, single fields would have to be looked for among all of them.
-        if whole.is_none() && self.is_large_on_disk(&stored)? {
-            if self.is_worth_loading(&stored)? {
-                swept.to_load.push(ColdKey {
-                    db: DbIndex(logical as u8),
-                    key: key.into(),
-                });
-            }
-            return Ok(());
+        if whole.is_none() && !stored.encoding.is_flat() {
+            swept.partly.push(ColdKey {
+                db: DbIndex(logical as u8),
+                key: key.into(),
+            });
         }
         swept.expired.push(ExpiredKey {
             db: logical as u32,
@@ -138,8 +129,24 @@ impl Dataset {
         Ok(())
     }
 
-    fn is_worth_loading(&self, stored: &Stored) -> Result<bool> {
-        let (_, meta) = collection::parse_payload(&stored.payload)?;
-        Ok(self.has_room_for(elements_of(meta), LOADED_PARTS))
+    /// The large hash at a key, if it is only on disk and fields of it have expired at `now_ms`.
+    pub fn expired_fields_on_disk(&self, key: &ColdKey, now_ms: u64) -> Result<Option<ExpiredKey>> {
+        let (db, name) = (self.physical(key.db), &*key.key);
+        let at = self.hasher.position(name);
+        if !self.may_be_cold(db, at) || self.database(db).find(at, name).is_some() {
+            return Ok(None);
+        }
+        let record_key = RecordKey::new(&self.hasher, db, at, name);
+        let stored = self.read_cold(db, &record_key)?.filter(|stored| {
+            !stored.encoding.is_flat() && !is_expired(stored.expire_at_ms, now_ms)
+        });
+        let next = stored.and_then(|stored| stored.field_expiries_ms().0);
+        let expired = next.filter(|at_ms| is_expired(Some(*at_ms), now_ms));
+        Ok(expired.map(|expire_at_ms| ExpiredKey {
+            db: key.db.get().into(),
+            key: Bytes::copy_from_slice(name),
+            expire_at_ms,
+            fields: true,
+        }))
     }
 }

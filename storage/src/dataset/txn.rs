@@ -297,7 +297,8 @@ impl<'a> Txn<'a> {
         Ok(true)
     }
 
-    /// Loads a key from the disk; true if it is there. One that has expired is deleted without being loaded.
+    /// Loads a key from the disk; true if it is there. One that has expired is deleted without being loaded, as is a large hash of
+    /// which all fields have.
     #[cold]
     fn load(&mut self, db: PhysicalDb, at: Position, key: &[u8]) -> Result<bool> {
         let Some(stored) = self.dataset.read_cold(db, &self.record_key(db, at, key))? else {
@@ -306,6 +307,11 @@ impl<'a> Txn<'a> {
         if is_expired(stored.expire_at_ms, self.now_ms) {
             self.erase_cold(db, at, key, &stored)?;
             self.note_expired(db, key);
+            return Ok(false);
+        }
+        let (_, last) = stored.field_expiries_ms();
+        if !stored.encoding.is_flat() && is_expired(last, self.now_ms) && db == self.physical {
+            self.erase_expired_hash(at, key, &stored)?;
             return Ok(false);
         }
         self.dataset.admit(db, at, key, &stored)?;

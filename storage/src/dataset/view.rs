@@ -139,12 +139,8 @@ impl<'a> View<'a> {
         if !is_expired(next, self.now_ms) {
             return true;
         }
-        let all_have = is_expired(last, self.now_ms);
-        // Of a large hash that is only on disk all would have to be read for it: the walk over the disk does, where that is worth it.
-        if all_have || !object.is_large_on_disk() {
-            self.note_expired(key, next, true);
-        }
-        !all_have
+        self.note_expired(key, next, true);
+        !is_expired(last, self.now_ms)
     }
 
     #[cold]
@@ -205,32 +201,32 @@ impl<'a> View<'a> {
     /// The value of `key`; counts as a use of it.
     #[inline]
     pub fn lookup(&self, key: &[u8]) -> Result<Option<Object<'a>>> {
-        self.find(key, self.touches)
+        self.find(key, self.touches, true)
     }
 
     /// The value of `key`; counts as a use of it whatever [`Self::without_touching`] says (TOUCH).
     pub fn touch(&self, key: &[u8]) -> Result<Option<Object<'a>>> {
-        self.find(key, true)
+        self.find(key, true, true)
     }
 
     /// The value of `key`, without counting as a use of it (TYPE, TTL, OBJECT).
     pub fn peek(&self, key: &[u8]) -> Result<Option<Object<'a>>> {
-        self.find(key, false)
+        self.find(key, false, true)
     }
 
-    /// True when `key` is there. No use of it.
+    /// True when `key` is there. No use of it; the elements of a large collection are not read.
     pub fn exists(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.peek(key)?.is_some())
+        Ok(self.find(key, false, false)?.is_some())
     }
 
     #[inline]
-    fn find(&self, key: &[u8], touch: bool) -> Result<Option<Object<'a>>> {
+    fn find(&self, key: &[u8], touch: bool, elements: bool) -> Result<Option<Object<'a>>> {
         let at = self.dataset.hasher.position(key);
         let database = self.dataset.database(self.physical);
         let found = match database.find(at, key) {
             Some(entry) => Some(Object::memory(entry, self.now_ms)),
             None if database.is_complete(at.slot) => None,
-            None => self.find_cold(at, key)?,
+            None => self.find_cold(at, key, elements)?,
         };
         let found = found.filter(|object| self.is_there(key, object));
         match &found {
@@ -248,22 +244,26 @@ impl<'a> View<'a> {
     }
 
     #[cold]
-    fn find_cold(&self, at: Position, key: &[u8]) -> Result<Option<Object<'a>>> {
+    fn find_cold(&self, at: Position, key: &[u8], elements: bool) -> Result<Option<Object<'a>>> {
         let record_key = RecordKey::new(&self.dataset.hasher, self.physical, at, key);
         let Some(stored) = self.dataset.read_cold(self.physical, &record_key)? else {
             return Ok(None);
         };
+        let (_, last) = stored.field_expiries_ms();
+        if is_expired(stored.expire_at_ms, self.now_ms) || is_expired(last, self.now_ms) {
+            return Ok(Some(Object::disk(stored, None, self.now_ms)));
+        }
+        if !elements && self.dataset.has_parts(&stored)? {
+            self.dataset.want_whole(self.physical, key, &stored);
+            return Ok(Some(Object::disk(stored, None, self.now_ms)));
+        }
         if let Some(focus) = self.focus.iter().find(|focus| *focus.key == *key)
-            && focus.may_read_part(&stored, self.now_ms)
             && let Some((_, part)) =
                 self.dataset
-                    .read_part(self.physical, at.slot, &stored, focus)?
+                    .read_part(self.physical, at.slot, &stored, focus, self.now_ms)?
         {
             self.dataset.want_whole(self.physical, key, &stored);
             return Ok(Some(Object::disk(stored, Some(part), self.now_ms)));
-        }
-        if is_expired(stored.expire_at_ms, self.now_ms) {
-            return Ok(Some(Object::disk(stored, None, self.now_ms)));
         }
         if self.refuses_cold && self.dataset.is_large_on_disk(&stored)? {
             return Err(Error::Cold(Box::new(ColdKey {

@@ -13,8 +13,8 @@ use crate::proto::store::{
 };
 use crate::{Error, Result, keys};
 
-/// The newest format of a Store's directories that this version reads, and the one that it writes.
-pub const STORE_FORMAT: u32 = 1;
+/// The format of a Store's directories. Format 1, from before the first release, knew no times of fields in order.
+pub const STORE_FORMAT: u32 = 2;
 
 /// The index at which a new cluster's log begins, without an entry: it stands for the founding configuration.
 pub const FIRST_INDEX: LogIndex = LogIndex(1);
@@ -130,6 +130,13 @@ fn read_ident(engine: &dyn Engine) -> Result<Option<StoreIdent>> {
             found: ident.format,
             known: STORE_FORMAT,
         });
+    }
+    if ident.format < STORE_FORMAT {
+        return Err(Error::Foreign(format!(
+            "the data directory has format {}, from before the first release, and this version reads format {STORE_FORMAT}: \
+             save it as an RDB file with the tinykv-server that wrote it, and --import that into an empty directory",
+            ident.format
+        )));
     }
     Ok(Some(ident))
 }

@@ -20,6 +20,10 @@ pub(crate) trait Records {
     fn put(&mut self, hash: u32, rest: &[u8], value: &[&[u8]]);
     /// The element is gone.
     fn delete(&mut self, hash: u32, rest: &[u8]);
+    /// The element expires at a time: a record besides its own, in the order of times.
+    fn put_expiry(&mut self, at_ms: u64, hash: u32, rest: &[u8]);
+    /// The element does not expire at that time any more.
+    fn delete_expiry(&mut self, at_ms: u64, hash: u32, rest: &[u8]);
     /// The collection is flat again: no record counts any more.
     fn end(&mut self);
 }
@@ -86,6 +90,20 @@ impl<'e> Edit<'e> {
         self.records.delete(hash, rest);
     }
 
+    /// The expiry of an element becomes another one, or none.
+    #[inline]
+    pub(crate) fn expire(&mut self, hash: u32, rest: &[u8], old: Option<u64>, new: Option<u64>) {
+        if old == new {
+            return;
+        }
+        if let Some(at_ms) = old {
+            self.records.delete_expiry(at_ms, hash, rest);
+        }
+        if let Some(at_ms) = new {
+            self.records.put_expiry(at_ms, hash, rest);
+        }
+    }
+
     /// The collection becomes flat: none of its records counts any more.
     pub(crate) fn end(&mut self) {
         self.changed = true;
@@ -98,6 +116,8 @@ impl<'e> Edit<'e> {
 pub(crate) struct Recorder {
     hasher: KeyHasher,
     records: std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
+    /// When elements expire, with their hashes.
+    pub(crate) expiries: std::collections::BTreeSet<(u64, u32, Vec<u8>)>,
 }
 
 #[cfg(test)]
@@ -106,6 +126,7 @@ impl Recorder {
         Self {
             hasher: KeyHasher::new(&[9; 16]),
             records: std::collections::BTreeMap::new(),
+            expiries: std::collections::BTreeSet::new(),
         }
     }
 
@@ -155,7 +176,7 @@ impl Recorder {
 #[cfg(test)]
 impl Records for Recorder {
     fn begin(&mut self) {
-        self.records.clear();
+        self.end();
     }
 
     fn put(&mut self, hash: u32, rest: &[u8], value: &[&[u8]]) {
@@ -170,7 +191,18 @@ impl Records for Recorder {
         assert!(gone.is_some(), "only what was put is deleted");
     }
 
+    fn put_expiry(&mut self, at_ms: u64, hash: u32, rest: &[u8]) {
+        let is_new = self.expiries.insert((at_ms, hash, rest.to_vec()));
+        assert!(is_new, "what is there is not put");
+    }
+
+    fn delete_expiry(&mut self, at_ms: u64, hash: u32, rest: &[u8]) {
+        let was_there = self.expiries.remove(&(at_ms, hash, rest.to_vec()));
+        assert!(was_there, "only what was put is deleted");
+    }
+
     fn end(&mut self) {
         self.records.clear();
+        self.expiries.clear();
     }
 }

@@ -60,6 +60,26 @@ use crate::{Error, Result};
 /// Engine keys (hash and rest) and values of a large collection's elements, in order.
 pub(crate) type Elements<'a> = dyn Iterator<Item = Result<(Bytes, Bytes)>> + 'a;
 
+/// What a part of a collection is told of the elements that it does not hold.
+#[derive(Default)]
+pub(crate) struct Missing {
+    /// The key of the first element behind them, where order counts.
+    pub(crate) gap: Option<Bytes>,
+    /// When they expire, if some do.
+    pub(crate) expiries: Option<MissingExpiries>,
+}
+
+/// When elements expire that a part does not hold, in milliseconds of Unix time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MissingExpiries {
+    /// The first of them.
+    pub(crate) first: u64,
+    /// And the last.
+    pub(crate) last: u64,
+    /// How many have expired at the time for which the part was made.
+    pub(crate) over: usize,
+}
+
 /// A collection in a structure of its own.
 pub(crate) trait Large: Sized {
     /// How OBJECT ENCODING names it.
@@ -77,12 +97,12 @@ pub(crate) trait Large: Sized {
     /// Builds it from its records.
     fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self>;
 
-    /// Builds a part of it from some of its records: it holds these elements and counts the others. `gap`: the key of the
-    /// first element behind those that are missing, where order counts. None of a type that has no parts.
+    /// Builds a part of it from some of its records: it holds these elements and counts the others. None of a type that has no
+    /// parts.
     fn load_part(
         _meta: &[u8],
         _elements: &mut Elements<'_>,
-        _gap: Option<&[u8]>,
+        _missing: &Missing,
     ) -> Result<Option<Self>> {
         Ok(None)
     }

@@ -16,7 +16,7 @@ use super::edit::Edit;
 use super::kind::Encoding;
 use super::list::{End, ListBackIter, ListIter, remove_equal};
 use super::listpack::{self, Listpack, ListpackRef};
-use super::{Elements, Large, check_len, count_absent, digest};
+use super::{Elements, Large, Missing, check_len, count_absent, digest};
 use crate::{Error, Result};
 
 /// A node takes elements up to this; a larger element is alone in its node.
@@ -705,13 +705,13 @@ impl Large for QuickList {
     fn load_part(
         meta: &[u8],
         elements: &mut Elements<'_>,
-        gap: Option<&[u8]>,
+        missing: &Missing,
     ) -> Result<Option<Self>> {
         let mut list = Self::default();
         list.load_nodes(elements)?;
         let elements = count_absent("list", meta, list.len)?;
         if elements > 0 {
-            let before = gap.map_or(Ok(u64::MAX), id_of)?;
+            let before = missing.gap.as_deref().map_or(Ok(u64::MAX), id_of)?;
             list.absent = Some(Absent { elements, before });
             list.len += elements;
         }

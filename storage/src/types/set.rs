@@ -6,7 +6,9 @@ use super::item::Item;
 use super::kind::{Encoding, Kind, parse_int};
 use super::listpack::{self, Listpack, ListpackRef};
 use super::table::{Keyed, Step, Table};
-use super::{Collection, Elements, Large, Parts, check_len, count_absent, digest, split_key};
+use super::{
+    Collection, Elements, Large, Missing, Parts, check_len, count_absent, digest, split_key,
+};
 use crate::{Result, prefetch};
 
 /// A set.
@@ -371,11 +373,7 @@ impl Large for SetTable {
         Ok(table)
     }
 
-    fn load_part(
-        meta: &[u8],
-        elements: &mut Elements<'_>,
-        _: Option<&[u8]>,
-    ) -> Result<Option<Self>> {
+    fn load_part(meta: &[u8], elements: &mut Elements<'_>, _: &Missing) -> Result<Option<Self>> {
         let mut table = Self::gather(elements)?;
         table.absent = count_absent("set", meta, table.members.len())?;
         Ok(Some(table))

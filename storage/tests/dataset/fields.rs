@@ -1,6 +1,6 @@
 //! Fields of hashes that expire: found where they are, invisible at once, removed within limits.
 
-use storage::dataset::{Point, SweepCursor};
+use storage::dataset::{ColdKey, Expiry, Point, SweepCursor};
 use storage::ids::DbIndex;
 use storage::proto::command::ExpiredKey;
 use storage::types::Encoding;
@@ -38,14 +38,14 @@ fn swept(bench: &Bench) -> Vec<ExpiredKey> {
     swept.unwrap().expired
 }
 
-fn to_load(bench: &Bench) -> Vec<Vec<u8>> {
+/// The large hashes that may have lost only some of the fields that have expired.
+fn partly(bench: &Bench) -> Vec<ColdKey> {
     let from = SweepCursor::default();
     let swept = bench
         .dataset
         .expired_on_disk(from, bench.now_ms, 100_000)
         .unwrap();
-    let keys = swept.to_load.into_iter();
-    keys.map(|cold| cold.key.into()).collect()
+    swept.partly
 }
 
 fn remove(bench: &mut Bench, found: &[ExpiredKey]) {
@@ -81,12 +81,15 @@ fn hashes_with_expired_fields_are_found_in_memory_and_on_disk() {
     assert!(bench.dataset.expired(bench.now_ms, 100).is_empty());
     let mut found = swept(&bench);
     found.sort_by_key(|found| found.expire_at_ms);
-    // One of a large hash would have to be looked for: it is to be loaded, if that does not fill the memory.
-    assert_eq!(keys(&found), [all[0], all[2], all[3]]);
-    assert_eq!(to_load(&bench), [b"large".to_vec()]);
-    bench.dataset.set_maxmemory(1 << 19);
-    assert!(to_load(&bench).is_empty());
-    bench.dataset.set_maxmemory(0);
+    assert_eq!(keys(&found), all);
+    let large = partly(&bench);
+    assert_eq!(
+        large,
+        [ColdKey {
+            db: DbIndex(0),
+            key: b"large".as_slice().into()
+        }]
+    );
     // On disk as in memory they are invisible.
     let visible = |bench: &Bench| all.map(|key| len(bench, key));
     let expected = [Some(7), Some(700), None, None];
@@ -98,25 +101,48 @@ fn hashes_with_expired_fields_are_found_in_memory_and_on_disk() {
     remove(&mut bench, &found);
     assert_eq!(visible(&bench), expected);
     assert_eq!(bench.view(0).len(), 4);
+    assert_eq!(bench.dataset.stats().expired_fields, 3 + 300 + 10 + 1000);
+    for key in &large {
+        let left = bench.dataset.expired_fields_on_disk(key, bench.now_ms);
+        assert_eq!(left.unwrap(), None);
+    }
     bench.checkpoint();
     bench.reopen();
-    assert!(swept(&bench).is_empty());
-    // As the leader does, without the lock.
-    let cold = bench
-        .dataset
-        .cold(DbIndex(0), b"large", None, false)
-        .unwrap();
-    let loaded = cold
-        .expect("it is large and only on disk")
-        .load(|_| {})
-        .unwrap();
-    assert!(bench.dataset.admit_loaded(loaded).unwrap());
-    assert!(to_load(&bench).is_empty());
-    let found = bench.dataset.expired(bench.now_ms, 100);
-    assert_eq!(keys(&found), [b"large"]);
-    remove(&mut bench, &found);
-    assert!(bench.dataset.expired(bench.now_ms, 100).is_empty());
+    assert!(swept(&bench).is_empty() && partly(&bench).is_empty());
     assert_eq!(visible(&bench), expected);
+}
+
+/// A million fields would be too many to be loaded: what expires leaves where it is, a bounded number at a time.
+#[test]
+fn fields_of_a_large_hash_leave_while_it_stays_on_disk() {
+    let mut bench = Bench::lsm();
+    let at_ms = bench.now_ms + 10;
+    fill(&mut bench, b"large", 10_000, 9_000, at_ms);
+    bench.checkpoint();
+    bench.reopen();
+    bench.now_ms = at_ms + 1;
+    let [key] = &partly(&bench)[..] else {
+        panic!("it is one")
+    };
+    let mut removals = 0;
+    while let Some(found) = bench
+        .dataset
+        .expired_fields_on_disk(key, bench.now_ms)
+        .unwrap()
+    {
+        assert_eq!((&found.key[..], found.expire_at_ms), (&b"large"[..], at_ms));
+        remove(&mut bench, &[found]);
+        removals += 1;
+        if removals % 2 == 0 {
+            bench.checkpoint();
+        }
+    }
+    assert_eq!((removals, bench.dataset.stats().expired_fields), (3, 9000));
+    assert_eq!(bench.dataset.stats().resident, 0);
+    assert_eq!(len(&bench, b"large"), Some(1000));
+    bench.checkpoint();
+    bench.reopen();
+    assert_eq!(len(&bench, b"large"), Some(1000));
 }
 
 #[test]
@@ -135,10 +161,8 @@ fn fields_of_a_large_hash_on_disk_are_read_without_the_others() {
             .hash()
             .unwrap()
             .get(&name, |field| view.element_hash(field));
-        assert!(
-            view.take_expired().is_empty(),
-            "all would have to be read to remove some"
-        );
+        let met = view.take_expired();
+        assert_eq!(met.len(), usize::from(bench.now_ms > at_ms));
         found.is_some()
     };
     let counted = |bench: &Bench| {
@@ -147,23 +171,118 @@ fn fields_of_a_large_hash_on_disk_are_read_without_the_others() {
         let object = view.lookup(b"large")?;
         Ok::<_, storage::Error>(object.map(|object| object.hash().unwrap().len()))
     };
-    let cold = |bench: &Bench, changes| {
+    let must_be_loaded = |bench: &Bench| {
         let name = field(7);
         let point = Point::new(b"large", [&name[..]]);
-        let cold = bench
-            .dataset
-            .cold(DbIndex(0), b"large", Some(&point), changes);
+        let cold = bench.dataset.cold(DbIndex(0), b"large", Some(&point));
         cold.unwrap().is_some()
     };
     assert!(is_there(&bench, 7) && is_there(&bench, 999) && !is_there(&bench, 1000));
     assert_eq!(counted(&bench).unwrap(), Some(1000));
-    assert!(!cold(&bench, false) && cold(&bench, true));
+    assert!(!must_be_loaded(&bench));
     bench.now_ms = at_ms + 1;
     assert!(!is_there(&bench, 7) && is_there(&bench, 999));
+    assert_eq!(counted(&bench).unwrap(), Some(700));
+    assert!(!must_be_loaded(&bench));
+    // Of very many that have expired it is not known how many are left.
+    let at_ms = bench.now_ms + 10;
+    fill(&mut bench, b"large", 6000, 5999, at_ms);
+    bench.checkpoint();
+    bench.reopen();
+    bench.now_ms = at_ms + 1;
     let refused = counted(&bench);
     assert!(matches!(refused, Err(storage::Error::Cold(_))));
-    assert_eq!(bench.dataset.stats().resident, 0);
-    assert!(!cold(&bench, false), "the field at least");
+    bench
+        .entry(0, |txn| txn.set_int(b"other", 1, Expiry::Clear))
+        .unwrap();
+    assert!(must_be_loaded(&bench));
+    assert_eq!(bench.dataset.stats().resident, 1);
+}
+
+/// What changes a hash on disk leaves it there, and says of it what it would say of one in memory.
+#[test]
+fn a_large_hash_of_which_fields_expire_is_changed_on_disk_as_in_memory() {
+    let mut on_disk = Bench::lsm();
+    let mut in_memory = Bench::lsm();
+    let mut last_ms = on_disk.now_ms;
+    for bench in [&mut on_disk, &mut in_memory] {
+        fill(bench, b"large", 2000, 0, 0);
+        bench.checkpoint();
+    }
+    on_disk.reopen();
+    let mut state = 7_u64;
+    let mut random = |below: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) % below
+    };
+    for round in 0..600 {
+        let names: Vec<Vec<u8>> = (0..1 + random(3))
+            .map(|_| field(random(1000) as u32))
+            .collect();
+        let (action, after_ms) = (random(5), random(40));
+        let mut replies = Vec::new();
+        for bench in [&mut on_disk, &mut in_memory] {
+            bench.now_ms = last_ms;
+            let at_ms = bench.now_ms + after_ms;
+            let reply = bench.entry(0, |txn| {
+                let point = || Point::new(b"large", names.iter().map(|name| &name[..]));
+                txn.focus([point()]);
+                txn.edit_hash(b"large", |hash, edit| {
+                    let mut reply = Vec::new();
+                    for name in &names {
+                        reply.push(match action {
+                            0 => hash.set(name, b"changed", edit),
+                            1 => hash.remove(name, edit),
+                            2 => hash.set_expiry(name, None, edit),
+                            _ => hash.set_expiry(name, Some(at_ms), edit),
+                        });
+                    }
+                    let found = hash.as_ref().at(edit.now_ms());
+                    (
+                        reply,
+                        found.len(),
+                        found.next_expiry_ms(),
+                        found.last_expiry_ms(),
+                    )
+                })
+            });
+            replies.push(reply.unwrap());
+        }
+        assert_eq!(replies[0], replies[1], "round {round}");
+        assert_eq!(on_disk.dataset.stats().resident, 0);
+        last_ms += random(4);
+        match round % 50 {
+            17 => drop(on_disk.checkpoint()),
+            33 => drop(in_memory.checkpoint()),
+            49 => {
+                on_disk.checkpoint();
+                on_disk.reopen();
+            }
+            _ => {}
+        }
+    }
+    for bench in [&mut on_disk, &mut in_memory] {
+        bench.checkpoint();
+        bench.reopen();
+    }
+    let digests = [&on_disk, &in_memory].map(|bench| {
+        let view = bench.view(0);
+        let object = view.peek(b"large").unwrap().unwrap();
+        let fields = object.hash().unwrap().iter_expiring();
+        let mut fields: Vec<_> = fields
+            .map(|(field, value, at_ms)| (field.to_vec(), value.to_vec(), at_ms))
+            .collect();
+        fields.sort();
+        fields
+    });
+    assert!(digests[0].len() > 1000);
+    assert_eq!(digests[0], digests[1]);
+    // Nothing is left of it, the times of its fields included.
+    for bench in [&mut on_disk, &mut in_memory] {
+        assert!(bench.entry(0, |txn| txn.remove(b"large")).unwrap());
+    }
 }
 
 #[test]

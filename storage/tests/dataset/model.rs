@@ -550,6 +550,12 @@ impl World {
                 if matches!(object.encoding(), Encoding::Hashtable | Encoding::Skiplist) {
                     elements += object.set().map_or(0, |set| set.len());
                     elements += object.hash().map_or(0, |hash| hash.len());
+                    // A field that expires has a record in the order of times besides.
+                    elements += object.hash().map_or(0, |hash| {
+                        hash.iter_expiring()
+                            .filter(|field| field.2.is_some())
+                            .count()
+                    });
                     elements += object.zset().map_or(0, |set| set.len());
                 }
             }

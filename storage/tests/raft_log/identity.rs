@@ -4,6 +4,7 @@ use storage::Error;
 use storage::engine::{Durability, Engine, WriteBatch};
 use storage::peer_storage::PeerStorage;
 use storage::peer_storage::bootstrap::STORE_FORMAT;
+use storage::proto::store::StoreIdent;
 
 use crate::node::{Disk, ident, region};
 
@@ -84,21 +85,20 @@ fn directories_of_others_are_refused() {
 }
 
 #[test]
-fn a_newer_format_is_refused() {
+fn another_format_is_refused() {
     use prost::Message;
     let disk = Disk::bootstrapped(1, 1);
-    let mut newer = ident(1);
-    newer.format = STORE_FORMAT + 1;
-    let mut batch = WriteBatch::new();
-    batch.put(storage::keys::store_ident(), newer.encode_to_vec());
-    disk.kv.write(batch, Durability::Synced).unwrap();
-    let refused = PeerStorage::store_ident(&disk.engines());
+    let refused = |format| {
+        let other = StoreIdent { format, ..ident(1) };
+        let mut batch = WriteBatch::new();
+        batch.put(storage::keys::store_ident(), other.encode_to_vec());
+        disk.kv.write(batch, Durability::Synced).unwrap();
+        PeerStorage::store_ident(&disk.engines()).expect_err("it has another format")
+    };
     assert!(matches!(
-        refused,
-        Err(Error::Format {
-            found: 2,
-            known: 1,
-            ..
-        })
+        refused(STORE_FORMAT + 1),
+        Error::Format { found, known: STORE_FORMAT, .. } if found == STORE_FORMAT + 1
     ));
+    let older = refused(STORE_FORMAT - 1).to_string();
+    assert!(older.contains("--import"), "{older}");
 }

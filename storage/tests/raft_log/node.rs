@@ -12,6 +12,7 @@ use storage::engine::memory::MemoryEngine;
 use storage::engine::{Durability, Engine, Engines, Reader, WriteBatch};
 use storage::ids::{FIRST_REGION, LogIndex, SLOT_COUNT};
 use storage::keys;
+use storage::peer_storage::bootstrap::STORE_FORMAT;
 use storage::peer_storage::{PeerStorage, PeerStorageOptions};
 use storage::proto::store::{Peer, RaftApplyState, Region, RegionLocalState, StoreIdent};
 use tempfile::TempDir;
@@ -40,7 +41,7 @@ pub(crate) fn region(peers: u64) -> Region {
 
 pub(crate) fn ident(store_id: u64) -> StoreIdent {
     StoreIdent {
-        format: 1,
+        format: STORE_FORMAT,
         cluster_id: Bytes::from_static(&[7; 16]),
         store_id,
         birth: 1,

@@ -4,15 +4,18 @@
 //! removes them, within a limit; so does what a leader proposes, because a read met one or its index told so.
 
 use super::Txn;
+use super::parts::Part;
 use crate::Result;
+use crate::dataset::collection;
 use crate::dataset::object::is_expired;
+use crate::dataset::part::elements_of;
 use crate::dataset::position::Position;
-use crate::dataset::record::PhysicalDb;
+use crate::dataset::record::{PhysicalDb, Stored};
 use crate::types::{Edit, Hash};
 
 /// Fields that a write removes which meets them: what it does itself must not wait for more. Those that are left stay
 /// invisible, and are found again.
-const MET_FIELDS: usize = 256;
+pub(super) const MET_FIELDS: usize = 256;
 
 /// Fields that one entry removes because it was asked to, of all hashes together: a few milliseconds' work, every 50 ms.
 pub(super) const REMOVED_FIELDS: usize = 4096;
@@ -36,6 +39,9 @@ impl Txn<'_> {
             let Some(stored) = stored else {
                 return Ok(());
             };
+            if !stored.encoding.is_flat() {
+                return self.remove_fields_on_disk(at, key, stored);
+            }
             self.dataset.admit(db, at, key, &stored)?;
         }
         let entry = self.dataset.database(db).find(at, key);
@@ -47,6 +53,66 @@ impl Txn<'_> {
             self.removable_fields -= removed.unwrap_or(1).min(self.removable_fields);
         }
         Ok(())
+    }
+
+    /// The same of a large hash that is only on disk, where it stays.
+    fn remove_fields_on_disk(&mut self, at: Position, key: &[u8], stored: Stored) -> Result<()> {
+        let (next, last) = stored.field_expiries_ms();
+        if !is_expired(next, self.now_ms) || self.removable_fields == 0 {
+            return Ok(());
+        }
+        let removed = if is_expired(last, self.now_ms) {
+            self.erase_expired_hash(at, key, &stored)?;
+            1
+        } else {
+            self.remove_fields_of_part(at, key, stored, self.removable_fields)?
+        };
+        self.removable_fields -= removed.min(self.removable_fields);
+        Ok(())
+    }
+
+    /// Deletes a large hash that is only on disk, of which all fields have expired.
+    pub(super) fn erase_expired_hash(
+        &mut self,
+        at: Position,
+        key: &[u8],
+        stored: &Stored,
+    ) -> Result<()> {
+        let db = self.physical;
+        let (_, meta) = collection::parse_payload(&stored.payload)?;
+        self.dataset.counters.expired_fields += elements_of(meta);
+        self.note(db, "hexpired", key);
+        self.erase_cold(db, at, key, stored)?;
+        self.note(db, "del", key);
+        Ok(())
+    }
+
+    /// Removes up to `limit` fields that have expired of a large hash that is only on disk, of which others have not; answers how
+    /// many.
+    pub(super) fn remove_fields_of_part(
+        &mut self,
+        at: Position,
+        key: &[u8],
+        stored: Stored,
+        limit: usize,
+    ) -> Result<usize> {
+        let (db, now_ms) = (self.physical, self.now_ms);
+        let part = self
+            .dataset
+            .expired_part(db, at.slot, &stored, now_ms, limit)?;
+        let Some((incarnation, object)) = part else {
+            return Ok(0);
+        };
+        let part = Part {
+            stored,
+            incarnation,
+            object,
+        };
+        self.note(db, "hexpired", key);
+        let remove = |hash: &mut Hash, edit: &mut Edit<'_>| hash.remove_expired(limit, edit);
+        let removed = self.edit_part(at, key, part, remove)?;
+        self.dataset.counters.expired_fields += removed as u64;
+        Ok(removed)
     }
 
     /// Removes fields that have expired, which a write met, of a hash in memory. True if the hash is still there.

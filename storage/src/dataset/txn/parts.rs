@@ -1,19 +1,20 @@
 //! Changes of keys that are only on disk, without bringing them into memory.
 
 use super::Txn;
+use super::fields::MET_FIELDS;
 use crate::Result;
 use crate::dataset::collection::{self, Collected, ElementRecords, IsCollected};
 use crate::dataset::object::{Object, is_expired};
-use crate::dataset::part::{Focus, Point, may_change_part};
+use crate::dataset::part::{Focus, Point};
 use crate::dataset::position::Position;
 use crate::dataset::record::{ElementPlace, Head, Incarnation, PhysicalDb, Stored};
 use crate::types::{Edit, Large, Parts};
 
 /// A part of a collection that is only on disk.
 pub(super) struct Part {
-    stored: Stored,
-    incarnation: Incarnation,
-    object: Collected,
+    pub(super) stored: Stored,
+    pub(super) incarnation: Incarnation,
+    pub(super) object: Collected,
 }
 
 impl Txn<'_> {
@@ -42,25 +43,46 @@ impl Txn<'_> {
     }
 
     /// What the focus shows of `key`, if it is a large collection that is only on disk.
+    ///
+    /// As whatever meets a hash, it removes fields that have expired, within a limit.
     #[cold]
-    pub(super) fn part(&self, at: Position, key: &[u8]) -> Result<Option<Part>> {
+    pub(super) fn part(&mut self, at: Position, key: &[u8]) -> Result<Option<Part>> {
         let db = self.physical;
-        let Some(focus) = self.focus.iter().find(|focus| *focus.key == *key) else {
+        let Some(nth) = self.focus.iter().position(|focus| *focus.key == *key) else {
             return Ok(None);
         };
         if self.dataset.database(db).find(at, key).is_some() {
             return Ok(None);
         }
-        let Some(stored) = self.dataset.read_cold(db, &self.record_key(db, at, key))? else {
+        let Some(mut stored) = self.dataset.read_cold(db, &self.record_key(db, at, key))? else {
             return Ok(None);
         };
-        if is_expired(stored.expire_at_ms, self.now_ms) {
+        let (next, last) = stored.field_expiries_ms();
+        if is_expired(stored.expire_at_ms, self.now_ms) || is_expired(last, self.now_ms) {
             return Ok(None);
         }
-        if !may_change_part(&stored) {
+        if !self.dataset.has_parts(&stored)? {
             return Ok(None);
         }
-        let part = self.dataset.read_part(db, at.slot, &stored, focus)?;
+        if is_expired(next, self.now_ms) {
+            // Whether a part is made is known before anything is removed: else what comes instead would remove more.
+            let (incarnation, _) = collection::parse_payload(&stored.payload)?;
+            let nodes = self.dataset.nodes(db, at.slot, incarnation, &stored);
+            if nodes.has_many_over(self.now_ms)? {
+                return Ok(None);
+            }
+            self.remove_fields_of_part(at, key, stored, MET_FIELDS)?;
+            match self.dataset.read_cold(db, &self.record_key(db, at, key))? {
+                Some(rest) => stored = rest,
+                None => return Ok(None),
+            }
+        }
+        let Some(focus) = self.focus.get(nth) else {
+            return Ok(None);
+        };
+        let part = self
+            .dataset
+            .part_of(db, at.slot, &stored, focus, self.now_ms)?;
         Ok(part.map(|(incarnation, object)| Part {
             stored,
             incarnation,
@@ -189,19 +211,29 @@ impl Txn<'_> {
         Ok(())
     }
 
-    /// Deletes `key` if it is a large collection that is only on disk; true if so.
+    /// Deletes `key` if it is a large collection that is only on disk and has not expired; true if so.
     #[cold]
     pub(super) fn remove_cold(&mut self, at: Position, key: &[u8]) -> Result<bool> {
         let db = self.physical;
         let Some(stored) = self.dataset.read_cold(db, &self.record_key(db, at, key))? else {
             return Ok(false);
         };
+        let (next, last) = stored.field_expiries_ms();
         let simple = !stored.encoding.is_flat()
-            && stored.field_expiries_ms().0.is_none()
-            && !is_expired(stored.expire_at_ms, self.now_ms);
-        if simple {
+            && !is_expired(stored.expire_at_ms, self.now_ms)
+            && !is_expired(last, self.now_ms);
+        if !simple {
+            return Ok(false);
+        }
+        if is_expired(next, self.now_ms) {
+            self.remove_fields_of_part(at, key, stored, MET_FIELDS)?;
+            let rest = self.dataset.read_cold(db, &self.record_key(db, at, key))?;
+            if let Some(rest) = rest {
+                self.erase_cold(db, at, key, &rest)?;
+            }
+        } else {
             self.erase_cold(db, at, key, &stored)?;
         }
-        Ok(simple)
+        Ok(true)
     }
 }

@@ -6,7 +6,9 @@ use super::is_over;
 use crate::types::edit::Edit;
 use crate::types::kind::Encoding;
 use crate::types::table::{Keyed, Step, Table};
-use crate::types::{Elements, Large, check_len, count_absent, digest, split_key};
+use crate::types::{
+    Elements, Large, Missing, MissingExpiries, check_len, count_absent, digest, split_key,
+};
 use crate::{Error, Result, prefetch};
 
 /// Bytes that a field with an expiry costs in the index: 16 of time, hash and count, in nodes that are two thirds full or better.
@@ -21,6 +23,15 @@ pub struct HashTable {
     expiries: Expiries,
     /// Fields that are only on disk: of a part.
     absent: usize,
+    /// And when they expire.
+    absent_expiries: AbsentExpiries,
+}
+
+/// Fields of which only their times are known.
+#[derive(Clone, Copy, Default)]
+struct AbsentExpiries {
+    fields: usize,
+    times: Option<MissingExpiries>,
 }
 
 /// When fields expire, earliest first, with their hashes. Several fields of one hash that expire at the same time are counted.
@@ -194,6 +205,7 @@ impl HashTable {
         let is_new = is_over(old, edit.now_ms());
         let expire_at_ms = old.filter(|_| keeps && !is_new);
         edit.put(hash, field, &[RecordHead::new(expire_at_ms).bytes(), value]);
+        edit.expire(hash, field, old, expire_at_ms);
         let change = found.replace(field, value, expire_at_ms);
         self.bytes = self.bytes.wrapping_add_signed(change);
         self.expiries.replace(hash, old, expire_at_ms);
@@ -210,23 +222,31 @@ impl HashTable {
         edit: &mut Edit<'_>,
     ) {
         edit.put(hash, field, &[RecordHead::new(expire_at_ms).bytes(), value]);
-        self.store(hash, field, value, expire_at_ms);
+        let old = self.store(hash, field, value, expire_at_ms);
+        edit.expire(hash, field, old, expire_at_ms);
     }
 
-    /// Sets a field in memory only.
-    fn store(&mut self, hash: u32, field: &[u8], value: &[u8], expire_at_ms: Option<u64>) {
+    /// Sets a field in memory only; answers when it expired before.
+    fn store(
+        &mut self,
+        hash: u32,
+        field: &[u8],
+        value: &[u8],
+        expire_at_ms: Option<u64>,
+    ) -> Option<u64> {
         let Some(found) = self.fields.find_mut(hash, field) else {
             let added = Field::new(field, value, expire_at_ms);
             self.bytes += added.memory_bytes();
             let change = self.fields.insert(hash, added);
             self.bytes = self.bytes.wrapping_add_signed(change);
             self.expiries.replace(hash, None, expire_at_ms);
-            return;
+            return None;
         };
         let old = found.parts().2;
         let change = found.replace(field, value, expire_at_ms);
         self.bytes = self.bytes.wrapping_add_signed(change);
         self.expiries.replace(hash, old, expire_at_ms);
+        old
     }
 
     /// Sets or clears the expiry of a field. True if the field is there.
@@ -258,6 +278,7 @@ impl HashTable {
         self.bytes = (self.bytes - removed.memory_bytes()).wrapping_add_signed(change);
         self.expiries.replace(hash, expire_at_ms, None);
         edit.delete(hash, field);
+        edit.expire(hash, field, expire_at_ms, None);
         !is_over(expire_at_ms, edit.now_ms())
     }
 
@@ -283,12 +304,14 @@ impl HashTable {
         limit
     }
 
-    /// The field that expired first.
+    /// The field that expired first; of several, the one that the index on disk has first.
     fn first_over(&self, now_ms: u64) -> Option<Vec<u8>> {
         let (&(at_ms, hash), _) = self.expiries.places.first_key_value()?;
         let expiry = Some(at_ms).filter(|at_ms| is_over(Some(*at_ms), now_ms))?;
-        let mut fields = self.fields.with_hash(hash).map(Field::parts);
-        let found = fields.find(|(_, _, expire_at_ms)| *expire_at_ms == Some(expiry));
+        let fields = self.fields.with_hash(hash).map(Field::parts);
+        let found = fields
+            .filter(|(_, _, expire_at_ms)| *expire_at_ms == Some(expiry))
+            .min_by_key(|(field, ..)| *field);
         debug_assert!(
             found.is_some(),
             "the index knows only fields that are there"
@@ -302,7 +325,9 @@ impl HashTable {
         match self.next_expiry() {
             Some(at_ms) if is_over(Some(at_ms), now_ms) => {
                 let over = self.expiries.places.range(..(now_ms, 0));
-                over.map(|(_, count)| *count as usize).sum()
+                let over: usize = over.map(|(_, count)| *count as usize).sum();
+                // A part is looked at only at the time for which it was made.
+                over + self.absent_expiries.times.map_or(0, |times| times.over)
             }
             _ => 0,
         }
@@ -311,15 +336,30 @@ impl HashTable {
     /// The earliest expiry.
     #[inline]
     pub(super) fn next_expiry(&self) -> Option<u64> {
-        let (&(at_ms, _), _) = self.expiries.places.first_key_value()?;
-        Some(at_ms)
+        let own = self.expiries.places.first_key_value();
+        let own = own.map(|(&(at_ms, _), _)| at_ms);
+        match self.absent_expiries.times {
+            None => own,
+            Some(times) => Some(own.map_or(times.first, |own| own.min(times.first))),
+        }
     }
 
     /// The latest expiry, if every field has one.
     pub(super) fn last_expiry(&self) -> Option<u64> {
-        let (&(at_ms, _), _) = self.expiries.places.last_key_value()?;
-        // Of a part, the fields that are not here do not expire.
-        (self.expiries.fields == self.len()).then_some(at_ms)
+        self.latest_expiry()
+            .filter(|_| self.expiring() == self.len())
+    }
+
+    /// The latest expiry.
+    fn latest_expiry(&self) -> Option<u64> {
+        let own = self.expiries.places.last_key_value();
+        let own = own.map(|(&(at_ms, _), _)| at_ms);
+        own.max(self.absent_expiries.times.map(|times| times.last))
+    }
+
+    /// How many fields expire.
+    fn expiring(&self) -> usize {
+        self.expiries.fields + self.absent_expiries.fields
     }
 }
 
@@ -334,35 +374,67 @@ impl Large for HashTable {
         size_of::<Self>() + self.bytes + self.expiries.memory_bytes()
     }
 
-    /// The number of fields; if some expire, the earliest expiry, and the latest if all do, else 0.
+    /// The number of fields; if some expire, how many, the earliest expiry, and the latest.
     fn meta(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&(self.len() as u64).to_le_bytes());
-        if let Some(next) = self.next_expiry() {
-            out.extend_from_slice(&next.to_le_bytes());
-            out.extend_from_slice(&self.last_expiry().unwrap_or(0).to_le_bytes());
+        if let (Some(next), Some(latest)) = (self.next_expiry(), self.latest_expiry()) {
+            for number in [self.expiring() as u64, next, latest] {
+                out.extend_from_slice(&number.to_le_bytes());
+            }
         }
     }
 
     fn load(meta: &[u8], elements: &mut Elements<'_>) -> Result<Self> {
         let table = Self::gather(elements)?;
+        let told = numbers_of_meta(meta);
         check_len("hash", meta.get(..8).unwrap_or(meta), table.fields.len())?;
+        let expiring = told.map_or(0, |told| told.expiring);
+        if expiring != table.expiring() as u64 {
+            return Err(Error::corrupt(
+                "hash",
+                format!(
+                    "{} fields expire where its record says {expiring}",
+                    table.expiring()
+                ),
+            ));
+        }
         Ok(table)
     }
 
     fn load_part(
         meta: &[u8],
         elements: &mut Elements<'_>,
-        _: Option<&[u8]>,
+        missing: &Missing,
     ) -> Result<Option<Self>> {
         let mut table = Self::gather(elements)?;
         table.absent = count_absent("hash", meta, table.fields.len())?;
+        let expiring = numbers_of_meta(meta).map_or(0, |told| told.expiring);
+        let absent = usize::try_from(expiring)
+            .ok()
+            .and_then(|expiring| expiring.checked_sub(table.expiries.fields));
+        let absent = absent.filter(|absent| (*absent > 0) == missing.expiries.is_some());
+        let Some(fields) = absent else {
+            return Err(Error::corrupt(
+                "hash",
+                format!(
+                    "{expiring} fields expire, {} are here, of others {:?}",
+                    table.expiries.fields, missing.expiries
+                ),
+            ));
+        };
+        table.absent_expiries = AbsentExpiries {
+            fields,
+            times: missing.expiries,
+        };
         Ok(Some(table))
     }
 
     fn write_all(&self, edit: &mut Edit<'_>) {
         for (field, value, expire_at_ms) in self.fields.iter().map(Field::parts) {
             let head = RecordHead::new(expire_at_ms);
-            edit.put(edit.hash(field), field, &[head.bytes(), value]);
+            let hash = edit.hash(field);
+            edit.put(hash, field, &[head.bytes(), value]);
+            edit.expire(hash, field, None, expire_at_ms);
         }
     }
 
@@ -382,11 +454,32 @@ impl Large for HashTable {
     }
 }
 
-/// Earliest and latest expiry of fields, as the key's own record tells them: see [`HashTable::meta`].
-pub(crate) fn expiries_of_meta(meta: &[u8]) -> (Option<u64>, Option<u64>) {
-    let number = |at: usize| {
-        let bytes = meta.get(at..)?.first_chunk()?;
-        Some(u64::from_le_bytes(*bytes)).filter(|at_ms| *at_ms > 0)
+/// What the key's own record tells of fields that expire: see [`HashTable::meta`].
+struct Told {
+    fields: u64,
+    expiring: u64,
+    next: u64,
+    latest: u64,
+}
+
+fn numbers_of_meta(meta: &[u8]) -> Option<Told> {
+    let number = |nth: usize| {
+        let bytes = meta.get(nth * size_of::<u64>()..)?.first_chunk()?;
+        Some(u64::from_le_bytes(*bytes))
     };
-    (number(8), number(16))
+    Some(Told {
+        fields: number(0)?,
+        expiring: number(1)?,
+        next: number(2)?,
+        latest: number(3)?,
+    })
+}
+
+/// The earliest expiry of fields, and the latest one if all have one, as the key's own record tells.
+pub(crate) fn expiries_of_meta(meta: &[u8]) -> (Option<u64>, Option<u64>) {
+    let Some(told) = numbers_of_meta(meta) else {
+        return (None, None);
+    };
+    let last = (told.expiring == told.fields).then_some(told.latest);
+    (Some(told.next), last)
 }

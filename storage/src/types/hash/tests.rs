@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -113,6 +113,10 @@ fn check_records(table: &HashTable, recorder: &Recorder) {
     );
     let expiries = (table.next_expiry(), table.last_expiry());
     assert_eq!(expiries_of_meta(&meta), expiries);
+    let fields = contents(Hash::large_ref(table)).into_iter();
+    let index =
+        fields.filter_map(|(field, (_, at_ms))| Some((at_ms?, recorder.hash(&field), field)));
+    assert_eq!(index.collect::<BTreeSet<_>>(), recorder.expiries);
     meta[0] ^= 1;
     assert!(recorder.load::<HashTable>(&meta).is_err());
 }

@@ -10,7 +10,7 @@ use super::node::Node;
 use super::{DELETED_MAX, NAMED_BYTES, PENDING_BYTES, StreamLog};
 use crate::types::edit::Edit;
 use crate::types::kind::Encoding;
-use crate::types::{Elements, Large, digest, split_key};
+use crate::types::{Elements, Large, Missing, digest, split_key};
 use crate::{Error, Result};
 
 /// The first four bytes of the keys of groups, consumers, pending entries, deleted entries; nodes' begin with a zero byte.
@@ -299,11 +299,7 @@ impl Large for StreamLog {
         }
     }
 
-    fn load_part(
-        meta: &[u8],
-        elements: &mut Elements<'_>,
-        _: Option<&[u8]>,
-    ) -> Result<Option<Self>> {
+    fn load_part(meta: &[u8], elements: &mut Elements<'_>, _: &Missing) -> Result<Option<Self>> {
         let corrupt = |what: &[u8]| Error::corrupt("stream", format!("{what:02x?}"));
         let (mut log, len, _) = Self::load_meta(meta).ok_or_else(|| corrupt(meta))?;
         let mut numbers = Numbers::new();

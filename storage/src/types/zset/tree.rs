@@ -7,7 +7,7 @@ use crate::types::edit::Edit;
 use crate::types::kind::Encoding;
 use crate::types::ranked::{Ranked, Ranking, order};
 use crate::types::table::{Step, Table};
-use crate::types::{Elements, Large, check_len, count_absent, digest, split_key};
+use crate::types::{Elements, Large, Missing, check_len, count_absent, digest, split_key};
 use crate::{Error, Result};
 
 /// A large sorted set: each member in a table and, sharing its bytes, in a tree.
@@ -136,11 +136,7 @@ impl Large for ZSetTree {
         Ok(tree)
     }
 
-    fn load_part(
-        meta: &[u8],
-        elements: &mut Elements<'_>,
-        _: Option<&[u8]>,
-    ) -> Result<Option<Self>> {
+    fn load_part(meta: &[u8], elements: &mut Elements<'_>, _: &Missing) -> Result<Option<Self>> {
         let mut tree = Self::gather(elements)?;
         tree.absent = count_absent("sorted set", meta, tree.ranking.len())?;
         Ok(Some(tree))
