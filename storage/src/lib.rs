@@ -14,6 +14,7 @@
 //! | [`snapshot`] | a checkpoint of a Region as a stream of checksummed chunks, and its installation |
 //! | [`dataset`] | the Region's memory: databases, objects, expiry, the write set and its checkpoint |
 //! | `prefetch` | memory that will be read soon |
+//! | [`random`] | numbers that follow from a seed |
 //! | [`rdb`] | Redis's payload format of DUMP and RESTORE |
 //! | [`types`] | the data types behind keys, in memory: flat when small, structures of their own when large |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
@@ -32,6 +33,7 @@ pub mod paced;
 pub mod peer_storage;
 mod prefetch;
 pub mod proto;
+pub mod random;
 pub mod rdb;
 pub mod snapshot;
 pub mod types;

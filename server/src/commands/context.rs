@@ -3,8 +3,7 @@
 use std::cell::Cell;
 
 use storage::dataset::{Txn, View};
-
-use super::sample;
+use storage::random;
 
 /// A read: one database at one logical time. Runs on a connection's thread under the shared lock, or inside an entry.
 pub struct ReadContext<'a> {
@@ -25,7 +24,7 @@ impl<'a> ReadContext<'a> {
     /// The next number of the seeded sequence.
     pub fn random(&self) -> u64 {
         let mut state = self.random.get();
-        let next = sample::next(&mut state);
+        let next = random::next(&mut state);
         self.random.set(state);
         next
     }

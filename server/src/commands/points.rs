@@ -37,6 +37,12 @@ pub fn of<'a>(name: &str, args: &[&'a [u8]], limits: &Limits) -> Option<Points<'
             return Some(smallvec![of(key), of(to)]);
         }
         "hscan" | "sscan" | "zscan" => return walked(key, args),
+        "spop" => Looks::Draw {
+            taken: rest
+                .first()
+                .map_or(Some(1), |count| usize::try_from(parse_i64(count)?).ok())?,
+        },
+        "srandmember" | "hrandfield" if rest.is_empty() => Looks::Draw { taken: 0 },
         _ => match of_list(name, rest).or_else(|| stream::looks(name, args, limits)) {
             Some(looks) => looks,
             None if name == "xread" => return stream::points_of_read(args),

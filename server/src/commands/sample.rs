@@ -62,14 +62,6 @@ pub fn is_walk(count: usize, len: usize) -> bool {
     count.saturating_mul(WALK_FROM_ONE_IN) > len
 }
 
-/// The next number of a sequence that `state` determines (SplitMix64, Steele, Lea, Flood 2014).
-pub fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
 /// A number below `end`, each with equal chances.
 pub fn below(random: u64, end: u64) -> u64 {
     ((u128::from(random) * u128::from(end)) >> 64) as u64
@@ -116,7 +108,7 @@ mod tests {
     #[test]
     fn picks_exactly_as_many_each_as_often() {
         let mut state = 7;
-        let mut random = || next(&mut state);
+        let mut random = || storage::random::next(&mut state);
         let mut taken = [0; 10];
         for _ in 0..10_000 {
             let mut count = 0;

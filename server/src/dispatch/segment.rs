@@ -183,8 +183,9 @@ fn run_reads_under<'a>(
             if refuse_cold {
                 view = view.refusing_cold();
             }
-            let view = machine::focused(view, command, &args);
-            let context = ReadContext::new(view, shared.random());
+            let seed = shared.random();
+            let view = machine::focused(view, command, &args, seed);
+            let context = ReadContext::new(view, seed);
             let mut cursor = if args_from == 2 {
                 Args::of_subcommand(&args)
             } else {

@@ -26,7 +26,6 @@ use crate::commands::args::Args;
 use crate::commands::context::{ReadContext, WriteContext};
 use crate::commands::error::CommandError;
 use crate::commands::points;
-use crate::commands::sample;
 use crate::commands::spec::{DataCommand, DataHandler};
 
 pub use outstanding::{Claim, Outstanding, Verdict};
@@ -242,7 +241,7 @@ impl Execution<'_, '_> {
             self.txn
                 .warm_commands(window.iter().filter_map(|(_, args)| ahead(args)));
             if let Some(key) = drawn_from(window) {
-                self.txn.warm_draws(key, window.len(), sample::next);
+                self.txn.warm_draws(key, window.len());
             }
         }
         self.executed += window.len();
@@ -351,12 +350,17 @@ pub fn ahead<'a>(args: &'a [&'a [u8]]) -> Option<Ahead<'a>> {
     Some((key, args))
 }
 
-/// A view that knows what the command at work looks at.
-pub fn focused<'a>(mut view: View<'a>, command: &DataCommand, args: &[&[u8]]) -> View<'a> {
+/// A view that knows what the command at work looks at, which draws by the numbers that begin with `seed`.
+pub fn focused<'a>(
+    mut view: View<'a>,
+    command: &DataCommand,
+    args: &[&[u8]],
+    seed: u64,
+) -> View<'a> {
     if !view.is_complete()
         && let Some(points) = points::of(command.spec.name, args, &Limits::default())
     {
-        view.focus(points);
+        view.focus(points, seed);
     }
     view
 }

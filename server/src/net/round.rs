@@ -199,8 +199,9 @@ impl<'c> Round<'c> {
             if refuse_cold {
                 view = view.refusing_cold();
             }
-            let view = machine::focused(view, read.command, &read.args);
-            let context = ReadContext::new(view, shared.random());
+            let seed = shared.random();
+            let view = machine::focused(view, read.command, &read.args, seed);
+            let context = ReadContext::new(view, seed);
             if let Some(probe) = read.command.probe
                 && read.command.handler.writes(&read.args)
             {

@@ -211,6 +211,33 @@ fn removed(client: &mut Client) -> String {
     client.text("INFO stats")
 }
 
+/// Few are drawn, so few others are read.
+#[test]
+fn members_are_drawn_while_the_set_is_only_on_disk() {
+    let (_node, mut client) = start();
+    fill(&mut client, "SADD set", |n| format!("m{n}"));
+    fill(&mut client, "HSET hash", |n| format!("f{n} {n}"));
+    let before = drop_from_memory(&mut client);
+    let mut drawn = std::collections::BTreeSet::new();
+    for round in 0..50 {
+        drawn.insert(client.text("SRANDMEMBER set"));
+        assert!(client.text("HRANDFIELD hash").starts_with('f'));
+        let popped = client.text("SPOP set");
+        assert_eq!(client.text(&format!("SISMEMBER set {popped}")), "0");
+        assert_eq!(client.text("SPOP set 3").split(' ').count(), 3);
+        let left = ELEMENTS - 4 * (round + 1);
+        assert_eq!(client.text("SCARD set"), left.to_string());
+    }
+    assert!(drawn.len() > 45, "{drawn:?}");
+    assert_eq!(
+        client.text("SPOP hash"),
+        "WRONGTYPE Operation against a key holding the wrong kind of value"
+    );
+    assert_eq!(loaded(&mut client), before, "nothing was loaded");
+    assert_eq!(client.text("SPOP set 100").split(' ').count(), 100);
+    assert_eq!(client.text("SMEMBERS set").split(' ').count(), 29_700);
+}
+
 /// Commands that need all of a collection, as reads, as writes and within pipelines, by several clients at once.
 #[test]
 fn what_needs_the_whole_gets_it() {

@@ -84,19 +84,10 @@ fn decayed(word: u32, now_ms: u64) -> u32 {
     (word & COUNTER_MASK).saturating_sub(idle_seconds(word, now_ms) / DECAY_SECONDS)
 }
 
-/// The next of a sequence of well-mixed numbers (SplitMix64, Steele, Lea, Flood 2014).
-#[inline]
-pub(super) fn split_mix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random;
 
     #[test]
     fn idle_time_restarts_with_a_use() {
@@ -112,11 +103,11 @@ mod tests {
         let access = Access::new(0);
         let mut state = 1;
         for _ in 0..100 {
-            access.touch(0, split_mix(&mut state));
+            access.touch(0, random::next(&mut state));
         }
         let hundred = access.frequency(0);
         for _ in 0..100_000 {
-            access.touch(0, split_mix(&mut state));
+            access.touch(0, random::next(&mut state));
         }
         let many = access.frequency(0);
         assert!(hundred > 5 && hundred < 20, "{hundred}");

@@ -5,10 +5,10 @@ use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stor
 use super::write_set::WriteSet;
 use crate::ids::LogIndex;
 use crate::types::stream::{self, Stream, StreamLog};
-use crate::types::table::Step;
+use crate::types::table::{HashRange, Step};
 use crate::types::{
-    Collection, Edit, Elements, Encoding, Hash, HashRef, HashTable, KeyHasher, Kind, Large, Limits,
-    List, Missing, QuickList, Records, Set, SetRef, SetTable, SortedSet, ZSetTree,
+    Collection, Draw, Edit, Elements, Encoding, Hash, HashRef, HashTable, KeyHasher, Kind, Large,
+    Limits, List, Missing, QuickList, Records, Set, SetRef, SetTable, SortedSet, ZSetTree,
     expiries_of_meta,
 };
 use crate::{Error, Result, prefetch};
@@ -54,6 +54,11 @@ macro_rules! collected {
             pub(super) fn write_all(&self, edit: &mut Edit<'_>) {
                 edit.begin();
                 match self { $(Self::$name(object) => object.write_all(edit),)* }
+            }
+
+            /// See [`Large::missing_for`].
+            pub(super) fn missing_for(&self, draw: Draw) -> Option<HashRange> {
+                match self { $(Self::$name(object) => object.missing_for(draw),)* }
             }
 
             /// Puts what changes have left for later.

@@ -4,12 +4,12 @@
 //! choice is among a sample, as in Redis, but of some hundred keys at a time.
 
 use super::Dataset;
-use super::access::split_mix;
 use super::entry::Entry;
 use super::object::is_expired;
 use super::position::Position;
 use super::record::PhysicalDb;
 use crate::ids::DbIndex;
+use crate::random;
 
 /// Keys that are compared; the worse half of them goes.
 const SAMPLE_KEYS: usize = 256;
@@ -71,7 +71,7 @@ impl EvictionPolicy {
             Self::NoEviction => 0,
             Self::AllKeysLru | Self::VolatileLru => access.idle_ms(now_ms),
             Self::AllKeysLfu | Self::VolatileLfu => u64::from(u8::MAX - access.frequency(now_ms)),
-            Self::AllKeysRandom | Self::VolatileRandom => split_mix(random),
+            Self::AllKeysRandom | Self::VolatileRandom => random::next(random),
             Self::VolatileTtl => u64::MAX - entry.expire_at_ms().unwrap_or(u64::MAX),
         }
     }
@@ -170,7 +170,7 @@ impl Dataset {
         for (number, database) in (0..).zip(&self.databases) {
             let from = match self.eviction {
                 EvictionPolicy::VolatileTtl => 0,
-                _ => split_mix(random),
+                _ => random::next(random),
             };
             let positions = database.expiry.sample(from, SAMPLE_KEYS);
             places.extend(positions.map(|Position { slot, .. }| (PhysicalDb(number), slot)));

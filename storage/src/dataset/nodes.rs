@@ -35,8 +35,9 @@ pub(super) struct PartNodes {
 
 impl PartNodes {
     /// The part of a collection with this meta; none of a type that has no parts.
-    pub(super) fn load(self, kind: Kind, meta: &[u8]) -> Result<Option<Collected>> {
-        let mut elements = self.records.into_iter().map(Ok);
+    pub(super) fn load(&self, kind: Kind, meta: &[u8]) -> Result<Option<Collected>> {
+        let records = self.records.iter();
+        let mut elements = records.map(|(key, value)| Ok((key.clone(), value.clone())));
         Collected::load_part(kind, meta, &mut elements, &self.missing)
     }
 }

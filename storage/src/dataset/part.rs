@@ -23,7 +23,8 @@ use super::position::Position;
 use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stored};
 use crate::Result;
 use crate::types::stream::{Keep, Shape, StreamId};
-use crate::types::{Kind, Limits, ListEnds};
+use crate::types::table::HashRange;
+use crate::types::{Draw, Kind, Limits, ListEnds, split_key};
 
 /// Larger collections are not loaded because of point operations: it would take tens of milliseconds under the lock.
 const LOADED_MAX_ELEMENTS: u64 = 20_000;
@@ -31,6 +32,11 @@ const LOADED_MAX_ELEMENTS: u64 = 20_000;
 const ELEMENT_BYTES: u64 = 128;
 /// A collection that takes more than one part in so many of the memory is not loaded because of point operations either.
 const LOADED_PARTS: u64 = 32;
+
+/// No more elements than these are drawn from a part: each takes a few reads.
+const DRAWN_MAX: usize = 16;
+/// And no more places are looked at.
+const DRAWN_MAX_WINDOWS: usize = 256;
 
 /// Elements that a command names.
 pub type Members<'a> = SmallVec<[&'a [u8]; 4]>;
@@ -55,6 +61,11 @@ pub enum Looks<M = Vec<Box<[u8]>>> {
         cursor: u64,
         /// How many elements the walk asks for.
         count: usize,
+    },
+    /// Elements of a hash or set that are drawn at random.
+    Draw {
+        /// So many are drawn and taken out; 0: one is drawn, and stays.
+        taken: usize,
     },
     /// Elements of a list from a first to a last position, negative ones counted from the end.
     Range {
@@ -100,7 +111,10 @@ pub enum Looks<M = Vec<Box<[u8]>>> {
 impl<M> Looks<M> {
     /// Whether it takes a few reads of the disk only.
     pub fn is_small(&self) -> bool {
-        matches!(self, Self::Elements(_) | Self::Walk { .. })
+        matches!(
+            self,
+            Self::Elements(_) | Self::Walk { .. } | Self::Draw { .. }
+        )
     }
 }
 
@@ -121,15 +135,18 @@ pub(super) struct Focus {
     looks: Looks,
     /// Of an entry at work: when a list becomes flat.
     limits: Limits,
+    /// Of a command: where the numbers begin by which it draws.
+    seed: u64,
 }
 
 impl Focus {
-    pub(super) fn new(point: Point<'_>, limits: &Limits) -> Self {
+    pub(super) fn new(point: Point<'_>, limits: &Limits, seed: u64) -> Self {
         let looks = match point.looks {
             Looks::Elements(members) => {
                 Looks::Elements(members.into_iter().map(Box::from).collect())
             }
             Looks::Walk { cursor, count } => Looks::Walk { cursor, count },
+            Looks::Draw { taken } => Looks::Draw { taken },
             Looks::Range { start, stop } => Looks::Range { start, stop },
             Looks::Take { head, tail } => Looks::Take { head, tail },
             Looks::KeepRange { start, stop } => Looks::KeepRange { start, stop },
@@ -149,8 +166,26 @@ impl Focus {
             key: point.key.into(),
             looks,
             limits: *limits,
+            seed,
         }
     }
+}
+
+/// Makes the part of what was found; none if all is needed to know what it has to know of the others.
+fn load(
+    nodes: &Nodes<'_>,
+    stored: &Stored,
+    meta: &[u8],
+    found: &mut PartNodes,
+    now_ms: u64,
+) -> Result<Option<Collected>> {
+    if stored.field_expiries_ms().0.is_some() {
+        let Some(expiries) = nodes.missing_expiries(&found.records, now_ms, true)? else {
+            return Ok(None);
+        };
+        found.missing.expiries = expiries;
+    }
+    found.load(stored.kind, meta)
 }
 
 /// How many elements a record says that its collection has.
@@ -245,21 +280,62 @@ impl Dataset {
             },
             _ => Some(match focus.looks {
                 Looks::Walk { cursor, count } => self.walked(stored, place, cursor, count)?,
+                Looks::Draw { taken } => {
+                    let draw = Draw {
+                        seed: focus.seed,
+                        taken,
+                        now_ms,
+                    };
+                    let drawn = self.drawn(&nodes, stored, meta, draw)?;
+                    return Ok(drawn.map(|part| (incarnation, part)));
+                }
                 _ => self.named(place, &focus.looks)?,
             }),
         };
         let Some(mut found) = found else {
             return Ok(None);
         };
-        if stored.field_expiries_ms().0.is_some() {
-            let Some(expiries) = nodes.missing_expiries(&found.records, now_ms, true)? else {
-                return Ok(None);
-            };
-            found.missing.expiries = expiries;
-        }
-        let part = found.load(stored.kind, meta)?;
+        let part = load(&nodes, stored, meta, &mut found, now_ms)?;
         let part = part.filter(|part| focus.looks.keeps_large(part, &focus.limits));
         Ok(part.map(|part| (incarnation, part)))
+    }
+
+    /// The elements among which some are drawn.
+    fn drawn(
+        &self,
+        nodes: &Nodes<'_>,
+        stored: &Stored,
+        meta: &[u8],
+        draw: Draw,
+    ) -> Result<Option<Collected>> {
+        // What takes all there are takes no part.
+        if draw.taken > DRAWN_MAX || elements_of(meta) <= draw.taken as u64 {
+            return Ok(None);
+        }
+        let pending = self.pending_elements(stored, nodes.place);
+        let mut found = PartNodes::default();
+        for _ in 0..DRAWN_MAX_WINDOWS {
+            let Some(part) = load(nodes, stored, meta, &mut found, draw.now_ms)? else {
+                return Ok(None);
+            };
+            let Some(hashes) = part.missing_for(draw) else {
+                return Ok(Some(part));
+            };
+            if hashes == HashRange::ALL {
+                return Ok(None);
+            }
+            let from = elements_from(self.engine.as_ref(), nodes.place, hashes.first, &pending);
+            for element in from {
+                let (key, value) = element?;
+                let (hash, _) = split_key(&key)?;
+                if hash > hashes.last {
+                    break;
+                }
+                found.records.insert(key, value);
+            }
+            found.missing.complete.push(hashes);
+        }
+        Ok(None)
     }
 
     /// Fields that have expired of a large hash that is only on disk, up to `limit`.

@@ -88,7 +88,7 @@ impl Dataset {
         }
         if let Some(point) = point {
             let now_ms = self.now_ms();
-            let focus = Focus::new(point.clone(), &Limits::default());
+            let focus = Focus::new(point.clone(), &Limits::default(), 0);
             let (next, _) = stored.field_expiries_ms();
             let is_small = point.looks.is_small() && !is_expired(next, now_ms);
             if is_small

@@ -8,7 +8,6 @@ mod recent;
 mod strings;
 
 use super::Dataset;
-use super::access::split_mix;
 use super::collection::Incarnations;
 use super::object::{Object, is_expired};
 use super::part::Focus;
@@ -18,6 +17,7 @@ use super::view::View;
 use super::warm::Ahead;
 use crate::Result;
 use crate::ids::{DbIndex, LogIndex};
+use crate::random;
 use crate::types::Limits;
 
 /// What happens to a key's expiry when its value is set.
@@ -131,7 +131,7 @@ impl<'a> Txn<'a> {
 
     /// A number from the entry's seed; each call gives another.
     pub fn random(&mut self) -> u64 {
-        split_mix(&mut self.seed)
+        random::next(&mut self.seed)
     }
 
     /// Says that these keys are about to be read and written. See [`View::warm`].
@@ -154,15 +154,15 @@ impl<'a> Txn<'a> {
         });
     }
 
-    /// Says that so many commands are about to draw a member of the set at `key` each. `draw` is how they draw numbers from the one
-    /// that [`Self::random`] gives each of them.
-    pub fn warm_draws(&mut self, key: &[u8], commands: usize, draw: impl Fn(&mut u64) -> u64) {
+    /// Says that so many commands are about to draw a member of the set at `key` each, with the sequence of numbers that
+    /// begins with the one that [`Self::random`] gives it.
+    pub fn warm_draws(&mut self, key: &[u8], commands: usize) {
         let at = self.position(key);
         let mut seed = self.seed;
         let numbers = (0..commands).flat_map(|_| {
-            let mut own = split_mix(&mut seed);
+            let mut own = random::next(&mut seed);
             // A set looks at two places at once.
-            [draw(&mut own), draw(&mut own)]
+            [random::next(&mut own), random::next(&mut own)]
         });
         let database = self.dataset.database(self.physical);
         database.warm_draws(at, key, numbers);
@@ -219,7 +219,7 @@ impl<'a> Txn<'a> {
         let object = found.map(|at| self.object(at, key));
         let object = object.flatten();
         if let Some(object) = object.as_ref().filter(|_| self.touches) {
-            object.touch(split_mix(&mut { random }));
+            object.touch(random::next(&mut { random }));
         }
         Ok(object)
     }

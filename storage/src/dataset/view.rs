@@ -5,7 +5,6 @@ use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 
 use super::Dataset;
-use super::access::split_mix;
 use super::evict::EvictionPolicy;
 use super::object::{Object, is_expired};
 use super::part::{Focus, Point};
@@ -16,6 +15,7 @@ use super::walk::{self, Found, Range};
 use super::warm::Ahead;
 use crate::ids::{DbIndex, SLOT_COUNT, Slot};
 use crate::proto::command::ExpiredKey;
+use crate::random;
 use crate::types::{Kind, Limits};
 use crate::{Error, Result};
 
@@ -80,15 +80,15 @@ impl<'a> View<'a> {
         }
     }
 
-    /// See [`super::Txn::focus`]: what this view will be asked for.
-    pub fn focus<'m>(&mut self, points: impl IntoIterator<Item = Point<'m>>) {
+    /// See [`super::Txn::focus`]: what this view will be asked for. With `seed` begin the numbers by which elements are drawn.
+    pub fn focus<'m>(&mut self, points: impl IntoIterator<Item = Point<'m>>, seed: u64) {
         let mut focus = Vec::new();
         for point in points {
             let at = self.dataset.hasher.position(point.key);
             let database = self.dataset.database(self.physical);
             if self.dataset.may_be_cold(self.physical, at) && database.find(at, point.key).is_none()
             {
-                focus.push(Focus::new(point, &Limits::default()));
+                focus.push(Focus::new(point, &Limits::default(), seed));
             }
         }
         self.focus = Cow::Owned(focus);
@@ -234,7 +234,7 @@ impl<'a> View<'a> {
                 self.hits.set(self.hits.get() + 1);
                 if touch {
                     let mut state = self.random.get();
-                    object.touch(split_mix(&mut state));
+                    object.touch(random::next(&mut state));
                     self.random.set(state);
                 }
             }
@@ -424,7 +424,7 @@ impl<'a> View<'a> {
         let mut state = random;
         let counts = &self.dataset.database(self.physical).counts;
         for _ in 0..EXPIRED_TRIES {
-            let Some(nth) = split_mix(&mut state).checked_rem(counts.total()) else {
+            let Some(nth) = random::next(&mut state).checked_rem(counts.total()) else {
                 return Ok(None);
             };
             let Some(slot) = counts.slot_of_nth(nth) else {
@@ -434,7 +434,7 @@ impl<'a> View<'a> {
                 return Ok(Some(key));
             }
         }
-        self.next_key(split_mix(&mut state))
+        self.next_key(random::next(&mut state))
     }
 
     /// Draws a narrow window of the slot's hashes until one is accepted, with a chance in proportion to the keys in it,
@@ -444,9 +444,9 @@ impl<'a> View<'a> {
         let bits = (count / WINDOW_KEYS).checked_ilog2().unwrap_or(0).min(31);
         let width = (u64::from(u32::MAX) + 1) >> bits;
         for attempt in 0..WINDOW_TRIES {
-            let first = (u64::from(split_mix(state) as u32) / width) * width;
+            let first = (u64::from(random::next(state) as u32) / width) * width;
             let (first, last) = (first as u32, (first + width - 1) as u32);
-            let (choice, chance) = (split_mix(state), split_mix(state));
+            let (choice, chance) = (random::next(state), random::next(state));
             let mut keys: Vec<Option<Vec<u8>>> = Vec::new();
             let _ = walk::walk_slot(
                 self.dataset,

@@ -54,7 +54,7 @@ pub use zset::{Change, MemberBound, SortedSet, SortedSetRef, ZSetIter, ZSetTree}
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
 
-use self::table::Step;
+use self::table::{HashRange, Step};
 use crate::{Error, Result};
 
 /// Engine keys (hash and rest) and values of a large collection's elements, in order.
@@ -67,6 +67,19 @@ pub(crate) struct Missing {
     pub(crate) gap: Option<Bytes>,
     /// When they expire, if some do.
     pub(crate) expiries: Option<MissingExpiries>,
+    /// None of them has one of these hashes.
+    pub(crate) complete: Vec<HashRange>,
+}
+
+/// Elements that a command draws at random.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draw {
+    /// The beginning of the sequence of numbers by which they are drawn.
+    pub(crate) seed: u64,
+    /// How many are drawn and taken out; 0: one is drawn, and stays.
+    pub(crate) taken: usize,
+    /// The command's time.
+    pub(crate) now_ms: u64,
 }
 
 /// When elements expire that a part does not hold, in milliseconds of Unix time.
@@ -105,6 +118,12 @@ pub(crate) trait Large: Sized {
         _missing: &Missing,
     ) -> Result<Option<Self>> {
         Ok(None)
+    }
+
+    /// The first hashes that a part has to hold all elements of before it can be drawn from, and does not. None if it can, or this
+    /// is of a type of which nothing is drawn from parts.
+    fn missing_for(&self, _draw: Draw) -> Option<HashRange> {
+        None
     }
 
     /// Puts every element, after [`Edit::begin`].

@@ -5,11 +5,11 @@ use super::intset::{Intset, IntsetRef};
 use super::item::Item;
 use super::kind::{Encoding, Kind, parse_int};
 use super::listpack::{self, Listpack, ListpackRef};
-use super::table::{Keyed, Step, Table};
+use super::table::{HashRange, Keyed, Step, Table};
 use super::{
-    Collection, Elements, Large, Missing, Parts, check_len, count_absent, digest, split_key,
+    Collection, Draw, Elements, Large, Missing, Parts, check_len, count_absent, digest, split_key,
 };
-use crate::{Result, prefetch};
+use crate::{Result, prefetch, random};
 
 /// A set.
 pub enum Set {
@@ -40,6 +40,8 @@ pub struct SetTable {
     bytes: usize,
     /// Members that are only on disk: of a part.
     absent: usize,
+    /// None of them has one of these hashes.
+    complete: Vec<HashRange>,
 }
 
 #[derive(Clone)]
@@ -259,7 +261,12 @@ impl<'a> SetRef<'a> {
                 let nth = random().checked_rem(self.len() as u64)?;
                 self.nth_flat(nth as usize)
             }
-            Self::Table(table) => Some(Item::Bytes(&table.members.random(random)?.0)),
+            Self::Table(table) => {
+                let drawn = table.draw(random);
+                debug_assert!(drawn.is_ok(), "a part has what is drawn from it");
+                let (_, member) = drawn.ok().flatten()?;
+                Some(Item::Bytes(&member.0))
+            }
         }
     }
 
@@ -325,6 +332,14 @@ impl SetTable {
         Ok(table)
     }
 
+    /// A member drawn at random, and its hash; of a part, an error if it misses members that have to be looked at.
+    fn draw(&self, random: &mut dyn FnMut() -> u64) -> Result<Option<(u32, &Member)>, HashRange> {
+        let is_here = |hashes| {
+            self.absent == 0 || self.complete.iter().any(|complete| complete.covers(hashes))
+        };
+        self.members.draw(self.len(), is_here, random)
+    }
+
     fn insert(&mut self, member: &[u8], edit: &mut Edit<'_>) -> bool {
         let hash = edit.hash(member);
         if self.members.find(hash, member).is_some() {
@@ -373,10 +388,28 @@ impl Large for SetTable {
         Ok(table)
     }
 
-    fn load_part(meta: &[u8], elements: &mut Elements<'_>, _: &Missing) -> Result<Option<Self>> {
+    fn load_part(
+        meta: &[u8],
+        elements: &mut Elements<'_>,
+        missing: &Missing,
+    ) -> Result<Option<Self>> {
         let mut table = Self::gather(elements)?;
         table.absent = count_absent("set", meta, table.members.len())?;
+        table.complete.clone_from(&missing.complete);
         Ok(Some(table))
+    }
+
+    fn missing_for(&self, draw: Draw) -> Option<HashRange> {
+        let mut seed = draw.seed;
+        let mut rest = self.clone();
+        for _ in 0..draw.taken.max(1) {
+            let (hash, member) = match rest.draw(&mut || random::next(&mut seed)) {
+                Ok(found) => found.map(|(hash, member)| (hash, member.0.clone()))?,
+                Err(hashes) => return Some(hashes),
+            };
+            rest.members.remove(hash, &member);
+        }
+        None
     }
 
     fn write_all(&self, edit: &mut Edit<'_>) {

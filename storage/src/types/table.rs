@@ -20,6 +20,28 @@ pub trait Keyed {
     fn prefetch(&self);
 }
 
+/// The hashes from a first to a last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashRange {
+    /// The first.
+    pub first: u32,
+    /// The last, included.
+    pub last: u32,
+}
+
+impl HashRange {
+    /// All hashes.
+    pub const ALL: Self = Self {
+        first: 0,
+        last: u32::MAX,
+    };
+
+    /// Whether it has all hashes of another one.
+    pub fn covers(self, other: Self) -> bool {
+        self.first <= other.first && other.last <= self.last
+    }
+}
+
 /// What a lookup reads one after the other. Of several keys each step can be waited for together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -473,15 +495,32 @@ impl<T> Table<T> {
     where
         T: Keyed,
     {
-        if self.is_empty() {
-            return None;
+        let drawn = self.draw(self.len(), |_| true, random);
+        drawn.ok().flatten().map(|(_, entry)| entry)
+    }
+
+    /// As [`Self::random`], with the entry's hash, of a table of `len` entries, of which some are missing here: an error if it needs
+    /// hashes of which not all entries are here.
+    pub fn draw(
+        &self,
+        len: usize,
+        is_here: impl Fn(HashRange) -> bool,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<Option<(u32, &T)>, HashRange>
+    where
+        T: Keyed,
+    {
+        if len == 0 {
+            return Ok(None);
         }
-        let windows = self.windows();
+        let windows = Self::windows(len);
         for attempt in 1..=WINDOW_TRIES {
             // Two at once, because looking at one is mostly waiting for memory.
-            let drawn = [random(), random()];
-            let looked = drawn.map(|drawn| {
-                let (first, last) = Self::window(drawn, windows);
+            let drawn = [random(), random()].map(|drawn| (drawn, Self::window(drawn, windows)));
+            if let Some((_, window)) = drawn.iter().find(|(_, window)| !is_here(*window)) {
+                return Err(*window);
+            }
+            let looked = drawn.map(|(drawn, HashRange { first, last })| {
                 let (chance, salt) = (
                     drawn as u32 as usize % WINDOW_MAX_ENTRIES,
                     drawn as u32 / WINDOW_MAX_ENTRIES as u32,
@@ -493,22 +532,27 @@ impl<T> Table<T> {
                 if count > 0 && (accepted || attempt == WINDOW_TRIES) {
                     let mut same: SmallVec<[&T; 1]> = self.with_hash(hash).collect();
                     same.sort_unstable_by_key(|entry| entry.key());
-                    let nth = chance.checked_rem(same.len())?;
-                    return same.get(nth).copied();
+                    let nth = chance.checked_rem(same.len()).unwrap_or(0);
+                    return Ok(same.get(nth).map(|entry| (hash, *entry)));
                 }
             }
         }
         // As good as impossible: every window drawn was empty.
-        self.scan(random() as u32, 1)
-            .1
-            .first()
-            .copied()
-            .or_else(|| self.iter().next())
+        if !is_here(HashRange::ALL) {
+            return Err(HashRange::ALL);
+        }
+        let from = random() as u32;
+        let found = [from, 0].into_iter().find_map(|from| {
+            let (_, found) = self.scan(from, 1);
+            found.first().copied()
+        });
+        let mut entries = self.segments_from(0).flat_map(Segment::hashed);
+        Ok(entries.find(|(_, entry)| found.is_some_and(|found| std::ptr::eq(*entry, found))))
     }
 
     /// How many windows the hash space is cut into: a power of two, so that a window is a part of one segment, or consists of few.
-    fn windows(&self) -> u64 {
-        match self.len() {
+    fn windows(len: usize) -> u64 {
+        match len {
             ..=WINDOW_MAX_ENTRIES => 1,
             len => (len as u64)
                 .div_ceil(WINDOW_ENTRIES)
@@ -517,16 +561,19 @@ impl<T> Table<T> {
         }
     }
 
-    /// First and last hash of the one of so many windows that a number draws.
-    fn window(drawn: u64, windows: u64) -> (u32, u32) {
+    /// The one of so many windows that a number draws.
+    fn window(drawn: u64, windows: u64) -> HashRange {
         let width = (u64::from(u32::MAX) + 1) / windows;
         let first = (drawn >> 32) % windows * width;
-        (first as u32, (first + width - 1) as u32)
+        HashRange {
+            first: first as u32,
+            last: (first + width - 1) as u32,
+        }
     }
 
     /// A hash near which [`Table::random`] looks if it is given this number.
     pub fn drawn_hash(&self, drawn: u64) -> u32 {
-        Self::window(drawn, self.windows()).0
+        Self::window(drawn, Self::windows(self.len())).first
     }
 
     /// How many entries have these hashes, and one of the hashes, which `salt` decides.

@@ -134,7 +134,7 @@ fn add(bench: &mut Bench, model: &mut Model, lengths: &[usize]) {
         model.stream.push((id.unwrap().unwrap(), value));
     }
     let mut view = bench.view(0);
-    view.focus([Point::new(b"stream", [])]);
+    view.focus([Point::new(b"stream", [])], 0);
     let found = view.lookup(b"stream").unwrap().unwrap();
     assert_eq!(found.stream().unwrap().len(), before + lengths.len());
 }
@@ -193,7 +193,7 @@ fn range(bench: &Bench, model: &Model, start: i64, len: usize) {
     let asked = if start < 0 { stop - total } else { stop };
     let start = if start < 0 { from - total } else { start };
     let mut view = bench.view(0);
-    view.focus([looking(b"list", Looks::Range { start, stop: asked })]);
+    view.focus([looking(b"list", Looks::Range { start, stop: asked })], 0);
     let object = view.lookup(b"list").unwrap().unwrap();
     let list = object.list().unwrap();
     assert_eq!(list.len(), model.list.len());
@@ -222,7 +222,7 @@ fn entries(bench: &Bench, model: &Model, from: usize, count: usize, backwards: b
         count,
         backwards,
     };
-    view.focus([looking(b"stream", looks)]);
+    view.focus([looking(b"stream", looks)], 0);
     let object = view.lookup(b"stream").unwrap().unwrap();
     let stream = object.stream().unwrap();
     assert_eq!(stream.len(), model.stream.len());
@@ -335,7 +335,7 @@ fn run(bench: &mut Bench, model: &mut Model, step: &Step) {
                 };
                 assert!(there.unwrap() || len == 0);
                 let mut view = bench.view(0);
-                view.focus([Point::new(key, [])]);
+                view.focus([Point::new(key, [])], 0);
                 let found = view.peek(key).unwrap();
                 assert!(found.is_none_or(|found| found.expire_at_ms() == Some(at_ms)));
             }

@@ -155,7 +155,7 @@ fn fields_of_a_large_hash_on_disk_are_read_without_the_others() {
     let is_there = |bench: &Bench, number: u32| {
         let name = field(number);
         let mut view = bench.view(0).refusing_cold();
-        view.focus([Point::new(b"large", [&name[..]])]);
+        view.focus([Point::new(b"large", [&name[..]])], 0);
         let object = view.lookup(b"large").unwrap().unwrap();
         let found = object
             .hash()
@@ -167,7 +167,7 @@ fn fields_of_a_large_hash_on_disk_are_read_without_the_others() {
     };
     let counted = |bench: &Bench| {
         let mut view = bench.view(0).refusing_cold();
-        view.focus([Point::new(b"large", [])]);
+        view.focus([Point::new(b"large", [])], 0);
         let object = view.lookup(b"large")?;
         Ok::<_, storage::Error>(object.map(|object| object.hash().unwrap().len()))
     };

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod content;
+mod draw;
 mod ends;
 mod entries;
 mod eviction;

@@ -267,10 +267,13 @@ fn change(bench: &mut Bench, n: usize, value: &[u8], there: bool) {
 /// A step of a walk, as a command does it: the next cursor, what was found, and how many elements were read for it.
 fn step(bench: &Bench, key: &[u8], cursor: u64, count: usize) -> (u64, Vec<Vec<u8>>, usize) {
     let mut view = bench.view(0);
-    view.focus([Point {
-        key,
-        looks: Looks::Walk { cursor, count },
-    }]);
+    view.focus(
+        [Point {
+            key,
+            looks: Looks::Walk { cursor, count },
+        }],
+        0,
+    );
     let object = view.lookup(key).unwrap().unwrap();
     match key {
         b"hash" => {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use resp::Writer;
+use storage::random;
 use storage::types::{Edit, Set, SetRef};
 
 use super::super::args::Args;
@@ -119,7 +120,7 @@ pub(super) fn spop(
     let mut seed = ctx.txn.random();
     ctx.txn.edit_set(key, |set, edit| {
         for _ in 0..popped {
-            pop(set, &mut || sample::next(&mut seed), edit, out);
+            pop(set, &mut || random::next(&mut seed), edit, out);
         }
     })?;
     Ok(())

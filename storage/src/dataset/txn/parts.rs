@@ -8,6 +8,7 @@ use crate::dataset::object::{Object, is_expired};
 use crate::dataset::part::{Focus, Point};
 use crate::dataset::position::Position;
 use crate::dataset::record::{ElementPlace, Head, Incarnation, PhysicalDb, Stored};
+use crate::random;
 use crate::types::{Edit, Large, Parts};
 
 /// A part of a collection that is only on disk.
@@ -19,7 +20,8 @@ pub(super) struct Part {
 
 impl Txn<'_> {
     /// Says that until the next call, these points are all of the collections at their keys that is looked at or changed, besides
-    /// how many elements they have: one that is large and only on disk need not be loaded.
+    /// how many elements they have: one that is large and only on disk need not be loaded. What is drawn is drawn by the sequence of
+    /// numbers that begins with the next one of [`Self::random`].
     pub fn focus<'m>(&mut self, points: impl IntoIterator<Item = Point<'m>>) {
         self.focus.clear();
         for point in points {
@@ -27,7 +29,8 @@ impl Txn<'_> {
             let database = self.dataset.database(self.physical);
             if self.dataset.may_be_cold(self.physical, at) && database.find(at, point.key).is_none()
             {
-                self.focus.push(Focus::new(point, &self.limits));
+                let seed = random::next(&mut { self.seed });
+                self.focus.push(Focus::new(point, &self.limits, seed));
             }
         }
     }

@@ -334,7 +334,9 @@ impl<'a> HashRef<'a> {
             }
             Source::Table(table) => {
                 for _ in 0..EXPIRED_TRIES {
-                    let (field, value, expire_at_ms) = table.fields.random(random)?.parts();
+                    let drawn = table.draw(random);
+                    debug_assert!(drawn.is_ok(), "a part has what is drawn from it");
+                    let (field, value, expire_at_ms) = drawn.ok().flatten()?.parts();
                     if !is_over(expire_at_ms, self.now_ms) {
                         return Some((Item::Bytes(field), Item::Bytes(value)));
                     }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::is_over;
+use super::{EXPIRED_TRIES, is_over};
 use crate::types::edit::Edit;
 use crate::types::kind::Encoding;
-use crate::types::table::{Keyed, Step, Table};
+use crate::types::table::{HashRange, Keyed, Step, Table};
 use crate::types::{
-    Elements, Large, Missing, MissingExpiries, check_len, count_absent, digest, split_key,
+    Draw, Elements, Large, Missing, MissingExpiries, check_len, count_absent, digest, split_key,
 };
-use crate::{Error, Result, prefetch};
+use crate::{Error, Result, prefetch, random};
 
 /// Bytes that a field with an expiry costs in the index: 16 of time, hash and count, in nodes that are two thirds full or better.
 const INDEX_ENTRY_BYTES: usize = 24;
@@ -25,6 +25,8 @@ pub struct HashTable {
     absent: usize,
     /// And when they expire.
     absent_expiries: AbsentExpiries,
+    /// None of them has one of these hashes.
+    complete: Vec<HashRange>,
 }
 
 /// Fields of which only their times are known.
@@ -293,6 +295,18 @@ impl HashTable {
         Ok(table)
     }
 
+    /// A field drawn at random, one that has expired, too; of a part, an error if it misses fields that have to be looked at.
+    pub(super) fn draw(
+        &self,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<Option<&Field>, HashRange> {
+        let is_here = |hashes| {
+            self.absent == 0 || self.complete.iter().any(|complete| complete.covers(hashes))
+        };
+        let drawn = self.fields.draw(self.len(), is_here, random)?;
+        Ok(drawn.map(|(_, field)| field))
+    }
+
     /// Removes up to `limit` fields that have expired at the entry's time, the earliest first; answers how many.
     pub(super) fn remove_over(&mut self, limit: usize, edit: &mut Edit<'_>) -> usize {
         for removed in 0..limit {
@@ -426,7 +440,24 @@ impl Large for HashTable {
             fields,
             times: missing.expiries,
         };
+        table.complete.clone_from(&missing.complete);
         Ok(Some(table))
+    }
+
+    fn missing_for(&self, draw: Draw) -> Option<HashRange> {
+        let mut seed = draw.seed;
+        for _ in 0..EXPIRED_TRIES {
+            match self.draw(&mut || random::next(&mut seed)) {
+                Ok(field) => {
+                    let (.., expire_at_ms) = field?.parts();
+                    if !is_over(expire_at_ms, draw.now_ms) {
+                        return None;
+                    }
+                }
+                Err(hashes) => return Some(hashes),
+            }
+        }
+        Some(HashRange::ALL)
     }
 
     fn write_all(&self, edit: &mut Edit<'_>) {
