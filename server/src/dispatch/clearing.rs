@@ -32,7 +32,7 @@ const PATIENCE_PER_MB: Duration = Duration::from_millis(16);
 const MOST_PATIENCE: Duration = Duration::from_millis(250);
 
 /// Makes room while a collection is read.
-pub(super) struct Clearing<'m> {
+pub struct Clearing<'m> {
     machine: &'m Machine,
     headroom: Headroom,
     /// Bytes of elements that were read.
@@ -44,7 +44,7 @@ pub(super) struct Clearing<'m> {
 
 impl<'m> Clearing<'m> {
     /// Nothing was read yet.
-    pub(super) fn new(machine: &'m Machine) -> Self {
+    pub fn new(machine: &'m Machine) -> Self {
         Self {
             machine,
             headroom: machine.dataset().read().headroom(),
@@ -55,7 +55,7 @@ impl<'m> Clearing<'m> {
     }
 
     /// To be called for every piece, with the bytes that were read so far.
-    pub(super) fn has_read(&mut self, bytes: u64) {
+    pub fn has_read(&mut self, bytes: u64) {
         self.read = bytes;
         let maxmemory = self.machine.dataset().read().maxmemory();
         if maxmemory == 0 {
@@ -78,7 +78,7 @@ impl<'m> Clearing<'m> {
     }
 
     /// Room for the reply, now that the object is counted.
-    pub(super) fn for_reply(mut self) -> Headroom {
+    pub fn for_reply(mut self) -> Headroom {
         self.headroom.set(self.read);
         self.headroom
     }

@@ -25,7 +25,7 @@
 //! | [`stats`] | counters for INFO |
 
 pub mod announce;
-mod clearing;
+pub mod clearing;
 pub mod cold_expiry;
 pub mod eviction;
 pub mod forwarded;
