@@ -37,11 +37,7 @@ pub fn of<'a>(name: &str, args: &[&'a [u8]], limits: &Limits) -> Option<Points<'
             return Some(smallvec![of(key), of(to)]);
         }
         "hscan" | "sscan" | "zscan" => return walked(key, args),
-        "spop" => Looks::Draw {
-            taken: rest
-                .first()
-                .map_or(Some(1), |count| usize::try_from(parse_i64(count)?).ok())?,
-        },
+        "spop" => drawn(rest),
         "srandmember" | "hrandfield" if rest.is_empty() => Looks::Draw { taken: 0 },
         _ => match of_list(name, rest).or_else(|| stream::looks(name, args, limits)) {
             Some(looks) => looks,
@@ -107,6 +103,16 @@ fn behind_fields<'a>(rest: &[&'a [u8]]) -> Option<impl Iterator<Item = &'a [u8]>
         .iter()
         .position(|arg| arg.eq_ignore_ascii_case(b"FIELDS"))?;
     Some(rest.get(at + 2..)?.iter().copied())
+}
+
+/// What SPOP takes. A wrong count is refused whatever the set has.
+fn drawn<'a>(rest: &[&'a [u8]]) -> Looks<Members<'a>> {
+    let count = match rest.first() {
+        None => Some(1),
+        Some(count) => parse_i64(count).and_then(|count| usize::try_from(count).ok()),
+    };
+    let wrong = || Looks::Elements(Members::new());
+    count.map_or_else(wrong, |taken| Looks::Draw { taken })
 }
 
 /// Positions in a list.
@@ -254,6 +260,23 @@ mod tests {
         is("hscan k 0 count", refused());
         is("hscan k none", refused());
         is("hscan k", refused());
+    }
+
+    #[test]
+    fn what_is_drawn_is_counted() {
+        let is = |command: &'static str, wanted: Option<Looks<Members<'static>>>| {
+            let args = split(command);
+            let looks = points(&args).map(|points| points[0].looks.clone());
+            assert_eq!(looks, wanted, "{command}");
+        };
+        let draw = |taken| Some(Looks::Draw { taken });
+        is("spop k", draw(1));
+        is("spop k 7", draw(7));
+        is("spop k -1", Some(Looks::Elements(Members::new())));
+        is("srandmember k", draw(0));
+        is("hrandfield k", draw(0));
+        is("srandmember k 3", None);
+        is("hrandfield k 3 withvalues", None);
     }
 
     #[test]

@@ -111,10 +111,11 @@ pub enum Looks<M = Vec<Box<[u8]>>> {
 impl<M> Looks<M> {
     /// Whether it takes a few reads of the disk only.
     pub fn is_small(&self) -> bool {
-        matches!(
-            self,
-            Self::Elements(_) | Self::Walk { .. } | Self::Draw { .. }
-        )
+        match self {
+            Self::Elements(_) | Self::Walk { .. } => true,
+            Self::Draw { taken } => *taken <= DRAWN_MAX,
+            _ => false,
+        }
     }
 }
 
