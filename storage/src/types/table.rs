@@ -7,8 +7,9 @@
 //! all keys of a cluster share a hash tag; and the segments in order of their prefixes are the table in order of hashes, which
 //! is what SCAN and its kin walk.
 
-use smallvec::SmallVec;
+mod draw;
 
+pub use self::draw::HashRange;
 use crate::prefetch;
 
 /// What an entry of a table is found by.
@@ -18,28 +19,6 @@ pub trait Keyed {
 
     /// Asks for the memory that the entry owns, without looking into it.
     fn prefetch(&self);
-}
-
-/// The hashes from a first to a last one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HashRange {
-    /// The first.
-    pub first: u32,
-    /// The last, included.
-    pub last: u32,
-}
-
-impl HashRange {
-    /// All hashes.
-    pub const ALL: Self = Self {
-        first: 0,
-        last: u32::MAX,
-    };
-
-    /// Whether it has all hashes of another one.
-    pub fn covers(self, other: Self) -> bool {
-        self.first <= other.first && other.last <= self.last
-    }
 }
 
 /// What a lookup reads one after the other. Of several keys each step can be waited for together.
@@ -78,13 +57,6 @@ const GROWTH_MIN_ENTRIES: usize = 4;
 const SHRINK_BELOW: usize = 4;
 /// Hashes compared at a time: a width that the compiler turns into vector instructions.
 const HASHES_AT_ONCE: usize = 16;
-
-/// A window of the hash space from which a random entry is drawn holds so many entries on average, at most, and half as many at least.
-const WINDOW_ENTRIES: u64 = 48;
-/// A window with more entries is drawn as if it had so many: of the fullest windows one in a hundred has, and a few more only.
-const WINDOW_MAX_ENTRIES: usize = 64;
-/// Pairs of windows tried before any is taken: more than a third of all windows are accepted.
-const WINDOW_TRIES: usize = 100;
 
 /// See the module.
 #[derive(Clone)]
@@ -485,142 +457,11 @@ impl<T> Table<T> {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    /// An entry drawn with equal chances from all; none of an empty table. The same numbers give the same entry on every
-    /// replica, however its table came to be.
-    ///
-    /// One of the windows that the hash space is cut into is drawn until one is accepted, with a chance in proportion to the
-    /// entries in it, then the one of them whose hash comes first in an order drawn at random. Each entry has the same chance but for
-    /// `WINDOW_MAX_ENTRIES`, and for the few that share their whole hash with another; and only few are looked at.
-    pub fn random(&self, random: &mut dyn FnMut() -> u64) -> Option<&T>
-    where
-        T: Keyed,
-    {
-        let drawn = self.draw(self.len(), |_| true, random);
-        drawn.ok().flatten().map(|(_, entry)| entry)
-    }
-
-    /// As [`Self::random`], with the entry's hash, of a table of `len` entries, of which some are missing here: an error if it needs
-    /// hashes of which not all entries are here.
-    pub fn draw(
-        &self,
-        len: usize,
-        is_here: impl Fn(HashRange) -> bool,
-        random: &mut dyn FnMut() -> u64,
-    ) -> Result<Option<(u32, &T)>, HashRange>
-    where
-        T: Keyed,
-    {
-        if len == 0 {
-            return Ok(None);
-        }
-        let windows = Self::windows(len);
-        for attempt in 1..=WINDOW_TRIES {
-            // Two at once, because looking at one is mostly waiting for memory.
-            let drawn = [random(), random()].map(|drawn| (drawn, Self::window(drawn, windows)));
-            if let Some((_, window)) = drawn.iter().find(|(_, window)| !is_here(*window)) {
-                return Err(*window);
-            }
-            let looked = drawn.map(|(drawn, HashRange { first, last })| {
-                let (chance, salt) = (
-                    drawn as u32 as usize % WINDOW_MAX_ENTRIES,
-                    drawn as u32 / WINDOW_MAX_ENTRIES as u32,
-                );
-                (chance, self.pick_between(first, last, salt))
-            });
-            for (chance, (count, hash)) in looked {
-                let accepted = windows == 1 || chance < count;
-                if count > 0 && (accepted || attempt == WINDOW_TRIES) {
-                    let mut same: SmallVec<[&T; 1]> = self.with_hash(hash).collect();
-                    same.sort_unstable_by_key(|entry| entry.key());
-                    let nth = chance.checked_rem(same.len()).unwrap_or(0);
-                    return Ok(same.get(nth).map(|entry| (hash, *entry)));
-                }
-            }
-        }
-        // As good as impossible: every window drawn was empty.
-        if !is_here(HashRange::ALL) {
-            return Err(HashRange::ALL);
-        }
-        let from = random() as u32;
-        let found = [from, 0].into_iter().find_map(|from| {
-            let (_, found) = self.scan(from, 1);
-            found.first().copied()
-        });
-        let mut entries = self.segments_from(0).flat_map(Segment::hashed);
-        Ok(entries.find(|(_, entry)| found.is_some_and(|found| std::ptr::eq(*entry, found))))
-    }
-
-    /// How many windows the hash space is cut into: a power of two, so that a window is a part of one segment, or consists of few.
-    fn windows(len: usize) -> u64 {
-        match len {
-            ..=WINDOW_MAX_ENTRIES => 1,
-            len => (len as u64)
-                .div_ceil(WINDOW_ENTRIES)
-                .next_power_of_two()
-                .min(1 << 31),
-        }
-    }
-
-    /// The one of so many windows that a number draws.
-    fn window(drawn: u64, windows: u64) -> HashRange {
-        let width = (u64::from(u32::MAX) + 1) / windows;
-        let first = (drawn >> 32) % windows * width;
-        HashRange {
-            first: first as u32,
-            last: (first + width - 1) as u32,
-        }
-    }
-
-    /// A hash near which [`Table::random`] looks if it is given this number.
-    pub fn drawn_hash(&self, drawn: u64) -> u32 {
-        Self::window(drawn, Self::windows(self.len())).first
-    }
-
-    /// How many entries have these hashes, and one of the hashes, which `salt` decides.
-    fn pick_between(&self, first: u32, last: u32, salt: u32) -> (usize, u32) {
-        let (mut count, mut least) = (0, u32::MAX);
-        for segment in self.segments_between(first, last) {
-            // Without a branch, so that the compiler turns it into vector instructions.
-            for &hash in &segment.hashes {
-                let within = hash.wrapping_sub(first) <= last - first;
-                count += u32::from(within);
-                least = least.min(scrambled(hash ^ salt) | if within { 0 } else { u32::MAX });
-            }
-        }
-        (count as usize, unscrambled(least) ^ salt)
-    }
-
     /// Bytes of the segments, the directory of them not included.
     #[cfg(test)]
     fn allocated_bytes(&self) -> usize {
         self.segments_from(0).map(Segment::allocated_bytes).sum()
     }
-}
-
-/// Two odd factors, and what undoes a multiplication by them.
-const FACTORS: [u32; 2] = [0x9e37_79b1, 0x85eb_ca6b];
-const INVERSES: [u32; 2] = [inverse(FACTORS[0]), inverse(FACTORS[1])];
-
-/// What `odd` multiplied by is 1, modulo 2^32, by Newton's iteration: each step doubles the bits that are right.
-const fn inverse(odd: u32) -> u32 {
-    let (mut found, mut right_bits) = (odd, 3);
-    while right_bits < u32::BITS {
-        found = found.wrapping_mul(2_u32.wrapping_sub(odd.wrapping_mul(found)));
-        right_bits *= 2;
-    }
-    found
-}
-
-/// Another order of the numbers, as good as random.
-fn scrambled(number: u32) -> u32 {
-    let mixed = number.wrapping_mul(FACTORS[0]);
-    (mixed ^ (mixed >> 16)).wrapping_mul(FACTORS[1])
-}
-
-/// Undoes [`scrambled`].
-fn unscrambled(number: u32) -> u32 {
-    let mixed = number.wrapping_mul(INVERSES[1]);
-    (mixed ^ (mixed >> 16)).wrapping_mul(INVERSES[0])
 }
 
 impl<T> Directory<T> {
@@ -738,7 +579,7 @@ mod tests {
     use crate::types::KeyHasher;
 
     #[derive(Clone, Debug, PartialEq)]
-    struct Entry(Vec<u8>);
+    pub(super) struct Entry(Vec<u8>);
 
     impl Keyed for Entry {
         fn key(&self) -> &[u8] {
@@ -750,7 +591,7 @@ mod tests {
         }
     }
 
-    fn entry(key: &[u8]) -> Entry {
+    pub(super) fn entry(key: &[u8]) -> Entry {
         Entry(key.to_vec())
     }
 
@@ -861,44 +702,5 @@ mod tests {
             keys.dedup();
             assert_eq!(keys.len(), 3000, "count {count}");
         }
-    }
-
-    #[test]
-    fn random_entries_are_fair_and_do_not_depend_on_the_layout() {
-        let hasher = KeyHasher::new(&[7; 16]);
-        for len in [1u32, 2, 30, 700] {
-            let mut table = Table::default();
-            let mut other = Table::default();
-            for n in 0..5000u32 {
-                other.insert(hasher.hash(&n.to_le_bytes()), entry(&n.to_le_bytes()));
-            }
-            for n in (0..len).rev() {
-                table.insert(hasher.hash(&n.to_le_bytes()), entry(&n.to_le_bytes()));
-            }
-            other.extract(
-                |_, e| u32::from_le_bytes(*e.key().first_chunk().unwrap()) >= len,
-                |_, _| (),
-            );
-            let mut counts = vec![0u32; len as usize];
-            let mut state = 1u64;
-            let mut twin = 1u64;
-            let next = |state: &mut u64| {
-                *state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                *state >> 20
-            };
-            for _ in 0..200 * len {
-                let drawn = table.random(&mut || next(&mut state)).unwrap();
-                assert_eq!(Some(drawn), other.random(&mut || next(&mut twin)));
-                counts[u32::from_le_bytes(*drawn.key().first_chunk().unwrap()) as usize] += 1;
-            }
-            // Six standard deviations of a count of 200.
-            assert!(
-                counts.iter().all(|&count| (115..=285).contains(&count)),
-                "{len}: {counts:?}"
-            );
-        }
-        assert!(Table::<Entry>::default().random(&mut || 1).is_none());
     }
 }
