@@ -181,7 +181,7 @@ fn load(
     now_ms: u64,
 ) -> Result<Option<Collected>> {
     if stored.field_expiries_ms().0.is_some() {
-        let Some(expiries) = nodes.missing_expiries(&found.records, now_ms, true)? else {
+        let Some(expiries) = nodes.missing_expiries(meta, &found.records, now_ms, true)? else {
             return Ok(None);
         };
         found.missing.expiries = expiries;
@@ -350,8 +350,8 @@ impl Dataset {
     ) -> Result<Option<(Incarnation, Collected)>> {
         let (incarnation, meta) = collection::parse_payload(&stored.payload)?;
         let nodes = self.nodes(db, slot, incarnation, stored);
-        let mut found = nodes.expired_fields(now_ms, limit)?;
-        let expiries = nodes.missing_expiries(&found.records, now_ms, false)?;
+        let mut found = nodes.expired_fields(meta, now_ms, limit)?;
+        let expiries = nodes.missing_expiries(meta, &found.records, now_ms, false)?;
         found.missing.expiries = expiries.flatten();
         let part = found.load(stored.kind, meta)?;
         Ok(part.map(|part| (incarnation, part)))

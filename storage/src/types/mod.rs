@@ -38,8 +38,8 @@ pub use edit::Edit;
 #[cfg(test)]
 pub(crate) use edit::Recorder;
 pub(crate) use edit::Records;
-pub(crate) use hash::expiries_of_meta;
 pub use hash::{Hash, HashRef, HashTable};
+pub(crate) use hash::{expiries_of_meta, expiry_bounds_of_meta, record_without_value};
 pub use hasher::KeyHasher;
 pub use intset::{Intset, IntsetRef};
 pub use item::Item;

@@ -69,9 +69,9 @@ impl Txn<'_> {
         }
         if is_expired(next, self.now_ms) {
             // Whether a part is made is known before anything is removed: else what comes instead would remove more.
-            let (incarnation, _) = collection::parse_payload(&stored.payload)?;
+            let (incarnation, meta) = collection::parse_payload(&stored.payload)?;
             let nodes = self.dataset.nodes(db, at.slot, incarnation, &stored);
-            if nodes.has_many_over(self.now_ms)? {
+            if nodes.has_many_over(meta, self.now_ms)? {
                 return Ok(None);
             }
             self.remove_fields_of_part(at, key, stored, MET_FIELDS)?;

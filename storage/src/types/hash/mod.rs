@@ -8,7 +8,7 @@ mod flat;
 mod table;
 
 pub use table::HashTable;
-pub(crate) use table::expiries_of_meta;
+pub(crate) use table::{expiries_of_meta, expiry_bounds_of_meta, record_without_value};
 
 use super::edit::Edit;
 use super::item::Item;

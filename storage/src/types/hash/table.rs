@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::{EXPIRED_TRIES, is_over};
 use crate::types::edit::Edit;
 use crate::types::kind::Encoding;
@@ -187,6 +189,11 @@ impl RecordHead {
             _ => Err(Error::corrupt("field of a hash", format!("{record:02x?}"))),
         }
     }
+}
+
+/// What stands in the record of a field that expires, with no value: enough to remove it.
+pub(crate) fn record_without_value(expire_at_ms: u64) -> Bytes {
+    Bytes::copy_from_slice(RecordHead::new(Some(expire_at_ms)).bytes())
 }
 
 impl HashTable {
@@ -504,6 +511,11 @@ fn numbers_of_meta(meta: &[u8]) -> Option<Told> {
         next: number(2)?,
         latest: number(3)?,
     })
+}
+
+/// The earliest and the latest expiry of fields, as the key's own record tells; none if none has one.
+pub(crate) fn expiry_bounds_of_meta(meta: &[u8]) -> Option<(u64, u64)> {
+    numbers_of_meta(meta).map(|told| (told.next, told.latest))
 }
 
 /// The earliest expiry of fields, and the latest one if all have one, as the key's own record tells.
