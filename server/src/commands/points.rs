@@ -243,13 +243,15 @@ mod tests {
         assert_eq!(points(&[b"get"]), None);
     }
 
+    /// The only point of a command looks at this.
+    fn is(command: &'static str, wanted: Option<Looks<Members<'static>>>) {
+        let args = split(command);
+        let looks = points(&args).map(|points| points[0].looks.clone());
+        assert_eq!(looks, wanted, "{command}");
+    }
+
     #[test]
     fn a_walk_looks_at_what_it_asks_for() {
-        let is = |command: &'static str, wanted: Option<Looks<Members<'static>>>| {
-            let args = split(command);
-            let looks = points(&args).map(|points| points[0].looks.clone());
-            assert_eq!(looks, wanted, "{command}");
-        };
         let walk = |cursor, count| Some(Looks::Walk { cursor, count });
         let refused = || Some(Looks::Elements(Members::new()));
         is("hscan k 0", walk(0, 10));
@@ -264,11 +266,6 @@ mod tests {
 
     #[test]
     fn what_is_drawn_is_counted() {
-        let is = |command: &'static str, wanted: Option<Looks<Members<'static>>>| {
-            let args = split(command);
-            let looks = points(&args).map(|points| points[0].looks.clone());
-            assert_eq!(looks, wanted, "{command}");
-        };
         let draw = |taken| Some(Looks::Draw { taken });
         is("spop k", draw(1));
         is("spop k 7", draw(7));

@@ -1,15 +1,11 @@
 //! Large collections that are only on disk: what is answered without loading them, and what loads them first.
 
-use std::time::{Duration, Instant};
-
+use super::common::until;
 use super::node::{Client, Node};
 
 /// More than are loaded because of point operations.
 const ELEMENTS: usize = 30_000;
 const PER_COMMAND: usize = 500;
-
-/// For what happens by itself.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 fn start() -> (Node, Client) {
     let node = Node::start(&["--enable-debug-command", "local"]);
@@ -186,12 +182,10 @@ fn fields_expire_and_leave_while_the_hash_is_only_on_disk() {
     is("HPEXPIRETIME hash FIELDS 3 f1 f6 f2", "-1 4102444800200 -2");
     is("HLEN hash", "30000");
     is("HPEXPIRE hash 1 FIELDS 3 f6 f8 f9", "1 1 1");
-    let wait = Instant::now() + PATIENCE;
-    while client.text("HLEN hash") != "29997" || !removed(&mut client).contains("expired_subkeys:3")
-    {
-        assert!(Instant::now() < wait, "{}", removed(&mut client));
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until("what is due has left", || {
+        let is_gone = client.text("INFO stats").contains("expired_subkeys:3");
+        (is_gone && client.text("HLEN hash") == "29997").then_some(())
+    });
     let mut is = |command: &str, reply: &str| assert_eq!(client.text(command), reply, "{command}");
     is("HMGET hash f6 f7 f8", "(nil) 7 (nil)");
     is("HSET hash f8 again", "1");
@@ -205,10 +199,6 @@ fn fields_expire_and_leave_while_the_hash_is_only_on_disk() {
     assert_eq!(client.text("DEL hash"), "1");
     assert_eq!(client.text("EXISTS hash"), "0");
     assert_eq!(loaded(&mut client), before, "nothing was loaded");
-}
-
-fn removed(client: &mut Client) -> String {
-    client.text("INFO stats")
 }
 
 /// Few are drawn, so few others are read.

@@ -10,7 +10,7 @@ use crate::types::{MissingExpiries, expiry_bounds_of_meta, record_without_value}
 use crate::{Error, Result};
 
 /// Fields that have expired are counted one by one. Where they are more, all of the hash is read.
-pub(super) const PART_MAX_OVER: usize = 4096;
+const PART_MAX_OVER: usize = 4096;
 
 /// A time, and the key (hash and rest) of the field that expires then.
 fn parse(key: &Bytes) -> Result<(u64, Bytes)> {
@@ -41,7 +41,10 @@ impl Nodes<'_> {
         now_ms: u64,
         counts: bool,
     ) -> Result<Option<Option<MissingExpiries>>> {
-        let is_missing = |found: &Result<(u64, Bytes)>| !matches!(found, Ok((_, field)) if records.contains_key(field));
+        let is_missing = |found: &Result<(u64, Bytes)>| match found {
+            Ok((_, field)) => !records.contains_key(field),
+            Err(_) => true,
+        };
         let (mut first, mut over) = (None, 0);
         for found in self.expiries(meta, false).filter(is_missing) {
             let (at_ms, _) = found?;

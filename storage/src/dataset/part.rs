@@ -213,22 +213,6 @@ impl Dataset {
         written.or_else(|| self.frozen.as_ref()?.get(db, key))
     }
 
-    /// The part of a large collection that a command looks at, at a time; none if the collection is to be loaded instead.
-    pub(super) fn read_part(
-        &self,
-        db: PhysicalDb,
-        slot: u16,
-        stored: &Stored,
-        focus: &Focus,
-        now_ms: u64,
-    ) -> Result<Option<(Incarnation, Collected)>> {
-        if self.has_parts(stored)? {
-            self.part_of(db, slot, stored, focus, now_ms)
-        } else {
-            Ok(None)
-        }
-    }
-
     /// Whether a collection is large enough that parts of it are read.
     pub(super) fn has_parts(&self, stored: &Stored) -> Result<bool> {
         if stored.encoding.is_flat() {
@@ -258,7 +242,8 @@ impl Dataset {
         }
     }
 
-    /// See [`Self::read_part`]: of a large collection, however few elements it has.
+    /// The part of a large collection that a command looks at, at a time; none if the collection is to be loaded instead. The caller
+    /// has asked [`Self::has_parts`].
     pub(super) fn part_of(
         &self,
         db: PhysicalDb,

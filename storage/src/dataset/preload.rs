@@ -93,7 +93,7 @@ impl Dataset {
             let is_small = point.looks.is_small() && !is_expired(next, now_ms);
             if is_small
                 || self
-                    .read_part(db, at.slot, &stored, &focus, now_ms)?
+                    .part_of(db, at.slot, &stored, &focus, now_ms)?
                     .is_some()
             {
                 return Ok(None);

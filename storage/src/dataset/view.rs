@@ -253,19 +253,21 @@ impl<'a> View<'a> {
         if is_expired(stored.expire_at_ms, self.now_ms) || is_expired(last, self.now_ms) {
             return Ok(Some(Object::disk(stored, None, self.now_ms)));
         }
-        if !elements && self.dataset.has_parts(&stored)? {
+        let has_parts = self.dataset.has_parts(&stored)?;
+        if !elements && has_parts {
             self.dataset.want_whole(self.physical, key, &stored);
             return Ok(Some(Object::disk(stored, None, self.now_ms)));
         }
         if let Some(focus) = self.focus.iter().find(|focus| *focus.key == *key)
+            && has_parts
             && let Some((_, part)) =
                 self.dataset
-                    .read_part(self.physical, at.slot, &stored, focus, self.now_ms)?
+                    .part_of(self.physical, at.slot, &stored, focus, self.now_ms)?
         {
             self.dataset.want_whole(self.physical, key, &stored);
             return Ok(Some(Object::disk(stored, Some(part), self.now_ms)));
         }
-        if self.refuses_cold && self.dataset.is_large_on_disk(&stored)? {
+        if self.refuses_cold && has_parts {
             return Err(Error::Cold(Box::new(ColdKey {
                 db: self.db,
                 key: key.into(),

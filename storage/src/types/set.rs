@@ -334,10 +334,7 @@ impl SetTable {
 
     /// A member drawn at random, and its hash; of a part, an error if it misses members that have to be looked at.
     fn draw(&self, random: &mut dyn FnMut() -> u64) -> Result<Option<(u32, &Member)>, HashRange> {
-        let is_here = |hashes| {
-            self.absent == 0 || self.complete.iter().any(|complete| complete.covers(hashes))
-        };
-        self.members.draw(self.len(), is_here, random)
+        self.members.draw(self.absent, &self.complete, random)
     }
 
     fn insert(&mut self, member: &[u8], edit: &mut Edit<'_>) -> bool {

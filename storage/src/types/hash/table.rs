@@ -307,10 +307,7 @@ impl HashTable {
         &self,
         random: &mut dyn FnMut() -> u64,
     ) -> Result<Option<&Field>, HashRange> {
-        let is_here = |hashes| {
-            self.absent == 0 || self.complete.iter().any(|complete| complete.covers(hashes))
-        };
-        let drawn = self.fields.draw(self.len(), is_here, random)?;
+        let drawn = self.fields.draw(self.absent, &self.complete, random)?;
         Ok(drawn.map(|(_, field)| field))
     }
 

@@ -40,28 +40,23 @@ impl<T> Table<T> {
     /// One of the windows that the hash space is cut into is drawn until one is accepted, with a chance in proportion to the
     /// entries in it, then the one of them whose hash comes first in an order drawn at random. Each entry has the same chance but for
     /// `WINDOW_MAX_ENTRIES`, and for the few that share their whole hash with another; and only few are looked at.
-    pub fn random(&self, random: &mut dyn FnMut() -> u64) -> Option<&T>
-    where
-        T: Keyed,
-    {
-        let drawn = self.draw(self.len(), |_| true, random);
-        drawn.ok().flatten().map(|(_, entry)| entry)
-    }
-
-    /// As [`Self::random`], with the entry's hash, of a table of `len` entries, of which some are missing here: an error if it needs
-    /// hashes of which not all entries are here.
+    ///
+    /// Of a part, a table that lacks `absent` entries, none of them with hashes that are `complete`: an error if others have to be looked
+    /// at. The entry comes with its hash.
     pub fn draw(
         &self,
-        len: usize,
-        is_here: impl Fn(HashRange) -> bool,
+        absent: usize,
+        complete: &[HashRange],
         random: &mut dyn FnMut() -> u64,
     ) -> Result<Option<(u32, &T)>, HashRange>
     where
         T: Keyed,
     {
+        let len = self.len() + absent;
         if len == 0 {
             return Ok(None);
         }
+        let is_here = |hashes| absent == 0 || complete.iter().any(|range| range.covers(hashes));
         let windows = Self::windows(len);
         for attempt in 1..=WINDOW_TRIES {
             // Two at once, because looking at one is mostly waiting for memory.
@@ -120,7 +115,7 @@ impl<T> Table<T> {
         }
     }
 
-    /// A hash near which [`Table::random`] looks if it is given this number.
+    /// A hash near which [`Table::draw`] looks if it is given this number.
     pub fn drawn_hash(&self, drawn: u64) -> u32 {
         Self::window(drawn, Self::windows(self.len())).first
     }
@@ -170,7 +165,13 @@ fn unscrambled(number: u32) -> u32 {
 mod tests {
     use super::super::tests::{Entry, entry};
     use super::*;
+    use crate::random;
     use crate::types::KeyHasher;
+
+    fn draw<'t>(table: &'t Table<Entry>, state: &mut u64) -> Option<&'t Entry> {
+        let drawn = table.draw(0, &[], &mut || random::next(state));
+        drawn.expect("nothing is absent").map(|(_, entry)| entry)
+    }
 
     #[test]
     fn random_entries_are_fair_and_do_not_depend_on_the_layout() {
@@ -191,15 +192,9 @@ mod tests {
             let mut counts = vec![0u32; len as usize];
             let mut state = 1u64;
             let mut twin = 1u64;
-            let next = |state: &mut u64| {
-                *state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                *state >> 20
-            };
             for _ in 0..200 * len {
-                let drawn = table.random(&mut || next(&mut state)).unwrap();
-                assert_eq!(Some(drawn), other.random(&mut || next(&mut twin)));
+                let drawn = draw(&table, &mut state).unwrap();
+                assert_eq!(Some(drawn), draw(&other, &mut twin));
                 counts[u32::from_le_bytes(*drawn.key().first_chunk().unwrap()) as usize] += 1;
             }
             // Six standard deviations of a count of 200.
@@ -208,6 +203,6 @@ mod tests {
                 "{len}: {counts:?}"
             );
         }
-        assert!(Table::<Entry>::default().random(&mut || 1).is_none());
+        assert!(draw(&Table::default(), &mut 1).is_none());
     }
 }
