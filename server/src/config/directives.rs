@@ -437,9 +437,9 @@ const DURABILITY: &[Directive] = &[
     .own(),
     Directive::new(
         "checkpoint-size",
-        "16mb",
+        "64mb",
         memory_of!(checkpoint_size_bytes, MB, 64 * GB),
-        "Changed records go from memory to the LSM when they take so much, or the log since the last time twice as much. More: fewer, larger writes, more memory, and a longer start.",
+        "Changed records go from memory to the LSM when they, or the log since the last time, take so much; with maxmemory, at most a sixteenth of it. More: fewer, larger writes, more memory, and a longer start after a crash.",
     )
     .own(),
     Directive::new(

@@ -45,10 +45,11 @@ fn notes(row: &Directive) -> &'static str {
 }
 
 fn comment(text: &mut String, sentences: &str) {
-    let mut width = WIDTH;
+    text.push('#');
+    let mut width = 1;
     for word in sentences.split(' ') {
         if width + 1 + word.len() > WIDTH {
-            text.push_str(if width == WIDTH { "#" } else { "\n#" });
+            text.push_str("\n#");
             width = 1;
         }
         text.push(' ');

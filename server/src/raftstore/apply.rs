@@ -49,10 +49,6 @@ const RECLAIM_INTERVAL: Duration = Duration::from_secs(60);
 /// A flush waits no longer than this after the last checkpoint: only when it is durable is the disk given back.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A checkpoint starts when the entries applied since the last one take this many times `checkpoint_bytes`, however few
-/// records they left: they are what a restart replays.
-const LOG_PER_CHECKPOINT: usize = 2;
-
 /// While a checkpoint is under way, entries are executed until so many times the size of the next one has changed.
 const BEHIND_CHECKPOINTS: usize = 1;
 
@@ -449,7 +445,8 @@ impl ApplyWorker {
         let now = Instant::now();
         let aged = changed && now.duration_since(self.last_checkpoint) >= interval;
         let applied_bytes = self.progress.bytes.load(Ordering::Relaxed);
-        let long = applied_bytes >= LOG_PER_CHECKPOINT * limit;
+        // However few records the entries left: they are what a restart replays.
+        let long = applied_bytes >= limit;
         let duty = self.rest.look(now, applied_bytes, bytes, limit);
         let rests = duty == Duty::Checkpoint;
         if bytes >= limit || aged || configured || rests || (long && changed) {

@@ -40,6 +40,8 @@ impl Peer {
                 Err(storage::Error::Full) => {}
                 compacted => compacted?,
             }
+        } else {
+            self.raw.store().spill();
         }
         Ok(())
     }

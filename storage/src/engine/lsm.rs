@@ -121,14 +121,15 @@ impl LsmOptions {
         }
     }
 
-    /// For the log: written by small synced batches, read seldom and in order, short-lived. The memtable holds the log
-    /// from one checkpoint to the next, so that `trim` empties it before it is full. One thread: with more, fjall
+    /// For the log: written by small synced batches, read seldom and in order, short-lived. The memtable has room for more log than
+    /// is written from one checkpoint's beginning to the next one's end, so that `trim` flushes it, when most of it is dead, and not
+    /// fjall, which would write it all: the log's `fdatasync` waited for up to 30 ms meanwhile. One thread: with more, fjall
     /// keeps the first for flushes, and that one spins while a compaction waits for another (12 percent of the process's
     /// CPU under SET -P 16). Flushes and compactions of a log that is dropped behind checkpoints are short.
     pub fn raft() -> Self {
         Self {
             cache_bytes: 2 * 1024 * 1024,
-            memtable_bytes: 64 * 1024 * 1024,
+            memtable_bytes: 256 * 1024 * 1024,
             journal_bytes: 64 * 1024 * 1024,
             reserve_bytes: 64 * 1024 * 1024,
             worker_threads: 1,

@@ -44,6 +44,11 @@ impl PeerStorage {
         Ok(())
     }
 
+    /// Nothing of the log can be given up now: what is kept of it leaves the engine's memory.
+    pub fn spill(&self) {
+        forget_log(&self.engines, self.region_id, self.truncated_index);
+    }
+
     /// The entries that go were not all in memory, so their share is taken to be that of their number.
     fn shrink_log_bytes(&mut self, to: LogIndex) {
         let entries = self.last_index.get() - self.truncated_index.get();
