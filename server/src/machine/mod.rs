@@ -17,7 +17,7 @@ use parking_lot::RwLock;
 use prost::Message;
 use resp::{Protocol, Writer};
 use smallvec::SmallVec;
-use storage::dataset::{Ahead, Dataset, Txn, View, WARM_KEYS};
+use storage::dataset::{Ahead, Dataset, Taken, Txn, View, WARM_KEYS};
 use storage::ids::{DB_COUNT, DbIndex, LogIndex, Term};
 use storage::proto::command::{ExpiredKey, RaftCmdRequest, RaftCmdResponse, Request};
 use storage::types::Limits;
@@ -240,8 +240,8 @@ impl Execution<'_, '_> {
             self.txn.select(database(requests[window[0].0].db)?);
             self.txn
                 .warm_commands(window.iter().filter_map(|(_, args)| ahead(args)));
-            if let Some(key) = drawn_from(window) {
-                self.txn.warm_draws(key, window.len());
+            if let Some((key, taken)) = taken_by(window) {
+                self.txn.warm_taken(key, taken, window.len());
             }
         }
         self.executed += window.len();
@@ -332,16 +332,24 @@ impl Execution<'_, '_> {
     }
 }
 
-/// The key of a set from which each of these commands takes a member: where it looks is known before it is executed.
-fn drawn_from<'a>(window: &[Decoded<'a>]) -> Option<&'a [u8]> {
-    let from = |args: &[&'a [u8]]| match *args {
-        [name, key] if name.eq_ignore_ascii_case(b"spop") => Some(key),
-        _ => None,
-    };
+/// The key of a collection from which each of these commands takes an element, and which: where they look is known before they are
+/// executed.
+fn taken_by<'a>(window: &[Decoded<'a>]) -> Option<(&'a [u8], Taken)> {
     let (_, first) = window.first()?;
-    let key = from(first)?;
-    let all = window.iter().all(|(_, args)| from(args) == Some(key));
-    all.then_some(key)
+    let [name, key] = first[..] else {
+        return None;
+    };
+    let taken = [
+        (&b"spop"[..], Taken::Drawn),
+        (b"zpopmin", Taken::First),
+        (b"zpopmax", Taken::Last),
+    ];
+    let (_, taken) = taken
+        .into_iter()
+        .find(|(of, _)| of.eq_ignore_ascii_case(name))?;
+    let is_same = |args: &[&[u8]]| matches!(*args, [other, of] if of == key && other.eq_ignore_ascii_case(name));
+    let all = window.iter().all(|(_, args)| is_same(args));
+    all.then_some((key, taken))
 }
 
 /// What a command of these arguments is about to look at.

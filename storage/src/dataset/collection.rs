@@ -8,8 +8,8 @@ use crate::types::stream::{self, Stream, StreamLog};
 use crate::types::table::{HashRange, Step};
 use crate::types::{
     Collection, Draw, Edit, Elements, Encoding, Hash, HashRef, HashTable, KeyHasher, Kind, Large,
-    Limits, List, Missing, QuickList, Records, Set, SetRef, SetTable, SortedSet, ZSetTree,
-    expiries_of_meta,
+    Limits, List, Missing, QuickList, Records, Set, SetRef, SetTable, SortedSet, SortedSetRef,
+    ZSetTree, expiries_of_meta,
 };
 use crate::{Error, Result, prefetch};
 
@@ -155,6 +155,11 @@ impl Collected {
     /// A set.
     pub(super) fn set(&self) -> Option<SetRef<'_>> {
         Set::large(self).map(Set::large_ref)
+    }
+
+    /// A sorted set.
+    pub(super) fn zset(&self) -> Option<SortedSetRef<'_>> {
+        SortedSet::large(self).map(SortedSet::large_ref)
     }
 
     /// A hash.

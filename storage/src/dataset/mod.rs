@@ -87,7 +87,7 @@ pub use stats::DatasetStats;
 pub use sweep::{SweepCursor, Swept};
 pub use txn::{Event, Expiry, Txn};
 pub use view::{ScannedKey, View};
-pub use warm::{Ahead, WARM_KEYS};
+pub use warm::{Ahead, Taken, WARM_KEYS};
 
 use crate::engine::{Engine, Reader};
 use crate::ids::{DB_COUNT, DbIndex, LogIndex, RegionId, Term};

@@ -14,7 +14,7 @@ use super::part::Focus;
 use super::position::Position;
 use super::record::{PhysicalDb, RecordKey};
 use super::view::View;
-use super::warm::Ahead;
+use super::warm::{Ahead, Taken};
 use crate::Result;
 use crate::ids::{DbIndex, LogIndex};
 use crate::random;
@@ -154,18 +154,13 @@ impl<'a> Txn<'a> {
         });
     }
 
-    /// Says that so many commands are about to draw a member of the set at `key` each, with the sequence of numbers that
-    /// begins with the one that [`Self::random`] gives it.
-    pub fn warm_draws(&mut self, key: &[u8], commands: usize) {
-        let at = self.position(key);
-        let mut seed = self.seed;
-        let numbers = (0..commands).flat_map(|_| {
-            let mut own = random::next(&mut seed);
-            // A set looks at two places at once.
-            [random::next(&mut own), random::next(&mut own)]
-        });
-        let database = self.dataset.database(self.physical);
-        database.warm_draws(at, key, numbers);
+    /// Says that so many commands are about to take an element each out of the collection at `key`: drawn with the sequence of
+    /// numbers that begins with the one that [`Self::random`] gives the command, or from an end.
+    pub fn warm_taken(&mut self, key: &[u8], taken: Taken, commands: usize) {
+        let place = (self.position(key), key, self.physical);
+        let dataset = &self.dataset;
+        let database = dataset.database(self.physical);
+        database.warm_taken(&dataset.hasher, place, taken, commands, self.seed);
     }
 
     /// Reads the database at work at the entry's time.

@@ -12,15 +12,26 @@ use super::database::Database;
 use super::entry::Entry;
 use super::position::Position;
 use super::record::{ElementPlace, PhysicalDb, RecordKey};
-use crate::prefetch;
 use crate::types::table::{Keyed, Step};
 use crate::types::{KeyHasher, Kind};
+use crate::{prefetch, random};
 
 /// Keys looked at together. More would push each other out of the first-level cache.
 pub const WARM_KEYS: usize = 16;
 
 /// What a command is about to look at: its key, and the arguments behind it.
 pub type Ahead<'k> = (&'k [u8], &'k [&'k [u8]]);
+
+/// Which element each of several commands takes out of a collection, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// A member of a set, drawn at random.
+    Drawn,
+    /// The member of a sorted set that stands first.
+    First,
+    /// The member that stands last.
+    Last,
+}
 
 /// An element that a command is about to look for.
 struct Element<'a> {
@@ -104,27 +115,51 @@ impl Database {
         }
     }
 
-    /// Brings what [`crate::types::SetRef::random`] of the set at `key` looks at first, given these numbers, into the processor's
-    /// caches.
-    pub(super) fn warm_draws(
+    /// Brings the elements that so many commands, at most [`WARM_KEYS`], will take out of the collection at `key` into the processor's
+    /// caches; `seed` is what [`super::Txn::random`] goes on from.
+    pub(super) fn warm_taken(
         &self,
-        at: Position,
-        key: &[u8],
-        numbers: impl IntoIterator<Item = u64>,
+        hasher: &KeyHasher,
+        place: (Position, &[u8], PhysicalDb),
+        taken: Taken,
+        commands: usize,
+        mut seed: u64,
     ) {
+        let (at, key, db) = place;
         let entry = self.find(at, key);
-        let Some((_, object)) = entry.and_then(Entry::collected) else {
+        let Some((incarnation, object)) = entry.and_then(Entry::collected) else {
             return;
         };
-        let Some(set) = object.set() else {
-            return;
+        let place = ElementPlace {
+            slot: at.slot,
+            db,
+            incarnation,
         };
-        let hashes = numbers
-            .into_iter()
-            .filter_map(|drawn| set.drawn_hash(drawn));
-        let hashes: SmallVec<[u32; 2 * WARM_KEYS]> = hashes.collect();
-        for step in Step::TO_HASHES {
-            hashes.iter().for_each(|&hash| object.prefetch(step, hash));
+        let element = |(hash, bytes)| Element {
+            object,
+            place,
+            hash,
+            bytes,
+        };
+        let mut elements: SmallVec<[Element<'_>; WARM_KEYS]> = SmallVec::new();
+        match taken {
+            Taken::Drawn => {
+                let Some(set) = object.set() else { return };
+                let seeds = (0..commands).map(|_| random::next(&mut seed));
+                let seeds: SmallVec<[u64; WARM_KEYS]> = seeds.collect();
+                elements.extend(set.drawn_ahead(&seeds).map(element));
+                self.warm_records(hasher, &elements);
+            }
+            Taken::First | Taken::Last => {
+                let Some(set) = object.zset() else { return };
+                let ranks = match taken {
+                    Taken::Last => set.len().saturating_sub(commands)..set.len(),
+                    _ => 0..commands,
+                };
+                let hashed = |bytes| (hasher.hash(bytes), bytes);
+                elements.extend(set.members_ahead(ranks).map(hashed).map(element));
+                self.warm_elements(hasher, &elements, true);
+            }
         }
     }
 
@@ -140,12 +175,17 @@ impl Database {
             }
         }
         if writes {
-            let hash_of = |element: &Element<'_>| {
-                let key = RecordKey::element(hasher, element.place, element.hash, element.bytes);
-                key.position.hash
-            };
-            self.write_set.warm(elements.iter().map(hash_of));
+            self.warm_records(hasher, elements);
         }
+    }
+
+    /// The records of elements that wait to be written, if there are any.
+    fn warm_records(&self, hasher: &KeyHasher, elements: &[Element<'_>]) {
+        let hash_of = |element: &Element<'_>| {
+            let key = RecordKey::element(hasher, element.place, element.hash, element.bytes);
+            key.position.hash
+        };
+        self.write_set.warm(elements.iter().map(hash_of));
     }
 }
 

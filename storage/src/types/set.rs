@@ -270,12 +270,18 @@ impl<'a> SetRef<'a> {
         }
     }
 
-    /// Where [`Self::random`] looks first if it is given this number: the hash of no member. None of a flat set.
-    pub(crate) fn drawn_hash(self, drawn: u64) -> Option<u32> {
-        match self {
+    /// The members that [`Self::random`] draws with the numbers from each of these seeds, if nothing changes in between, and their
+    /// hashes; looked for together. None of a flat set.
+    pub(crate) fn drawn_ahead(self, seeds: &[u64]) -> impl Iterator<Item = (u32, &'a [u8])> {
+        let drawn = match self {
             Self::Intset(_) | Self::Listpack(_) => None,
-            Self::Table(table) => Some(table.members.drawn_hash(drawn)),
-        }
+            Self::Table(table) => {
+                let (members, complete) = (&table.members, &table.complete);
+                Some(members.draw_ahead(table.absent, complete, seeds))
+            }
+        };
+        let drawn = drawn.into_iter().flatten();
+        drawn.map(|(hash, member)| (hash, member.key()))
     }
 
     /// Walks on from a cursor (0: from the start) over about `count` members; answers the next cursor, 0 at the end. A

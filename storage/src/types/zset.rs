@@ -11,6 +11,7 @@ use super::item::Item;
 use super::kind::{Encoding, Kind};
 use super::listpack::{self, Listpack, ListpackRef};
 use super::ranked::{self, Ranked, order};
+use super::table::Keyed;
 use super::{Collection, Large, Parts, score};
 pub use tree::ZSetTree;
 
@@ -315,6 +316,17 @@ impl<'a> SortedSetRef<'a> {
             source,
             len: end - start,
         }
+    }
+
+    /// The members at these ranks, which were asked for together. None of a flat set.
+    pub(crate) fn members_ahead(self, ranks: Range<usize>) -> impl Iterator<Item = &'a [u8]> {
+        let entries = match self {
+            Self::Listpack(_) => None,
+            Self::Tree(tree) => Some(tree.ranking.range(ranks)),
+        };
+        let entries = entries.into_iter().flatten();
+        entries.clone().for_each(Keyed::prefetch);
+        entries.map(Keyed::key)
     }
 
     /// A member drawn with equal chances, and its score; the same numbers give the same on every replica.

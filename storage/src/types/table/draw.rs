@@ -2,7 +2,8 @@
 
 use smallvec::SmallVec;
 
-use super::{Keyed, Segment, Table};
+use super::{Keyed, Segment, Step, Table};
+use crate::{prefetch, random};
 
 /// A window of the hash space from which a random entry is drawn holds so many entries on average, at most, and half as many at least.
 const WINDOW_ENTRIES: u64 = 48;
@@ -10,6 +11,9 @@ const WINDOW_ENTRIES: u64 = 48;
 const WINDOW_MAX_ENTRIES: usize = 64;
 /// Pairs of windows tried before any is taken: more than a third of all windows are accepted.
 const WINDOW_TRIES: usize = 100;
+
+/// As many as are looked at together.
+const USUAL_SEEDS: usize = 16;
 
 /// The hashes from a first to a last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,9 +119,35 @@ impl<T> Table<T> {
         }
     }
 
-    /// A hash near which [`Table::draw`] looks if it is given this number.
-    pub fn drawn_hash(&self, drawn: u64) -> u32 {
-        Self::window(drawn, Self::windows(self.len())).first
+    /// What [`Table::draw`] draws with the numbers from each of these seeds, if nothing changes in between. The waits for memory are
+    /// shared, those for what the entries own included.
+    pub fn draw_ahead(
+        &self,
+        absent: usize,
+        complete: &[HashRange],
+        seeds: &[u64],
+    ) -> SmallVec<[(u32, &T); USUAL_SEEDS]>
+    where
+        T: Keyed,
+    {
+        let windows = Self::windows(self.len() + absent);
+        let first_two = |&(mut seed): &u64| [random::next(&mut seed), random::next(&mut seed)];
+        let hashes: SmallVec<[u32; 2 * USUAL_SEEDS]> = seeds
+            .iter()
+            .flat_map(first_two)
+            .map(|drawn| Self::window(drawn, windows).first)
+            .collect();
+        for step in Step::TO_HASHES {
+            hashes.iter().for_each(|&hash| self.prefetch(step, hash));
+        }
+        let draw = |&(mut seed): &u64| {
+            let drawn = self.draw(absent, complete, &mut || random::next(&mut seed));
+            drawn.ok().flatten()
+        };
+        let drawn: SmallVec<[_; USUAL_SEEDS]> = seeds.iter().filter_map(draw).collect();
+        drawn.iter().for_each(|(_, entry)| prefetch::object(*entry));
+        drawn.iter().for_each(|(_, entry)| entry.prefetch());
+        drawn
     }
 
     /// How many entries have these hashes, and one of the hashes, which `salt` decides.
@@ -165,7 +195,6 @@ fn unscrambled(number: u32) -> u32 {
 mod tests {
     use super::super::tests::{Entry, entry};
     use super::*;
-    use crate::random;
     use crate::types::KeyHasher;
 
     fn draw<'t>(table: &'t Table<Entry>, state: &mut u64) -> Option<&'t Entry> {
@@ -204,5 +233,23 @@ mod tests {
             );
         }
         assert!(draw(&Table::default(), &mut 1).is_none());
+    }
+
+    #[test]
+    fn what_is_drawn_ahead_is_what_is_drawn() {
+        let hasher = KeyHasher::new(&[7; 16]);
+        for len in [0u32, 1, 40, 5000] {
+            let mut table = Table::default();
+            for n in 0..len {
+                table.insert(hasher.hash(&n.to_le_bytes()), entry(&n.to_le_bytes()));
+            }
+            let seeds: Vec<u64> = (0..20).collect();
+            let ahead = table.draw_ahead(0, &[], &seeds);
+            let one_by_one = seeds.iter().filter_map(|&(mut seed)| {
+                let drawn = table.draw(0, &[], &mut || random::next(&mut seed));
+                drawn.unwrap()
+            });
+            assert!(ahead.into_iter().eq(one_by_one));
+        }
     }
 }
