@@ -163,7 +163,7 @@ impl Database {
         }
     }
 
-    /// The same of elements.
+    /// Brings what a look for these elements reads into the processor's caches; `writes`: and what writes will.
     #[inline(never)]
     fn warm_elements(&self, hasher: &KeyHasher, elements: &[Element<'_>], writes: bool) {
         for element in elements {
@@ -179,7 +179,7 @@ impl Database {
         }
     }
 
-    /// The records of elements that wait to be written, if there are any.
+    /// The same of the elements' records that wait to be written, if there are any.
     fn warm_records(&self, hasher: &KeyHasher, elements: &[Element<'_>]) {
         let hash_of = |element: &Element<'_>| {
             let key = RecordKey::element(hasher, element.place, element.hash, element.bytes);
