@@ -49,6 +49,14 @@ fn tinykv_conf_is_what_the_table_says() {
 }
 
 #[test]
+fn lines_of_tinykv_conf_are_wrapped() {
+    let text = document::default_config();
+    let (_, directives) = text.split_once("# ---- ").expect("sections");
+    let long = directives.lines().find(|line| line.len() > 100);
+    assert_eq!(long, None);
+}
+
+#[test]
 fn tinykv_conf_documents_every_directive_with_its_default_and_nothing_else() {
     let shipped = include_str!("../../../tinykv.conf");
     let mut documented = Vec::new();

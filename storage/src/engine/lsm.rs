@@ -571,6 +571,31 @@ mod tests {
     }
 
     #[test]
+    fn much_that_is_alive_does_not_stay_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = LsmEngine::open(dir.path(), LsmOptions::raft()).unwrap();
+        let start = 0u32.to_be_bytes();
+        engine.forget(&start, &start);
+        let mebibyte = Bytes::from(vec![0; 1 << 20]);
+        for n in 0..65u32 {
+            let mut batch = WriteBatch::new();
+            batch.put(Bytes::copy_from_slice(&n.to_be_bytes()), mebibyte.clone());
+            engine.write(batch, Durability::Buffered).unwrap();
+        }
+        let in_memory = || engine.keyspace.tree.version_memtable_size_sum();
+        assert!(in_memory() > 64 << 20, "nobody has flushed it yet");
+        engine.forget(&start, &start);
+        let (_open, never) = std::sync::mpsc::channel::<()>();
+        let wait = || never.recv_timeout(std::time::Duration::from_millis(10));
+        let left = (0..3_000).map(|_| {
+            let _ = wait();
+            in_memory()
+        });
+        assert!(left.into_iter().any(|bytes| bytes < 1 << 20));
+        assert_eq!(count(&engine), 65);
+    }
+
+    #[test]
     fn what_was_flushed_does_not_stay_in_memory() {
         let dir = tempfile::tempdir().unwrap();
         let engine = LsmEngine::open(dir.path(), LsmOptions::raft()).unwrap();

@@ -110,7 +110,8 @@ pub trait Engine: Reader + 'static {
     /// what it has written until the next start.
     fn check_room(&self, bytes: u64) -> Result<()>;
     /// The pairs with `start <= key < end` will never be read again: the engine may drop them whenever it likes, without
-    /// a write. Not remembered over a restart. A later call with the same `start` replaces the earlier one. What is left leaves memory.
+    /// a write. Not remembered over a restart. A later call with the same `start` replaces the earlier one. What is
+    /// left leaves memory, if that is much.
     fn forget(&self, start: &[u8], end: &[u8]);
     /// Gives the space of what was deleted, or is obsolete, back in the background if that is much of what is on disk. Returns at
     /// once, and changes nothing that can be read.

@@ -44,7 +44,7 @@ impl PeerStorage {
         Ok(())
     }
 
-    /// Nothing of the log can be given up now: what is kept of it leaves the engine's memory.
+    /// Nothing of the log can be given up now: what is kept of it leaves the engine's memory, if it is much.
     pub fn spill(&self) {
         forget_log(&self.engines, self.region_id, self.truncated_index);
     }

@@ -24,6 +24,10 @@ use crate::Result;
 /// Pairs deleted by one batch: the journal's lock is held for each and its fsync, and an acknowledgement may wait for it.
 const PAIRS_PER_BATCH: usize = 256;
 
+/// Where nothing is dead, because others still need the log, the memtable is flushed from this size on. Sooner, each small table would
+/// span all of the log that is kept, since the Raft state is in each of them too, and compactions would write all of it again and again.
+const MUCH_ALIVE_BYTES: u64 = 64 << 20;
+
 /// After this it looks whether the flush is done.
 const FLUSH_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -131,6 +135,9 @@ impl Worker {
 
     fn trim(&self, start: &[u8], end: &[u8]) -> fjall::Result<()> {
         let keys = self.keys(start, end)?;
+        if keys.is_empty() && self.keyspace.tree.active_memtable().size() < MUCH_ALIVE_BYTES {
+            return Ok(());
+        }
         for keys in keys.chunks(PAIRS_PER_BATCH) {
             let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), keys.len())
                 .durability(Some(self.mode));
