@@ -12,19 +12,20 @@ import redis
 
 port, name, directory = int(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
 connections = 0
-connect = redis.Connection._connect
 
 
-def counted(self):
-    """What the library does, counted: it connects again and sends again by itself, and says nothing."""
+def counted(connection):
+    """What the library does, counted: it connects again and sends again by itself, and says nothing.
+
+    Counted once the server has answered: who connects again at once may still find the socket of a process that is being killed.
+    """
     global connections
-    socket = connect(self)
+    connection.on_connect()
     connections += 1
-    return socket
 
 
-redis.Connection._connect = counted
-client = redis.Redis(port=port)
+# On a busy machine an answer may take longer than the library waits by itself.
+client = redis.Redis(port=port, socket_timeout=30, redis_connect_func=counted)
 rounds = 0
 while not (directory / "stop").exists():
     rounds += 1
