@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use storage::dataset::{Checkpoint, Cleanup, Garbage};
-use storage::engine::Engine;
+use storage::engine::Engines;
 
 use super::apply::ApplyMessage;
 use super::queue::Queue;
@@ -31,7 +31,7 @@ const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 /// room on the disk is given up.
 pub(super) fn run(
     jobs: Receiver<CheckpointJob>,
-    kv: Arc<dyn Engine>,
+    engines: Engines,
     apply: Arc<Queue<ApplyMessage>>,
     stopping: Receiver<()>,
 ) {
@@ -44,11 +44,11 @@ pub(super) fn run(
                 continue;
             }
             CheckpointJob::Reclaim => {
-                kv.reclaim();
+                engines.kv.reclaim();
                 continue;
             }
             CheckpointJob::Cleanup(cleanup) => {
-                match with_room(&stopping, || cleanup.run(kv.as_ref())) {
+                match with_room(&stopping, || cleanup.run(engines.kv.as_ref())) {
                     Ok(Some(done)) => apply.push(ApplyMessage::CleanupDone(done)),
                     Ok(None) => return,
                     Err(error) => fatal("deleting obsolete records failed", &error),
@@ -57,7 +57,13 @@ pub(super) fn run(
             }
         };
         let started = Instant::now();
-        match with_room(&stopping, || checkpoint.run(kv.as_ref())) {
+        let durable = with_room(&stopping, || {
+            let done = checkpoint.run(engines.kv.as_ref())?;
+            // The log gives up what is behind the checkpoint, and syncs itself before, on a thread that others wait for.
+            engines.raft.sync_ahead()?;
+            Ok(done)
+        });
+        match durable {
             Ok(None) => return,
             Ok(Some(done)) => {
                 tracing::debug!(index = %checkpoint.index(), elapsed = ?started.elapsed(), "checkpoint");

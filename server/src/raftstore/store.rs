@@ -139,12 +139,12 @@ impl Store {
             rest: Rest::new(Instant::now()),
             held: VecDeque::new(),
         };
-        let kv = engines.kv.clone();
+        let of_checkpoints = engines.clone();
         let to_apply = apply.clone();
         let workers = vec![
             spawn("apply", move || worker.run())?,
             spawn("checkpoint", move || {
-                checkpoint::run(checkpoint_jobs, kv, to_apply, stopping)
+                checkpoint::run(checkpoint_jobs, of_checkpoints, to_apply, stopping)
             })?,
         ];
         let tick = Duration::from_millis(config.tick_ms);

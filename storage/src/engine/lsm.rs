@@ -29,6 +29,7 @@ mod creation;
 mod journal;
 mod keeper;
 mod obsolete;
+mod presync;
 mod reclaim;
 mod repair;
 mod trim;
@@ -56,6 +57,7 @@ use crate::{Error, Result};
 use keeper::Keeper;
 use obsolete::Obsolete;
 pub use obsolete::ObsoleteFilter;
+use presync::Presync;
 use reclaim::Reclaimer;
 use trim::Trimmer;
 use writeback::Writeback;
@@ -168,6 +170,8 @@ pub struct LsmEngine {
     trimmer: Trimmer,
     reclaimer: Reclaimer,
     zeros: Option<Arc<Zeros>>,
+    /// Where writes are not synced one by one.
+    presync: Option<Presync>,
     _keeper: Keeper,
     /// Held while a snapshot is being opened.
     opening: Arc<RwLock<()>>,
@@ -195,12 +199,13 @@ impl LsmEngine {
             true => Zeros::start(dir)?.map(Arc::new),
             false => None,
         };
+        let presync = options.unsynced_tail.then(|| Presync::new(dir));
         let trimmer = Trimmer::start(
             &database,
             &keyspace,
             &opening,
             zeros.clone(),
-            persist_mode(options.unsynced_tail),
+            presync.clone(),
         )?;
         let reclaimer = Reclaimer::start(&database, &keyspace, &opening, options.obsolete.clone())?;
         Ok(Self {
@@ -210,6 +215,7 @@ impl LsmEngine {
             trimmer,
             reclaimer,
             zeros,
+            presync,
             _keeper: Keeper::start(dir)?,
             opening,
             space,
@@ -301,10 +307,16 @@ impl Engine for LsmEngine {
     }
 
     fn sync(&self) -> Result<()> {
-        self.failure.check()?;
+        self.sync_ahead()?;
         self.database
             .persist(PersistMode::SyncData)
             .map_err(|error| self.failure.record(error))
+    }
+
+    fn sync_ahead(&self) -> Result<()> {
+        self.failure.check()?;
+        let synced = self.presync.as_ref().map_or(Ok(()), Presync::run);
+        synced.map_err(|error| self.failure.record(error.into()))
     }
 
     fn ingest(&self, records: SortedRecords<'_>) -> Result<()> {
@@ -475,13 +487,6 @@ fn tables(keyspace: &Keyspace) -> PathBuf {
 }
 
 /// How the engine's own writes are persisted. One that is not synced may be torn while the next is whole.
-fn persist_mode(unsynced_tail: bool) -> PersistMode {
-    match unsynced_tail {
-        true => PersistMode::Buffer,
-        false => PersistMode::SyncData,
-    }
-}
-
 fn open_database(
     dir: &Path,
     options: &LsmOptions,
@@ -568,6 +573,25 @@ mod tests {
         compact(&engine);
         assert_eq!(count(&engine), 40);
         assert_eq!(count(view.as_ref()), 100);
+    }
+
+    #[test]
+    fn what_is_synced_ahead_and_what_is_written_since_is_all_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = LsmOptions {
+            unsynced_tail: true,
+            ..LsmOptions::raft()
+        };
+        let engine = LsmEngine::open(dir.path(), options.clone()).unwrap();
+        put(&engine, 0..100);
+        engine.sync_ahead().unwrap();
+        put(&engine, 100..200);
+        engine.forget(&0u32.to_be_bytes(), &50u32.to_be_bytes());
+        engine.sync().unwrap();
+        drop(engine);
+        let engine = LsmEngine::open(dir.path(), options).unwrap();
+        let left = (50..200u32).filter(|n| engine.get(&n.to_be_bytes()).unwrap().is_some());
+        assert_eq!(left.count(), 150);
     }
 
     #[test]

@@ -103,6 +103,12 @@ pub trait Engine: Reader + 'static {
     fn write(&self, batch: WriteBatch, durability: Durability) -> Result<()>;
     /// Makes everything written so far durable.
     fn sync(&self) -> Result<()>;
+
+    /// Brings what was written and not synced to the disk while others go on writing: whatever syncs next has little left to do. It
+    /// promises nothing, and does nothing where each write is synced.
+    fn sync_ahead(&self) -> Result<()> {
+        Ok(())
+    }
     /// Adds sorted records, atomically and durably when it returns, together with everything written before, over
     /// which they win. Errors as [`Engine::write`].
     fn ingest(&self, records: SortedRecords<'_>) -> Result<()>;

@@ -18,6 +18,7 @@ use fjall::{AbstractTree, Database, Keyspace, OwnedWriteBatch, PersistMode, Read
 
 use parking_lot::RwLock;
 
+use super::presync::Presync;
 use super::zeros::Zeros;
 use crate::Result;
 
@@ -38,13 +39,14 @@ pub(super) struct Trimmer {
 }
 
 impl Trimmer {
-    /// Whoever opens a snapshot of the database holds `opening`. Deletions are persisted as `mode` says.
+    /// Whoever opens a snapshot of the database holds `opening`. Deletions are synced unless there is a `presync`: then writes
+    /// are not synced either.
     pub(super) fn start(
         database: &Database,
         keyspace: &Keyspace,
         opening: &Arc<RwLock<()>>,
         zeros: Option<Arc<Zeros>>,
-        mode: PersistMode,
+        presync: Option<Presync>,
     ) -> Result<Self> {
         let (ranges, received) = channel();
         let worker = Worker {
@@ -52,7 +54,7 @@ impl Trimmer {
             keyspace: keyspace.clone(),
             opening: Arc::clone(opening),
             zeros,
-            mode,
+            presync,
         };
         let thread = std::thread::Builder::new()
             .name("trim".to_owned())
@@ -107,7 +109,7 @@ struct Worker {
     keyspace: Keyspace,
     opening: Arc<RwLock<()>>,
     zeros: Option<Arc<Zeros>>,
-    mode: PersistMode,
+    presync: Option<Presync>,
 }
 
 impl Worker {
@@ -138,9 +140,13 @@ impl Worker {
         if keys.is_empty() && self.keyspace.tree.active_memtable().size() < MUCH_ALIVE_BYTES {
             return Ok(());
         }
+        let mode = match self.presync {
+            Some(_) => PersistMode::Buffer,
+            None => PersistMode::SyncData,
+        };
         for keys in keys.chunks(PAIRS_PER_BATCH) {
             let mut batch = OwnedWriteBatch::with_capacity(self.database.clone(), keys.len())
-                .durability(Some(self.mode));
+                .durability(Some(mode));
             let mut bytes = 0;
             for key in keys {
                 bytes += key.len();
@@ -148,6 +154,12 @@ impl Worker {
             }
             let _writing = self.zeros.as_ref().map(|zeros| zeros.writing(bytes));
             batch.commit()?;
+        }
+        if let Some(presync) = &self.presync
+            && let Err(error) = presync.run()
+        {
+            // The flush syncs it too, and meets the same error: the system tells it to each who has the file open.
+            tracing::error!("sync of the log failed: {error}");
         }
         self.keyspace.rotate_memtable()?;
         Ok(())
