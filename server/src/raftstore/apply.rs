@@ -18,7 +18,7 @@ use super::executor::Progress;
 use super::inbox::{Inbox, StoreMessage};
 use super::membership::{self, Configuration};
 use super::queue::Queue;
-use super::rest::{Duty, Rest};
+use super::rest::{Duty, Rest, process_cpu};
 use super::room::Room;
 use super::store::{StoreOptions, fatal};
 use crate::allocator;
@@ -447,7 +447,9 @@ impl ApplyWorker {
         let applied_bytes = self.progress.bytes.load(Ordering::Relaxed);
         // However few records the entries left: they are what a restart replays.
         let long = applied_bytes >= limit;
-        let duty = self.rest.look(now, applied_bytes, bytes, limit);
+        let duty = self
+            .rest
+            .look(now, process_cpu, applied_bytes, bytes, limit);
         let rests = duty == Duty::Checkpoint;
         if bytes >= limit || aged || configured || rests || (long && changed) {
             self.start_checkpoint();
