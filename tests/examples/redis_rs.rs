@@ -84,7 +84,7 @@ impl Program {
         self.rounds = number;
         if number.is_multiple_of(20) {
             let shown = self.directory.join(format!(".{}", self.name));
-            std::fs::write(&shown, format!("{number} {}\n", self.broken)).expect("written");
+            std::fs::write(&shown, format!("{number} {0} {0}\n", self.broken)).expect("written");
             std::fs::rename(shown, self.directory.join(&self.name)).expect("renamed");
         }
     }

@@ -57,17 +57,15 @@ pub(super) fn run(
             }
         };
         let started = Instant::now();
-        let durable = with_room(&stopping, || {
-            let done = checkpoint.run(engines.kv.as_ref())?;
-            // The log gives up what is behind the checkpoint, and syncs itself before, on a thread that others wait for.
-            engines.raft.sync_ahead()?;
-            Ok(done)
-        });
-        match durable {
+        match with_room(&stopping, || checkpoint.run(engines.kv.as_ref())) {
             Ok(None) => return,
             Ok(Some(done)) => {
                 tracing::debug!(index = %checkpoint.index(), elapsed = ?started.elapsed(), "checkpoint");
                 metrics::histogram!("tinykv_checkpoint_seconds").record(started.elapsed());
+                // The log gives up what is behind the checkpoint, and syncs itself before, on a thread that others wait for.
+                if let Err(error) = engines.raft.sync_ahead() {
+                    fatal("fsync of the Raft log failed", &error);
+                }
                 apply.push(ApplyMessage::CheckpointDone(done));
             }
             Err(error) => fatal("a checkpoint failed", &error),

@@ -3,8 +3,8 @@
 //!
 //! Both cost less now than under load, and a Store at rest takes less memory for it, which otherwise holds what it wrote last three
 //! times: in the write set, in the log's memtable and in the log's tail. A restart has less to replay. So that a write now and then
-//! does not cause either each time, they wait for enough bytes to have been written. And a Store that is busy with reads does not rest: a
-//! checkpoint would take the time of those who read, for the second or two that it takes.
+//! does not cause either each time, they wait for enough bytes to have been written. And a process that is busy, with reads or with
+//! upkeep of its own, does not rest: a checkpoint would take the time of those who read.
 
 use std::time::{Duration, Instant};
 

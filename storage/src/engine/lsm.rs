@@ -486,7 +486,6 @@ fn tables(keyspace: &Keyspace) -> PathBuf {
     keyspace.path().join("tables")
 }
 
-/// How the engine's own writes are persisted. One that is not synced may be torn while the next is whole.
 fn open_database(
     dir: &Path,
     options: &LsmOptions,

@@ -103,7 +103,6 @@ pub trait Engine: Reader + 'static {
     fn write(&self, batch: WriteBatch, durability: Durability) -> Result<()>;
     /// Makes everything written so far durable.
     fn sync(&self) -> Result<()>;
-
     /// Brings what was written and not synced to the disk while others go on writing: whatever syncs next has little left to do. It
     /// promises nothing, and does nothing where each write is synced.
     fn sync_ahead(&self) -> Result<()> {

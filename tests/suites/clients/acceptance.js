@@ -7,8 +7,10 @@ const Redis = require("ioredis");
 const [port, name, directory] = process.argv.slice(2);
 (async () => {
   const client = new Redis(Number(port));
+  let attempts = 0;
   let connections = 0;
-  // Counted once the server has answered: see acceptance.py.
+  client.on("connect", () => (attempts += 1));
+  // A connection is one once the server has answered: see acceptance.py.
   client.on("ready", () => (connections += 1));
   // The library connects again, and sends again what was not answered, by itself.
   client.on("error", () => {});
@@ -20,7 +22,7 @@ const [port, name, directory] = process.argv.slice(2);
     await client.incr(`${name}:count`);
     await client.rpush(`${name}:list`, rounds);
     if (rounds % 20 === 0) {
-      fs.writeFileSync(path.join(directory, `.${name}`), `${rounds} ${connections - 1}\n`);
+      fs.writeFileSync(path.join(directory, `.${name}`), `${rounds} ${connections - 1} ${attempts - 1}\n`);
       fs.renameSync(path.join(directory, `.${name}`), path.join(directory, name));
     }
   }

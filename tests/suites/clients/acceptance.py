@@ -1,7 +1,7 @@
 """redis-py, as it comes, through everything that happens to a cluster: acceptance.py PORT NAME DIRECTORY.
 
-It knows one node's address, and goes on until DIRECTORY/stop exists. DIRECTORY/NAME shows how far it is: the number of rounds and of
-connections that broke. An error reply ends it. In the end everything that was acknowledged must be there.
+It knows one node's address, and goes on until DIRECTORY/stop exists. DIRECTORY/NAME shows how far it is: the number of rounds, of
+connections that broke, and how often it has connected again. An error reply ends it. In the end everything that was acknowledged must be there.
 """
 
 import os
@@ -11,15 +11,17 @@ import sys
 import redis
 
 port, name, directory = int(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
-connections = 0
+attempts = connections = 0
 
 
 def counted(connection):
     """What the library does, counted: it connects again and sends again by itself, and says nothing.
 
-    Counted once the server has answered: who connects again at once may still find the socket of a process that is being killed.
+    A connection is one once the server has answered: who connects again at once may find the socket of a process that is being
+    killed.
     """
-    global connections
+    global attempts, connections
+    attempts += 1
     connection.on_connect()
     connections += 1
 
@@ -35,7 +37,7 @@ while not (directory / "stop").exists():
     client.rpush(f"{name}:list", rounds)
     if rounds % 20 == 0:
         shown = directory / f".{name}"
-        shown.write_text(f"{rounds} {connections - 1}\n")
+        shown.write_text(f"{rounds} {connections - 1} {attempts - 1}\n")
         os.replace(shown, directory / name)
 
 # A command is sent again only when its connection broke before the answer.

@@ -1,7 +1,7 @@
 //! Bringing most of the journal to the disk without its lock.
 //!
 //! Where writes are not synced one by one (`appendfsync everysec`), a sync finds up to a second's worth of them, and fjall holds
-//! the lock of the journal while it waits for the disk: 40 to 60 ms for 75 MB, in which nothing can be appended. A flush of the
+//! the lock of the journal while it waits for the disk: 30 to 77 ms under MSET at -P 16, in which nothing can be appended. A flush of the
 //! memtable begins with such a sync, too. So before either, the file is synced through a descriptor of its own, while writes go
 //! on; what is left for fjall is what was written meanwhile. fjall's own sync is the one that counts.
 
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::journal::newest_journal;
 
-/// The second time it is what was written during the first, and takes a tenth as long.
+/// The second time it is what was written during the first.
 const PASSES: usize = 2;
 
 /// The journal of a database.
@@ -55,8 +55,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let presync = Presync::new(dir.path());
         presync.run().unwrap();
-        std::fs::write(dir.path().join("3.jnl"), b"batch").unwrap();
+        std::fs::write(dir.path().join("9.jnl"), b"batch").unwrap();
         presync.run().unwrap();
+        let cannot_be_opened = |name: &str| {
+            let path = dir.path().join(name);
+            std::os::unix::fs::symlink(&path, &path).unwrap();
+        };
+        cannot_be_opened("8.jnl");
+        presync.run().unwrap();
+        cannot_be_opened("10.jnl");
+        presync.run().unwrap_err();
     }
 
     #[test]

@@ -140,6 +140,7 @@ impl Worker {
         if keys.is_empty() && self.keyspace.tree.active_memtable().size() < MUCH_ALIVE_BYTES {
             return Ok(());
         }
+        // One that is not synced may be torn while the next is whole.
         let mode = match self.presync {
             Some(_) => PersistMode::Buffer,
             None => PersistMode::SyncData,
