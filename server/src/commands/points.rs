@@ -1,5 +1,5 @@
-//! Which commands look only at the elements that they name, or near the ends of a list or stream: of a large collection that is
-//! only on disk, these are read, and the rest of it stays there. See [`storage::dataset::Txn::focus`].
+//! Which commands look only at the elements that they name, near the ends of a list or stream, or at a few members of a sorted set by
+//! their order: of a large collection that is only on disk, these are read, and the rest of it stays there. See [`storage::dataset::Txn::focus`].
 
 use smallvec::{SmallVec, smallvec};
 use storage::dataset::{Looks, Members, Point};
@@ -10,7 +10,7 @@ use super::error::CommandResult;
 use super::number::parse_i64;
 use super::scan;
 use super::spec::{Group, Spec};
-use super::stream;
+use super::{stream, zset};
 
 /// Elements that are read for one step of a walk at most: it takes a few milliseconds.
 const WALK_MAX_ELEMENTS: usize = 2048;
@@ -38,11 +38,14 @@ pub fn of<'a>(name: &str, args: &[&'a [u8]], limits: &Limits) -> Option<Points<'
         }
         "hscan" | "sscan" | "zscan" => return walked(key, args),
         "spop" => drawn(rest),
-        "srandmember" | "hrandfield" if rest.is_empty() => Looks::Draw { taken: 0 },
+        "srandmember" | "hrandfield" | "zrandmember" if rest.is_empty() => Looks::Draw { taken: 0 },
+        "xread" => return stream::points_of_read(args),
         _ => match of_list(name, rest).or_else(|| stream::looks(name, args, limits)) {
             Some(looks) => looks,
-            None if name == "xread" => return stream::points_of_read(args),
-            None => Looks::Elements(named(name, rest)?),
+            None => match named(name, rest) {
+                Some(members) => Looks::Elements(members),
+                None => return zset::points_of(name, args),
+            },
         },
     };
     Some(smallvec![Point { key, looks }])

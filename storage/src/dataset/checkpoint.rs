@@ -8,6 +8,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::Dataset;
+use super::ranks::RankRecords;
 use super::record::{self, ParsedKey, PhysicalDb, RecordKey};
 use super::system;
 use super::write_set::{FrozenSet, KeyRange, Pending, PendingNodes, WriteSet};
@@ -34,6 +35,11 @@ impl Frozen {
     /// See [`FrozenSet::get`].
     pub(super) fn get(&self, db: PhysicalDb, key: &RecordKey<'_>) -> Option<Option<Bytes>> {
         self.sets.get(usize::from(db.0))?.get(key)
+    }
+
+    /// What changed in a database.
+    pub(super) fn set(&self, db: PhysicalDb) -> Option<&FrozenSet> {
+        self.sets.get(usize::from(db.0))
     }
 
     /// See [`FrozenSet::nodes`].
@@ -98,7 +104,16 @@ impl Checkpoint {
                 .cmp(&b.order())
                 .then_with(|| a_set.key(*a).cmp(b_set.key(*b)))
         });
-        let data = order.into_iter().map(|(record, set)| set.record(record));
+        let mut data = order
+            .into_iter()
+            .map(|(record, set)| set.record(record))
+            .peekable();
+        let mut ranks = RankRecords::of(sets).peekable();
+        let data = std::iter::from_fn(|| match (data.peek(), ranks.peek()) {
+            (Some((key, _)), Some((rank, _))) if rank < key => ranks.next(),
+            (None, _) => ranks.next(),
+            _ => data.next(),
+        });
         // The system's keys come before all data.
         engine.ingest(&mut self.frozen.system.iter().cloned().chain(data))?;
         Ok(CheckpointDone {

@@ -305,6 +305,22 @@ impl Records for ElementRecords<'_> {
         }
     }
 
+    fn put_score(&mut self, hash: u32, member: &[u8], score: f64, old: Option<f64>) {
+        if let Some(place) = self.place() {
+            let key = RecordKey::element(self.hasher, place, hash, member);
+            let head = record::element_head(member);
+            self.write_set.put_score(&key, &head, score, old);
+        }
+    }
+
+    fn delete_score(&mut self, hash: u32, member: &[u8], old: f64) {
+        if let Some(place) = self.place() {
+            let key = RecordKey::element(self.hasher, place, hash, member);
+            let head = record::element_head(member);
+            self.write_set.delete_score(&key, head.len(), old);
+        }
+    }
+
     fn put_expiry(&mut self, at_ms: u64, hash: u32, rest: &[u8]) {
         if let Some(place) = self.place() {
             let (hash, rest) = record::expiry_key(at_ms, hash, rest);

@@ -303,7 +303,7 @@ impl ListReach {
 }
 
 /// The half-open range of elements that a first and a last index mean, negative ones counted from the end; none if it is empty.
-fn resolve(start: i64, stop: i64, len: usize) -> Option<(usize, usize)> {
+pub(super) fn resolve(start: i64, stop: i64, len: usize) -> Option<(usize, usize)> {
     let len = i64::try_from(len).unwrap_or(i64::MAX);
     let from_end = |index: i64| {
         if index < 0 {

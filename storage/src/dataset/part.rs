@@ -20,11 +20,12 @@ use super::cold::elements_from;
 use super::collection::{self, Collected};
 use super::nodes::{Nodes, PartNodes};
 use super::position::Position;
+pub use super::ranks::{RankLooks, RankSpan};
 use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stored};
 use crate::Result;
 use crate::types::stream::{Keep, Shape, StreamId};
 use crate::types::table::HashRange;
-use crate::types::{Draw, Kind, Limits, ListEnds, split_key};
+use crate::types::{Draw, Kind, Limits, ListEnds, MissingScores, split_key};
 
 /// Larger collections are not loaded because of point operations: it would take tens of milliseconds under the lock.
 const LOADED_MAX_ELEMENTS: u64 = 20_000;
@@ -42,7 +43,7 @@ const DRAWN_MAX_WINDOWS: usize = 256;
 pub type Members<'a> = SmallVec<[&'a [u8]; 4]>;
 
 /// A key of a command and what it looks at there, besides how many elements there are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Point<'a> {
     /// The key.
     pub key: &'a [u8],
@@ -51,7 +52,7 @@ pub struct Point<'a> {
 }
 
 /// What of a collection a command looks at. What does not fit the type of the collection means nothing but its size.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Looks<M = Vec<Box<[u8]>>> {
     /// These members or fields; of a list or stream, what adding elements looks at.
     Elements(M),
@@ -62,7 +63,9 @@ pub enum Looks<M = Vec<Box<[u8]>>> {
         /// How many elements the walk asks for.
         count: usize,
     },
-    /// Elements of a hash or set that are drawn at random.
+    /// Members of a sorted set by their order.
+    Ranks(RankLooks),
+    /// Elements of a hash, set or sorted set that are drawn at random.
     Draw {
         /// So many are drawn and taken out; 0: one is drawn, and stays.
         taken: usize,
@@ -147,6 +150,7 @@ impl Focus {
                 Looks::Elements(members.into_iter().map(Box::from).collect())
             }
             Looks::Walk { cursor, count } => Looks::Walk { cursor, count },
+            Looks::Ranks(looks) => Looks::Ranks(looks),
             Looks::Draw { taken } => Looks::Draw { taken },
             Looks::Range { start, stop } => Looks::Range { start, stop },
             Looks::Take { head, tail } => Looks::Take { head, tail },
@@ -185,6 +189,15 @@ fn load(
             return Ok(None);
         };
         found.missing.expiries = expiries;
+    }
+    if stored.kind == Kind::ZSet {
+        let known = found.missing.scores.unwrap_or_default();
+        let ends = nodes.missing_scores(meta, &found.records)?;
+        found.missing.scores = ends.map(|(first, last)| MissingScores {
+            first,
+            last,
+            ..known
+        });
     }
     found.load(stored.kind, meta)
 }
@@ -264,9 +277,13 @@ impl Dataset {
                 Some(shape) => nodes.of_stream(&shape, &focus.looks)?,
                 None => None,
             },
-            _ => Some(match focus.looks {
-                Looks::Walk { cursor, count } => self.walked(stored, place, cursor, count)?,
-                Looks::Draw { taken } => {
+            kind => Some(match &focus.looks {
+                &Looks::Walk { cursor, count } => self.walked(stored, place, cursor, count)?,
+                Looks::Ranks(looks) if kind == Kind::ZSet => match nodes.of_ranks(meta, looks)? {
+                    Some(found) => found,
+                    None => return Ok(None),
+                },
+                &Looks::Draw { taken } => {
                     let draw = Draw {
                         seed: focus.seed,
                         taken,
@@ -275,7 +292,7 @@ impl Dataset {
                     let drawn = self.drawn(&nodes, stored, meta, draw)?;
                     return Ok(drawn.map(|part| (incarnation, part)));
                 }
-                _ => self.named(place, &focus.looks)?,
+                looks => self.named(place, looks)?,
             }),
         };
         let Some(mut found) = found else {

@@ -5,6 +5,7 @@
 //! | `01` slot:u16 db:u8 `00` hash:u32 key | one key: format, kind and encoding, write index, expiry, payload |
 //! | `01` slot:u16 db:u8 `01` incarnation:u64 hash:u32 rest | one element of a large collection, or a node of a few: a byte of flags, payload |
 //! | `01` slot:u16 db:u8 `01` incarnation + 1:u64 expiry:u64 hash:u32 field | one field of a large hash that expires, in the order of times: a byte of flags |
+//! | `01` slot:u16 db:u8 `01` incarnation + 1:u64 score:u64 member | one member of a large sorted set, in their order: a byte of flags; one more for a score of -0 |
 //!
 //! Integers are big endian, so that the order on disk is the order of SCAN. `db` is the physical database: SWAPDB only
 //! changes which logical one it is. A key of [`LONG_KEY_BYTES`] or more is cut and completed by a keyed digest, because
@@ -40,17 +41,18 @@ const DIGEST_BYTES: usize = 16;
 /// What stands before the key.
 pub(super) const PREFIX_BYTES: usize = 9;
 /// What stands before an element's hash.
-const ELEMENTS_PREFIX_BYTES: usize = 13;
+pub(super) const ELEMENTS_PREFIX_BYTES: usize = 13;
 /// What stands before the rest of an element's key.
-const ELEMENT_HEAD_BYTES: usize = 17;
+pub(super) const ELEMENT_HEAD_BYTES: usize = 17;
 /// Bits of an incarnation below the log index.
 const INCARNATION_BITS: u32 = 21;
-/// From one collection's incarnation to the next one's: two, the second for the times at which fields expire.
+/// From one collection's incarnation to the next one's: two, the second for the times at which fields expire, or the order of
+/// members with scores.
 const INCARNATION_STEP: u64 = 2;
 /// The time at the beginning of the key of an expiry.
 pub(super) const TIME_BYTES: usize = 8;
 /// In an element's value: the member stands before the payload.
-const LONG_MEMBER: u8 = 0x01;
+pub(super) const LONG_MEMBER: u8 = 0x01;
 
 const FORMAT: u8 = 1;
 const KIND_MASK: u8 = 0x0f;
@@ -182,13 +184,18 @@ impl ElementPlace {
         self.behind(1).prefix()
     }
 
-    /// The end, not included, of the engine keys of elements and of their expiries.
+    /// The end, not included, of the engine keys of elements, and of their expiries or ranks.
     pub(super) fn end_of_all(self) -> [u8; ELEMENTS_PREFIX_BYTES] {
         self.behind(INCARNATION_STEP).prefix()
     }
 
     /// Where the elements' expiries are: see [`expiry_key`].
     pub(super) fn expiries(self) -> Self {
+        self.behind(1)
+    }
+
+    /// Where a sorted set's members are in their order: see [`super::ranks`].
+    pub(super) fn ranks(self) -> Self {
         self.behind(1)
     }
 

@@ -14,7 +14,7 @@ use hashbrown::hash_table::Entry as TableEntry;
 use smallvec::SmallVec;
 
 use super::position::spread;
-use super::record::RecordKey;
+use super::record::{ELEMENTS_PREFIX_BYTES, RecordKey};
 use super::warm::WARM_KEYS;
 use crate::prefetch;
 
@@ -60,10 +60,29 @@ struct Records<C> {
     chunks: Vec<C>,
     /// Where the records are that are looked for in their order, by engine key.
     nodes: BTreeMap<Box<[u8]>, Place>,
+    /// Where the records of members with scores are, by what their engine keys begin with: those of one sorted set.
+    scored: BTreeMap<ElementsPrefix, Vec<Place>>,
+}
+
+type ElementsPrefix = [u8; ELEMENTS_PREFIX_BYTES];
+
+/// The score before the first change, at the end of the room of a record with a score; NaN: there was none.
+const SCORE_BYTES: usize = size_of::<f64>();
+
+/// A member's record that was written since the last freeze.
+pub(super) struct Scored<'a> {
+    /// The engine key.
+    pub(super) key: &'a [u8],
+    /// The record, which ends with the score; none: the member is gone.
+    pub(super) value: Option<&'a [u8]>,
+    /// The score before.
+    pub(super) was: Option<f64>,
 }
 
 /// What a node in the order of records takes besides its key, about.
 const ORDERED_BYTES: usize = 40;
+/// What the first of a sorted set's members' records takes besides itself, about.
+const SCORED_SET_BYTES: usize = 96;
 
 struct Lengths {
     key: usize,
@@ -143,6 +162,30 @@ impl<C: AsRef<[u8]>> Records<C> {
         Box::new(nodes.map(|(key, &place)| (Bytes::copy_from_slice(key), self.value(place))))
     }
 
+    /// The members' records of one sorted set, in no particular order.
+    fn scored(&self, prefix: &ElementsPrefix) -> impl Iterator<Item = Scored<'_>> {
+        let places = self.scored.get(prefix).into_iter().flatten();
+        places.filter_map(|&place| self.scored_at(place))
+    }
+
+    fn scored_at(&self, place: Place) -> Option<Scored<'_>> {
+        let lengths = self.lengths(place)?;
+        let chunk = self.chunks.get(place.chunk as usize)?.as_ref();
+        let record = chunk.get(place.offset as usize + LENGTHS_BYTES..)?;
+        let (key, rest) = record.split_at_checked(lengths.key)?;
+        let (room, was) = rest.get(..lengths.room)?.split_last_chunk()?;
+        let was = f64::from_le_bytes(*was);
+        let value = match lengths.value {
+            TOMBSTONE => None,
+            length => Some(room.get(..length as usize)?),
+        };
+        Some(Scored {
+            key,
+            value,
+            was: (!was.is_nan()).then_some(was),
+        })
+    }
+
     fn gather(&self, prefix: &[u8], into: &mut BTreeMap<Bytes, Option<Bytes>>) {
         for at in &self.index {
             if let Some(key) = self.key(at.place).filter(|key| key.starts_with(prefix)) {
@@ -171,7 +214,10 @@ pub(super) struct WriteSet {
     large: BTreeMap<Place, LargeMark>,
     arena_bytes: usize,
     large_bytes: usize,
+    /// Taken by what finds nodes and members with scores.
     nodes_bytes: usize,
+    /// What the records of members with scores will take on disk in the order of scores, at most.
+    ranks_bytes: usize,
 }
 
 impl Default for WriteSet {
@@ -180,6 +226,7 @@ impl Default for WriteSet {
             index: HashTable::new(),
             chunks: Vec::new(),
             nodes: BTreeMap::new(),
+            scored: BTreeMap::new(),
         };
         Self {
             records,
@@ -187,6 +234,7 @@ impl Default for WriteSet {
             arena_bytes: 0,
             large_bytes: 0,
             nodes_bytes: 0,
+            ranks_bytes: 0,
         }
     }
 }
@@ -253,6 +301,69 @@ impl WriteSet {
     /// [`Self::delete_node`].
     pub(super) fn nodes(&self, range: KeyRange<'_>) -> Box<dyn PendingNodes + '_> {
         self.records.nodes(range)
+    }
+
+    /// The records of a sorted set's members, of those that were written by [`Self::put_score`] or [`Self::delete_score`].
+    pub(super) fn scored(&self, prefix: &ElementsPrefix) -> impl Iterator<Item = Scored<'_>> {
+        self.records.scored(prefix)
+    }
+
+    /// A member's record becomes `head` and the score; `old` is the one that it had.
+    pub(super) fn put_score(
+        &mut self,
+        key: &RecordKey<'_>,
+        head: &[u8],
+        score: f64,
+        old: Option<f64>,
+    ) {
+        let length = head.len() + SCORE_BYTES;
+        let place = self.scored_place(key, length, old);
+        self.write_value(
+            place,
+            length as u32,
+            &[head, &score.to_le_bytes()],
+            key.len(),
+        );
+    }
+
+    /// The record of a member that had the score `old` is to be deleted; `head_bytes` stand before the score.
+    pub(super) fn delete_score(&mut self, key: &RecordKey<'_>, head_bytes: usize, old: f64) {
+        let place = self.scored_place(key, head_bytes + SCORE_BYTES, Some(old));
+        self.write_value(place, TOMBSTONE, &[], key.len());
+    }
+
+    /// The place of a member's record, which always takes `length` bytes. The first time, `old` is noted.
+    fn scored_place(&mut self, key: &RecordKey<'_>, length: usize, old: Option<f64>) -> Place {
+        if let Some(place) = self.records.find(key) {
+            return place;
+        }
+        let place = self.append(key, length + SCORE_BYTES);
+        let was = old.unwrap_or(f64::NAN).to_le_bytes();
+        self.write_room(place, key.len() + length, &was);
+        let hash = key.position.hash;
+        self.records
+            .index
+            .insert_unique(spread(hash), Indexed { hash, place }, |at| spread(at.hash));
+        if let Some(prefix) = key.head().first_chunk() {
+            let places = self.records.scored.entry(*prefix).or_default();
+            self.nodes_bytes += if places.is_empty() {
+                SCORED_SET_BYTES
+            } else {
+                size_of::<Place>()
+            };
+            places.push(place);
+        }
+        self.ranks_bytes += 2 * (LENGTHS_BYTES + key.len() + length);
+        place
+    }
+
+    /// Writes bytes of a record behind its lengths.
+    fn write_room(&mut self, place: Place, at: usize, bytes: &[u8]) {
+        let at = place.offset as usize + LENGTHS_BYTES + at;
+        let chunk = self.records.chunks.get_mut(place.chunk as usize);
+        if let Some(room) = chunk.and_then(|chunk| chunk.get_mut(at..at + bytes.len())) {
+            room.copy_from_slice(bytes);
+        }
     }
 
     /// The record becomes these parts, one behind the other.
@@ -438,9 +549,10 @@ impl WriteSet {
                 index: self.records.index,
                 chunks,
                 nodes: self.records.nodes,
+                scored: self.records.scored,
             },
             large,
-            size_bytes: self.arena_bytes + self.large_bytes,
+            size_bytes: self.arena_bytes + self.large_bytes + self.ranks_bytes,
         }
     }
 }
@@ -481,6 +593,17 @@ impl FrozenSet {
     /// Takes all records whose engine keys begin so into `into`.
     pub(super) fn gather(&self, prefix: &[u8], into: &mut BTreeMap<Bytes, Option<Bytes>>) {
         self.records.gather(prefix, into);
+    }
+
+    /// See [`WriteSet::scored`].
+    pub(super) fn scored(&self, prefix: &ElementsPrefix) -> impl Iterator<Item = Scored<'_>> {
+        self.records.scored(prefix)
+    }
+
+    /// The records of all sorted sets' members, in no particular order.
+    pub(super) fn all_scored(&self) -> impl Iterator<Item = Scored<'_>> {
+        let places = self.records.scored.values().flatten();
+        places.filter_map(|&place| self.records.scored_at(place))
     }
 
     /// See [`WriteSet::nodes`].

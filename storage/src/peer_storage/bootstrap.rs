@@ -13,8 +13,8 @@ use crate::proto::store::{
 };
 use crate::{Error, Result, keys};
 
-/// The format of a Store's directories. Format 1, from before the first release, knew no times of fields in order.
-pub const STORE_FORMAT: u32 = 2;
+/// The format of a Store's directories. Format 1, from before the first release, knew no times of fields in order, format 2 no members by score.
+pub const STORE_FORMAT: u32 = 3;
 
 /// The index at which a new cluster's log begins, without an entry: it stands for the founding configuration.
 pub const FIRST_INDEX: LogIndex = LogIndex(1);

@@ -20,6 +20,10 @@ pub(crate) trait Records {
     fn put(&mut self, hash: u32, rest: &[u8], value: &[&[u8]]);
     /// The element is gone.
     fn delete(&mut self, hash: u32, rest: &[u8]);
+    /// A member's record, which is its score; `old` is the one that it had. On disk it is found by its score, too.
+    fn put_score(&mut self, hash: u32, member: &[u8], score: f64, old: Option<f64>);
+    /// The member, which had a score, is gone.
+    fn delete_score(&mut self, hash: u32, member: &[u8], old: f64);
     /// The element expires at a time: a record besides its own, in the order of times.
     fn put_expiry(&mut self, at_ms: u64, hash: u32, rest: &[u8]);
     /// The element does not expire at that time any more.
@@ -88,6 +92,20 @@ impl<'e> Edit<'e> {
     pub(crate) fn delete(&mut self, hash: u32, rest: &[u8]) {
         self.changed = true;
         self.records.delete(hash, rest);
+    }
+
+    /// The score of a member becomes `score`; it was `old`.
+    #[inline]
+    pub(crate) fn put_score(&mut self, hash: u32, member: &[u8], score: f64, old: Option<f64>) {
+        self.changed = true;
+        self.records.put_score(hash, member, score, old);
+    }
+
+    /// A member that had a score goes.
+    #[inline]
+    pub(crate) fn delete_score(&mut self, hash: u32, member: &[u8], old: f64) {
+        self.changed = true;
+        self.records.delete_score(hash, member, old);
     }
 
     /// The expiry of an element becomes another one, or none.
@@ -189,6 +207,27 @@ impl Records for Recorder {
             .records
             .remove(&[&hash.to_be_bytes()[..], rest].concat());
         assert!(gone.is_some(), "only what was put is deleted");
+    }
+
+    fn put_score(&mut self, hash: u32, member: &[u8], score: f64, old: Option<f64>) {
+        let key = [&hash.to_be_bytes()[..], member].concat();
+        let was = self.records.insert(key, score.to_le_bytes().to_vec());
+        assert_eq!(
+            was,
+            old.map(|old| old.to_le_bytes().to_vec()),
+            "the score before is known"
+        );
+    }
+
+    fn delete_score(&mut self, hash: u32, member: &[u8], old: f64) {
+        let was = self
+            .records
+            .remove(&[&hash.to_be_bytes()[..], member].concat());
+        assert_eq!(
+            was,
+            Some(old.to_le_bytes().to_vec()),
+            "the score before is known"
+        );
     }
 
     fn put_expiry(&mut self, at_ms: u64, hash: u32, rest: &[u8]) {

@@ -49,6 +49,7 @@ pub use list::{End, List, ListBackIter, ListIter, ListRef};
 pub use quicklist::QuickList;
 pub(crate) use quicklist::{JOINED_MAX_BYTES, ListEnds};
 pub use set::{Set, SetRef, SetTable};
+pub(crate) use zset::score_bounds_of_meta;
 pub use zset::{Change, MemberBound, SortedSet, SortedSetRef, ZSetIter, ZSetTree};
 
 use bytes::Bytes;
@@ -67,6 +68,8 @@ pub(crate) struct Missing {
     pub(crate) gap: Option<Bytes>,
     /// When they expire, if some do.
     pub(crate) expiries: Option<MissingExpiries>,
+    /// The scores of those that are not here, if there are any: of a sorted set.
+    pub(crate) scores: Option<MissingScores>,
     /// None of them has one of these hashes.
     pub(crate) complete: Vec<HashRange>,
 }
@@ -80,6 +83,19 @@ pub(crate) struct Draw {
     pub(crate) taken: usize,
     /// The command's time.
     pub(crate) now_ms: u64,
+}
+
+/// What a part of a sorted set is told of the members that it does not hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct MissingScores {
+    /// The first score among them.
+    pub(crate) first: f64,
+    /// And the last.
+    pub(crate) last: f64,
+    /// So many of them stand before all members that the part holds,
+    pub(crate) before: usize,
+    /// and so many between the first and the second one, where they are counted; all others behind.
+    pub(crate) behind_first: usize,
 }
 
 /// When elements expire that a part does not hold, in milliseconds of Unix time.

@@ -14,6 +14,7 @@ use super::ranked::{self, Ranked, order};
 use super::table::Keyed;
 use super::{Collection, Large, Parts, score};
 pub use tree::ZSetTree;
+pub(crate) use tree::score_bounds_of_meta;
 
 /// A sorted set. Flat: member and score in turn, in their order. No score is NaN.
 pub enum SortedSet {
@@ -163,7 +164,7 @@ impl SortedSet {
             let mut buffer = itoa::Buffer::new();
             for (member, score) in pairs {
                 let member = member.bytes(&mut buffer);
-                edit.put(edit.hash(member), member, &[&score.to_le_bytes()]);
+                edit.put_score(edit.hash(member), member, score, None);
                 entries.push(Ranked {
                     score,
                     member: member.into(),
@@ -240,7 +241,7 @@ impl<'a> SortedSetRef<'a> {
             }
             Self::Tree(tree) => {
                 let score = tree.members.find(hash(member), member)?.score;
-                Some((tree.ranking.rank(score, member), score))
+                Some((tree.rank(score, member), score))
             }
         }
     }
@@ -255,7 +256,7 @@ impl<'a> SortedSetRef<'a> {
         let end = match max {
             Bound::Included(max) => self.count_while(|score, _| score <= max),
             Bound::Excluded(max) => self.count_while(|score, _| score < max),
-            Bound::Unbounded => self.len(),
+            Bound::Unbounded => self.count_while(|_, _| true),
         };
         start..end.max(start)
     }
@@ -266,13 +267,13 @@ impl<'a> SortedSetRef<'a> {
             MemberBound::Lowest => 0,
             MemberBound::Included(min) => self.count_while(|_, member| member < min),
             MemberBound::Excluded(min) => self.count_while(|_, member| member <= min),
-            MemberBound::Highest => self.len(),
+            MemberBound::Highest => self.count_while(|_, _| true),
         };
         let end = match max {
             MemberBound::Lowest => 0,
             MemberBound::Included(max) => self.count_while(|_, member| member <= max),
             MemberBound::Excluded(max) => self.count_while(|_, member| member < max),
-            MemberBound::Highest => self.len(),
+            MemberBound::Highest => self.count_while(|_, _| true),
         };
         start..end.max(start)
     }
@@ -286,9 +287,7 @@ impl<'a> SortedSetRef<'a> {
                     .take_while(|(member, score)| before(*score, member.bytes(&mut buffer)))
                     .count()
             }
-            Self::Tree(tree) => tree
-                .ranking
-                .count_while(|entry| before(entry.score, &entry.member)),
+            Self::Tree(tree) => tree.count_while(|entry| before(entry.score, &entry.member)),
         }
     }
 
@@ -310,7 +309,7 @@ impl<'a> SortedSetRef<'a> {
                 }
                 Source::Listpack(entries)
             }
-            Self::Tree(tree) => Source::Tree(tree.ranking.range(start..end)),
+            Self::Tree(tree) => Source::Tree(tree.range(start..end)),
         };
         ZSetIter {
             source,
@@ -322,19 +321,25 @@ impl<'a> SortedSetRef<'a> {
     pub(crate) fn members_ahead(self, ranks: Range<usize>) -> impl Iterator<Item = &'a [u8]> {
         let entries = match self {
             Self::Listpack(_) => None,
-            Self::Tree(tree) => Some(tree.ranking.range(ranks)),
+            Self::Tree(tree) => Some(tree.range(ranks)),
         };
         let entries = entries.into_iter().flatten();
         entries.clone().for_each(Keyed::prefetch);
         entries.map(Keyed::key)
     }
 
-    /// A member drawn with equal chances, and its score; the same numbers give the same on every replica.
+    /// A member drawn with equal chances, and its score.
     pub fn random(self, random: &mut dyn FnMut() -> u64) -> Option<(Item<'a>, f64)> {
-        let rank = random().checked_rem(self.len() as u64)? as usize;
         match self {
-            Self::Listpack(_) => self.range(rank..rank + 1).next(),
-            Self::Tree(tree) => tree.ranking.get(rank).map(pair),
+            Self::Listpack(_) => {
+                let rank = random().checked_rem(self.len() as u64)? as usize;
+                self.range(rank..rank + 1).next()
+            }
+            Self::Tree(tree) => {
+                let drawn = tree.draw(random);
+                debug_assert!(drawn.is_ok(), "a part has what is drawn from it");
+                drawn.ok().flatten().map(pair)
+            }
         }
     }
 

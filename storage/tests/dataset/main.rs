@@ -9,6 +9,7 @@ mod eviction;
 mod fields;
 mod golden;
 mod model;
+mod ranks;
 mod residency;
 mod scan;
 mod support;

@@ -556,7 +556,8 @@ impl World {
                             .filter(|field| field.2.is_some())
                             .count()
                     });
-                    elements += object.zset().map_or(0, |set| set.len());
+                    // A member with a score has a record in the order of scores besides.
+                    elements += object.zset().map_or(0, |set| 2 * set.len());
                 }
             }
         }

@@ -6,11 +6,13 @@ mod algebra;
 mod bounds;
 mod draw;
 mod member;
+mod points;
 mod pop;
 mod query;
 mod range;
 mod remove;
 
+pub(super) use points::of as points_of;
 use resp::{Protocol, Writer};
 use storage::dataset::Object;
 use storage::types::{Item, SortedSetRef};

@@ -2,11 +2,13 @@
 
 use std::ops::{Bound, Range};
 
+use storage::dataset::{RankLooks, RankSpan};
 use storage::types::{MemberBound, SortedSetRef};
 
 use super::super::args::Args;
 use super::super::error::{CommandError, CommandResult};
 use super::bounds;
+use super::points::span_of_members;
 
 /// What the ends of a range are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +89,28 @@ impl<'a> Query<'a> {
             with_scores,
             offset,
             limit,
+        })
+    }
+
+    /// What is looked at to answer it; none: nothing.
+    pub(super) fn looks(&self) -> Option<RankLooks> {
+        let span = match self.ends {
+            // Ranks from the last member on are those from the first on, counted from the other end.
+            Ends::Ranks(first, last) if self.reverse => {
+                let mirrored = |rank: i64| (-1_i64).saturating_sub(rank);
+                let (start, stop) = (mirrored(last), mirrored(first));
+                return Some(RankLooks::Ranks { start, stop });
+            }
+            Ends::Ranks(start, stop) => return Some(RankLooks::Ranks { start, stop }),
+            Ends::Scores(min, max) => RankSpan::Scores(min, max),
+            Ends::Members(min, max) => span_of_members(min, max)?,
+        };
+        let offset = usize::try_from(self.offset).ok()?;
+        let most = usize::try_from(self.limit);
+        Some(RankLooks::Span {
+            span,
+            most: most.map_or(usize::MAX, |most| most.saturating_add(offset)),
+            backwards: self.reverse,
         })
     }
 

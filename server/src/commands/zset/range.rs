@@ -14,12 +14,31 @@ const ANY: Form = Form {
     scores: true,
 };
 
+const STORED: Form = Form {
+    scores: false,
+    ..ANY
+};
+
 const fn fixed(by: By, reverse: bool) -> Form {
     Form {
         by: Some(by),
         reverse: Some(reverse),
         scores: true,
     }
+}
+
+/// What a ZRANGE of any kind leaves open; none if it is none.
+pub(super) fn form_of(name: &str) -> Option<Form> {
+    Some(match name {
+        "zrange" => ANY,
+        "zrangestore" => STORED,
+        "zrevrange" => fixed(By::Rank, true),
+        "zrangebyscore" => fixed(By::Score, false),
+        "zrevrangebyscore" => fixed(By::Score, true),
+        "zrangebylex" => fixed(By::Member, false),
+        "zrevrangebylex" => fixed(By::Member, true),
+        _ => return None,
+    })
 }
 
 /// ZRANGE key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]
@@ -110,11 +129,7 @@ pub(super) fn zrangestore(
     out: &mut Writer<'_>,
 ) -> CommandResult {
     let (destination, source) = (args.bytes()?, args.bytes()?);
-    let form = Form {
-        scores: false,
-        ..ANY
-    };
-    let query = Query::parse(args, form)?;
+    let query = Query::parse(args, STORED)?;
     let mut members = Vec::new();
     if let Some(object) = ctx.txn.lookup(source)? {
         let set = zset(&object)?;

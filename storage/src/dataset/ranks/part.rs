@@ -1,0 +1,295 @@
+//! What a command looks at of a sorted set by the order of its members, and the part that has it.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use super::{Place, RankWalk, before_score, place_of};
+use crate::Result;
+use crate::dataset::nodes::{Nodes, PartNodes, PartRecords, resolve};
+use crate::dataset::part::elements_of;
+use crate::dataset::record::LONG_KEY_BYTES;
+use crate::types::{MissingScores, score_bounds_of_meta};
+
+/// A part has no more members than these: what needs more needs the whole.
+const PART_MAX_MEMBERS: usize = 4096;
+/// No more members are counted or passed over on the way: it takes tens of milliseconds.
+const PART_MAX_STEPS: usize = 16 << 10;
+
+/// What a command looks at of a sorted set by the order of its members.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RankLooks {
+    /// The members of these ranks, negative ones counted from the end.
+    Ranks {
+        /// The first one.
+        start: i64,
+        /// The last one, included.
+        stop: i64,
+    },
+    /// How many members stand before this one, and its score.
+    RankOf(Box<[u8]>),
+    /// How many members there are between two ends.
+    Count(RankSpan),
+    /// The first members between two ends, or the last.
+    Span {
+        /// Between which ends.
+        span: RankSpan,
+        /// How many of them at most.
+        most: usize,
+        /// From the last on.
+        backwards: bool,
+    },
+}
+
+/// Two ends in the order of members.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RankSpan {
+    /// Scores.
+    Scores(Bound<f64>, Bound<f64>),
+    /// Members, where all have one score.
+    Members(Bound<Box<[u8]>>, Bound<Box<[u8]>>),
+}
+
+/// Members of a part, in order.
+type Members = Vec<(f64, Bytes)>;
+
+impl Nodes<'_> {
+    /// The members that a command looks at, and where they stand among the others; none if they are too many.
+    pub(in crate::dataset) fn of_ranks(
+        &self,
+        meta: &[u8],
+        looks: &RankLooks,
+    ) -> Result<Option<PartNodes>> {
+        let Some((first, last)) = score_bounds_of_meta(meta) else {
+            return Ok(None);
+        };
+        let len = usize::try_from(elements_of(meta)).unwrap_or(usize::MAX);
+        let all = (before_score(first, false), before_score(last, true));
+        match looks {
+            &RankLooks::Ranks { start, stop } => {
+                let Some((from, to)) = resolve(start, stop, len) else {
+                    return Ok(Some(PartNodes::default()));
+                };
+                let backwards = to > len - from;
+                let skipped = if backwards { len - to } else { from };
+                let (most, passed) = (to - from, skipped.saturating_add(to - from));
+                if most > PART_MAX_MEMBERS || passed > PART_MAX_STEPS {
+                    return Ok(None);
+                }
+                let members = self.members(&all, backwards, skipped, most)?;
+                Ok(members.map(|members| self.part(&members, from, 0)))
+            }
+            RankLooks::RankOf(member) => self.rank_of(&all, member, len),
+            RankLooks::Count(span) => match places(span, (first, last)) {
+                Some((from, to)) => self.counted(&clamp(from, to, &all)),
+                None => Ok(None),
+            },
+            RankLooks::Span {
+                span,
+                most,
+                backwards,
+            } => {
+                let Some((from, to)) = places(span, (first, last)) else {
+                    return Ok(None);
+                };
+                let span = clamp(from, to, &all);
+                let asked = (*most).min(PART_MAX_MEMBERS + 1);
+                let members = self.members(&span, *backwards, 0, asked)?;
+                let members = members.filter(|members| members.len() <= PART_MAX_MEMBERS);
+                Ok(members.map(|members| self.part(&members, 0, 0)))
+            }
+        }
+    }
+
+    /// The first and the last score among the members that a part does not hold; none if there are no others. `meta` tells those of all.
+    pub(in crate::dataset) fn missing_scores(
+        &self,
+        meta: &[u8],
+        held: &PartRecords,
+    ) -> Result<Option<(f64, f64)>> {
+        let Some((first, last)) = score_bounds_of_meta(meta) else {
+            return Ok(None);
+        };
+        if elements_of(meta) == held.len() as u64 {
+            return Ok(None);
+        }
+        let all = (before_score(first, false), before_score(last, true));
+        let outermost = |end: f64, backwards: bool| -> Result<Option<f64>> {
+            let score = |value: &Bytes| value.first_chunk().map(|score| f64::from_le_bytes(*score));
+            if !held.values().any(|value| score(value) == Some(end)) {
+                return Ok(Some(end));
+            }
+            for found in RankWalk::new(self, &all.0, &all.1, backwards, held.len() + 1) {
+                let (score, member) = found?;
+                if !held.contains_key(&self.element_key(&member)) {
+                    return Ok(Some(score));
+                }
+            }
+            Ok(None)
+        };
+        Ok(outermost(first, false)?.zip(outermost(last, true)?))
+    }
+
+    /// Hash and rest of a member's key.
+    fn element_key(&self, member: &[u8]) -> Bytes {
+        let hash = self.dataset.hasher.hash(member);
+        [&hash.to_be_bytes()[..], member].concat().into()
+    }
+
+    /// Members of a span from one end on, in order; none if the order of some is not known.
+    fn members(
+        &self,
+        (from, to): &(Place, Place),
+        backwards: bool,
+        skipped: usize,
+        most: usize,
+    ) -> Result<Option<Members>> {
+        let asked = skipped.saturating_add(most);
+        let mut members = Members::new();
+        let walk = RankWalk::new(self, from, to, backwards, asked).take(asked);
+        for (nth, found) in walk.enumerate() {
+            let (score, member) = found?;
+            // Long ones lie in the order of what keys have of them.
+            if member.len() >= LONG_KEY_BYTES {
+                return Ok(None);
+            }
+            if nth >= skipped {
+                members.push((score, member));
+            }
+        }
+        if backwards {
+            members.reverse();
+        }
+        Ok(Some(members))
+    }
+
+    /// A part of these members, before which so many others stand, and so many behind the first.
+    fn part(&self, members: &[(f64, Bytes)], before: usize, behind_first: usize) -> PartNodes {
+        let mut part = PartNodes::default();
+        let records = members.iter();
+        let records = records.map(|(score, member)| {
+            let score = Bytes::copy_from_slice(&score.to_le_bytes());
+            (self.element_key(member), score)
+        });
+        part.records.extend(records);
+        part.missing.scores = Some(MissingScores {
+            before,
+            behind_first,
+            ..MissingScores::default()
+        });
+        part
+    }
+
+    /// How many members are in a span; none if they are too many.
+    fn count(&self, (from, to): &(Place, Place), backwards: bool) -> Result<Option<usize>> {
+        let mut count = 0;
+        for found in RankWalk::new(self, from, to, backwards, PART_MAX_STEPS + 1) {
+            found?;
+            count += 1;
+            if count > PART_MAX_STEPS {
+                return Ok(None);
+            }
+        }
+        Ok(Some(count))
+    }
+
+    /// The first and the last member of a span, and how many are between them.
+    fn counted(&self, span: &(Place, Place)) -> Result<Option<PartNodes>> {
+        let Some(count) = self.count(span, false)? else {
+            return Ok(None);
+        };
+        let Some(mut members) = self.members(span, false, 0, 1)? else {
+            return Ok(None);
+        };
+        if count > 1 {
+            match self.members(span, true, 0, 1)? {
+                Some(last) => members.extend(last),
+                None => return Ok(None),
+            }
+        }
+        let between = count.saturating_sub(members.len());
+        Ok(Some(self.part(&members, 0, between)))
+    }
+
+    /// A member, and how many stand before it.
+    fn rank_of(
+        &self,
+        all: &(Place, Place),
+        member: &[u8],
+        len: usize,
+    ) -> Result<Option<PartNodes>> {
+        let record = self
+            .dataset
+            .read_record(self.place.db, &self.member_key(member))?;
+        let Some(record) = record else {
+            return Ok(Some(PartNodes::default()));
+        };
+        let score = record.split_last_chunk();
+        let score = score.map(|(_, score)| f64::from_le_bytes(*score));
+        let Some(score) = score.filter(|_| member.len() < LONG_KEY_BYTES) else {
+            return Ok(None);
+        };
+        let at = place_of(score, member);
+        let before = self.count(&(all.0.clone(), at.clone()), false)?;
+        let before = match before {
+            Some(before) => Some(before),
+            None => {
+                let from_it_on = self.count(&(at, all.1.clone()), true)?;
+                from_it_on.and_then(|behind| len.checked_sub(behind))
+            }
+        };
+        let member = (score, Bytes::copy_from_slice(member));
+        Ok(before.map(|before| self.part(&[member], before, 0)))
+    }
+}
+
+/// The places of two ends; none if they are not known: members have an order of their own only where all scores are equal, and long ones
+/// are not in it on disk.
+fn places(span: &RankSpan, (first, last): (f64, f64)) -> Option<(Place, Place)> {
+    Some(match span {
+        RankSpan::Scores(min, max) => (
+            match *min {
+                Bound::Included(min) => before_score(min, false),
+                Bound::Excluded(min) => before_score(min, true),
+                Bound::Unbounded => before_score(first, false),
+            },
+            match *max {
+                Bound::Included(max) => before_score(max, true),
+                Bound::Excluded(max) => before_score(max, false),
+                Bound::Unbounded => before_score(last, true),
+            },
+        ),
+        RankSpan::Members(min, max) => {
+            let is_short = |end: &Bound<Box<[u8]>>| match end {
+                Bound::Included(member) | Bound::Excluded(member) => member.len() < LONG_KEY_BYTES,
+                Bound::Unbounded => true,
+            };
+            if first != last || !is_short(min) || !is_short(max) {
+                return None;
+            }
+            // One more zero byte is what comes next.
+            let behind = |member: &[u8]| {
+                let mut place = place_of(first, member);
+                place.push(0);
+                place
+            };
+            (
+                match min {
+                    Bound::Included(min) => place_of(first, min),
+                    Bound::Excluded(min) => behind(min),
+                    Bound::Unbounded => before_score(first, false),
+                },
+                match max {
+                    Bound::Included(max) => behind(max),
+                    Bound::Excluded(max) => place_of(first, max),
+                    Bound::Unbounded => before_score(last, true),
+                },
+            )
+        }
+    })
+}
+
+/// Not beyond the first and the last member: there may be many deletions.
+fn clamp(from: Place, to: Place, all: &(Place, Place)) -> (Place, Place) {
+    (from.max(all.0.clone()), to.min(all.1.clone()))
+}
