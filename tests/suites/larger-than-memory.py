@@ -201,6 +201,13 @@ def check_collections(client, small, large):
             (("SCARD", "large:set"), large),
             (("ZSCORE", "large:zset", member), b"%d" % number),
             (("ZCARD", "large:zset"), large),
+            (("ZRANGE", "large:zset", 0, 1), [value(0, ELEMENT_BYTES), value(1, ELEMENT_BYTES)]),
+            (("ZREVRANGE", "large:zset", 0, 0, "WITHSCORES"), [value(large - 1, ELEMENT_BYTES), b"%d" % (large - 1)]),
+            (("ZRANGEBYSCORE", "large:zset", number, "+inf", "LIMIT", 0, 1), [member]),
+            (("ZCOUNT", "large:zset", number, number + 9), min(10, large - number)),
+            (("ZRANK", "large:zset", value(number % 1000, ELEMENT_BYTES)), number % 1000),
+            (("ZPOPMIN", "large:zset"), [value(0, ELEMENT_BYTES), b"0"]),
+            (("ZADD", "large:zset", 0, value(0, ELEMENT_BYTES)), 1),
             (("LLEN", "large:list"), large),
             (("XLEN", "large:stream"), large),
             (("LINDEX", "large:list", 3), value(3, ELEMENT_BYTES)),
@@ -211,6 +218,18 @@ def check_collections(client, small, large):
             (("XREVRANGE", "large:stream", "+", "-", "COUNT", 1), [[b"%d-1" % large, [b"field", value(large - 1, ELEMENT_BYTES)]]]),
         ]
         for command, wanted in asked:
+            got = client.run(*command)
+            if got != wanted:
+                wrong.append(f"{command[0]} {command[1]}: {got!r} instead of {wanted!r}")
+    # Far from both ends ranks are counted, where the whole would not fit.
+    for number in (large // 2, large // 3):
+        member = value(number, ELEMENT_BYTES)
+        for command, wanted in [
+            (("ZRANK", "large:zset", member), number),
+            (("ZREVRANK", "large:zset", member), large - 1 - number),
+            (("ZRANGE", "large:zset", number, number), [member]),
+            (("ZCOUNT", "large:zset", f"({number}", "+inf"), large - 1 - number),
+        ]:
             got = client.run(*command)
             if got != wanted:
                 wrong.append(f"{command[0]} {command[1]}: {got!r} instead of {wanted!r}")

@@ -28,7 +28,7 @@ pub struct Preload {
 /// Loads the collection at a key, unless somebody else has. What is returned keeps room for a reply that holds all of it, until
 /// it is dropped.
 pub async fn load(shared: &Shared, key: &ColdKey) -> Option<Headroom> {
-    take_turn(shared, |dataset| dataset.cold(key.db, &key.key, None)).await
+    take_turn(shared, |dataset| dataset.cold_key(key)).await
 }
 
 /// Loads what the commands of a request need all of, before they go into the log: the leader would execute them, and load it,

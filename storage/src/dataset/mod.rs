@@ -128,6 +128,8 @@ pub struct Dataset {
     /// See [`DatasetOptions`].
     parts_from_elements: u64,
     eviction: evict::EvictionPolicy,
+    /// Parts of sorted sets for readers who wait for them, oldest first.
+    lent: Vec<preload::Lent>,
     /// The physical database of each logical one.
     mapping: [record::PhysicalDb; DB_COUNT as usize],
     /// By physical number.
@@ -199,6 +201,7 @@ impl Dataset {
             headroom: Arc::default(),
             parts_from_elements: 0,
             eviction: evict::EvictionPolicy::NoEviction,
+            lent: Vec::new(),
             mapping: std::array::from_fn(|number| record::PhysicalDb(number as u8)),
             databases: Default::default(),
             checkpoint_index: LogIndex(applied.applied_index),

@@ -20,12 +20,13 @@ use super::cold::elements_from;
 use super::collection::{self, Collected};
 use super::nodes::{Nodes, PartNodes};
 use super::position::Position;
+use super::ranks::PART_MAX_STEPS;
 pub use super::ranks::{RankLooks, RankSpan};
 use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stored};
 use crate::Result;
 use crate::types::stream::{Keep, Shape, StreamId};
 use crate::types::table::HashRange;
-use crate::types::{Draw, Kind, Limits, ListEnds, MissingScores, split_key};
+use crate::types::{Draw, Kind, Limits, ListEnds, split_key};
 
 /// Larger collections are not loaded because of point operations: it would take tens of milliseconds under the lock.
 const LOADED_MAX_ELEMENTS: u64 = 20_000;
@@ -33,6 +34,8 @@ const LOADED_MAX_ELEMENTS: u64 = 20_000;
 const ELEMENT_BYTES: u64 = 128;
 /// A collection that takes more than one part in so many of the memory is not loaded because of point operations either.
 const LOADED_PARTS: u64 = 32;
+/// And one that takes more than one part in so many not for the ranks of a few members.
+const READ_PARTS: u64 = 2;
 
 /// No more elements than these are drawn from a part: each takes a few reads.
 const DRAWN_MAX: usize = 16;
@@ -191,13 +194,7 @@ fn load(
         found.missing.expiries = expiries;
     }
     if stored.kind == Kind::ZSet {
-        let known = found.missing.scores.unwrap_or_default();
-        let ends = nodes.missing_scores(meta, &found.records)?;
-        found.missing.scores = ends.map(|(first, last)| MissingScores {
-            first,
-            last,
-            ..known
-        });
+        found.know_scores(&nodes.order(), meta)?;
     }
     found.load(stored.kind, meta)
 }
@@ -279,10 +276,15 @@ impl Dataset {
             },
             kind => Some(match &focus.looks {
                 &Looks::Walk { cursor, count } => self.walked(stored, place, cursor, count)?,
-                Looks::Ranks(looks) if kind == Kind::ZSet => match nodes.of_ranks(meta, looks)? {
-                    Some(found) => found,
-                    None => return Ok(None),
-                },
+                Looks::Ranks(looks) if kind == Kind::ZSet => {
+                    if let Some(part) = self.lent(db, &focus.key, stored, looks) {
+                        return Ok(Some((incarnation, part)));
+                    }
+                    match nodes.order().part(meta, looks, PART_MAX_STEPS)? {
+                        Some(found) => found,
+                        None => return Ok(None),
+                    }
+                }
                 &Looks::Draw { taken } => {
                     let draw = Draw {
                         seed: focus.seed,
@@ -414,6 +416,18 @@ impl Dataset {
         if elements <= LOADED_MAX_ELEMENTS && self.has_room_for(elements, LOADED_PARTS) {
             self.want(db, key);
         }
+    }
+
+    /// What is looked at of a sorted set by the order of its members, if the set is so large that it is better read than loaded, and the
+    /// part that has it is not made under the lock.
+    pub(super) fn looks_afar(&self, stored: &Stored, focus: Option<&Focus>) -> Option<RankLooks> {
+        let Looks::Ranks(looks) = &focus?.looks else {
+            return None;
+        };
+        let (_, meta) = collection::parse_payload(&stored.payload).ok()?;
+        let is_afar =
+            stored.kind == Kind::ZSet && !self.has_room_for(elements_of(meta), READ_PARTS);
+        is_afar.then(|| looks.clone())
     }
 
     /// Whether a collection of so many elements takes less than one part in `parts` of the memory.

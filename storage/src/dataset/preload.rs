@@ -13,22 +13,28 @@ use super::collection::{self, Collected};
 use super::entry::{Entry, Value};
 use super::object::is_expired;
 use super::part::{Focus, Point};
+use super::ranks::{Changes, Order, RankLooks};
 use super::record::{ElementPlace, PhysicalDb, RecordKey, Stored};
 use crate::Result;
 use crate::engine::Reader;
-use crate::ids::DbIndex;
-use crate::types::Limits;
+use crate::ids::{DbIndex, LogIndex};
+use crate::types::{KeyHasher, Limits};
 
 /// How often a load tells how far it is.
 const PROGRESS_BYTES: u64 = 256 << 10;
 
+/// Parts that are kept for those who asked for them, who come back at once.
+const MAX_LENT: usize = 4;
+
 /// A key whose collection is large and only on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ColdKey {
     /// The logical database.
     pub db: DbIndex,
     /// The key.
     pub key: Box<[u8]>,
+    /// Instead of all members of a sorted set, what a command looks at by their order: finding it takes long, but little memory.
+    pub looks: Option<RankLooks>,
 }
 
 /// A large collection that is only on disk, as it was at one moment.
@@ -40,11 +46,24 @@ pub struct Cold {
     /// What was waiting to be written to disk.
     pending: BTreeMap<Bytes, Option<Bytes>>,
     disk: Arc<dyn Reader>,
+    hasher: KeyHasher,
+    /// See [`ColdKey`].
+    looks: Option<RankLooks>,
 }
 
-/// A collection that was read, on its way into memory.
+/// A collection that was read, on its way into memory, or a part of it.
 pub struct Loaded {
     cold: Cold,
+    object: Collected,
+}
+
+/// A part of a sorted set that somebody waits for.
+pub(super) struct Lent {
+    db: PhysicalDb,
+    key: Box<[u8]>,
+    index: LogIndex,
+    payload: Bytes,
+    looks: RankLooks,
     object: Collected,
 }
 
@@ -53,7 +72,11 @@ impl Cold {
     /// that: [`Dataset::admit_loaded`] takes only what has not changed since, on disk or elsewhere.
     ///
     /// `progress` is told how many bytes of elements were read so far, after every 256 KB.
-    pub fn load(self, mut progress: impl FnMut(u64)) -> Result<Loaded> {
+    pub fn load(mut self, mut progress: impl FnMut(u64)) -> Result<Loaded> {
+        if let Some(object) = self.part()? {
+            return Ok(Loaded { cold: self, object });
+        }
+        self.looks = None;
         let (_, meta) = collection::parse_payload(&self.stored.payload)?;
         let (mut read, mut told) = (0, 0);
         let elements = elements_from(self.disk.as_ref(), self.place, 0, &self.pending);
@@ -69,6 +92,25 @@ impl Cold {
         let object = Collected::load(self.stored.kind, meta, &mut elements)?;
         drop(elements);
         Ok(Loaded { cold: self, object })
+    }
+
+    /// Reads only what is looked at, if that is asked for and can be told.
+    fn part(&self) -> Result<Option<Collected>> {
+        let Some(looks) = &self.looks else {
+            return Ok(None);
+        };
+        let (_, meta) = collection::parse_payload(&self.stored.payload)?;
+        let order = Order {
+            disk: self.disk.as_ref(),
+            hasher: &self.hasher,
+            place: self.place,
+            changes: Changes::Noted(&self.pending),
+        };
+        let Some(mut found) = order.part(meta, looks, usize::MAX)? else {
+            return Ok(None);
+        };
+        found.know_scores(&order, meta)?;
+        found.load(self.stored.kind, meta)
     }
 }
 
@@ -112,13 +154,43 @@ impl Dataset {
             stored,
             place,
             disk: Arc::clone(&self.engine),
+            hasher: self.hasher.clone(),
+            looks: None,
         }))
     }
 
-    /// Takes a collection into memory. False if it has changed since: then it is to be read again.
+    /// What is to be read for a reader that was refused.
+    pub fn cold_key(&self, key: &ColdKey) -> Result<Option<Cold>> {
+        let cold = self.cold(key.db, &key.key, None)?;
+        Ok(cold.map(|cold| Cold {
+            looks: key.looks.clone(),
+            ..cold
+        }))
+    }
+
+    /// The part of a sorted set that was read for these looks, if the set has not changed since.
+    pub(super) fn lent(
+        &self,
+        db: PhysicalDb,
+        key: &[u8],
+        stored: &Stored,
+        looks: &RankLooks,
+    ) -> Option<Collected> {
+        let is_it = |lent: &&Lent| {
+            (lent.db, lent.index) == (db, stored.index)
+                && (&*lent.key, &lent.payload, &lent.looks) == (key, &stored.payload, looks)
+        };
+        self.lent
+            .iter()
+            .find(is_it)
+            .map(|lent| lent.object.duplicate())
+    }
+
+    /// Takes a collection into memory, or keeps the part of it for the reader who comes back. False if it has changed since: then it is to
+    /// be read again.
     pub fn admit_loaded(&mut self, loaded: Loaded) -> Result<bool> {
         let Loaded { cold, object } = loaded;
-        let (db, key) = (cold.db, &cold.key);
+        let (db, key) = (cold.db, &cold.key[..]);
         let at = self.hasher.position(key);
         if self.database(db).find(at, key).is_some() {
             return Ok(true);
@@ -128,7 +200,19 @@ impl Dataset {
             return Ok(false);
         };
         let is_same = (now.index, &now.payload) == (cold.stored.index, &cold.stored.payload);
-        if is_same {
+        if let (true, Some(looks)) = (is_same, cold.looks) {
+            if self.lent.len() >= MAX_LENT {
+                self.lent.remove(0);
+            }
+            self.lent.push(Lent {
+                db,
+                key: cold.key,
+                index: now.index,
+                payload: now.payload,
+                looks,
+                object,
+            });
+        } else if is_same {
             let value = Value::Collected {
                 incarnation: cold.place.incarnation,
                 object,

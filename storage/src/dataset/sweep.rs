@@ -118,6 +118,7 @@ impl Dataset {
             swept.partly.push(ColdKey {
                 db: DbIndex(logical as u8),
                 key: key.into(),
+                looks: None,
             });
         }
         swept.expired.push(ExpiredKey {

@@ -258,7 +258,8 @@ impl<'a> View<'a> {
             self.dataset.want_whole(self.physical, key, &stored);
             return Ok(Some(Object::disk(stored, None, self.now_ms)));
         }
-        if let Some(focus) = self.focus.iter().find(|focus| *focus.key == *key)
+        let focus = self.focus.iter().find(|focus| *focus.key == *key);
+        if let Some(focus) = focus
             && has_parts
             && let Some((_, part)) =
                 self.dataset
@@ -271,6 +272,7 @@ impl<'a> View<'a> {
             return Err(Error::Cold(Box::new(ColdKey {
                 db: self.db,
                 key: key.into(),
+                looks: self.dataset.looks_afar(&stored, focus),
             })));
         }
         self.dataset.want(self.physical, key);

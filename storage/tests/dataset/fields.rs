@@ -87,7 +87,8 @@ fn hashes_with_expired_fields_are_found_in_memory_and_on_disk() {
         large,
         [ColdKey {
             db: DbIndex(0),
-            key: b"large".as_slice().into()
+            key: b"large".as_slice().into(),
+            looks: None,
         }]
     );
     // On disk as in memory they are invisible.

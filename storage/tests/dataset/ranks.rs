@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use proptest::prelude::*;
-use storage::dataset::{Checkpoint, Looks, Members, Point, RankLooks, RankSpan};
+use storage::dataset::{Checkpoint, ColdKey, Looks, Members, Point, RankLooks, RankSpan};
 use storage::types::{Change, Limits, MemberBound};
 
 use crate::support::Bench;
@@ -489,4 +489,102 @@ fn members_of_one_score_are_found_by_their_own_order() {
             });
         }
     }
+}
+
+/// What a reader sees who says what it looks at; none if it is to come back.
+fn seen(bench: &Bench, looks: &RankLooks) -> Result<Vec<(Vec<u8>, usize)>, Box<ColdKey>> {
+    let mut view = bench.view(0).refusing_cold();
+    view.focus([looking(looks.clone())], 7);
+    let hash = |member: &[u8]| bench.view(0).element_hash(member);
+    match view.lookup(KEY) {
+        Err(storage::Error::Cold(key)) => Err(key),
+        found => {
+            let object = found.unwrap().unwrap();
+            let set = object.zset().unwrap();
+            Ok(match looks {
+                RankLooks::RankOf(member) => {
+                    let rank = set.rank(member, hash).map(|(rank, _)| rank);
+                    vec![(member.to_vec(), rank.unwrap())]
+                }
+                RankLooks::Count(RankSpan::Scores(min, max)) => {
+                    vec![(Vec::new(), set.ranks_by_score(*min, *max).len())]
+                }
+                &RankLooks::Ranks { start, stop } => {
+                    let (start, stop) = (start as usize, stop as usize);
+                    let found = set.range(start..stop + 1);
+                    let found = found.map(|(item, score)| (item.to_vec(), score as usize));
+                    found.collect()
+                }
+                _ => unreachable!("not asked for here"),
+            })
+        }
+    }
+}
+
+#[test]
+fn what_is_far_from_both_ends_is_read_without_the_lock_and_lent() {
+    const MEMBERS: usize = 40_000;
+    let name = |n: usize| format!("member {n:05}").into_bytes();
+    let mut bench = Bench::memory();
+    bench.entry(0, |txn| {
+        let filled = txn.edit_zset(KEY, |set, edit| {
+            (0..MEMBERS).for_each(|n| {
+                set.insert(&name(n), n as f64, edit);
+            });
+        });
+        filled.unwrap();
+    });
+    bench.checkpoint();
+    // Less than the set takes.
+    bench.options.maxmemory_bytes = 1 << 20;
+    bench.reopen();
+    // The first one goes to the middle, where nobody has written it yet.
+    let moved = name(0);
+    bench.entry(0, |txn| {
+        txn.focus([Point::new(KEY, [&moved[..]])]);
+        let moved = txn.edit_zset(KEY, |set, edit| {
+            set.insert(&moved, MEMBERS as f64 / 2.0 + 0.5, edit)
+        });
+        assert_eq!(moved.unwrap(), Change::Moved);
+    });
+    let all = RankSpan::Scores(
+        Bound::Included(f64::NEG_INFINITY),
+        Bound::Excluded(f64::INFINITY),
+    );
+    let middle = MEMBERS / 2;
+    let asked = [
+        (
+            RankLooks::RankOf(moved.clone().into()),
+            vec![(moved.clone(), middle)],
+        ),
+        (RankLooks::Count(all), vec![(Vec::new(), MEMBERS)]),
+        (
+            RankLooks::Ranks {
+                start: middle as i64 - 1,
+                stop: middle as i64,
+            },
+            vec![(name(middle), middle), (moved.clone(), middle)],
+        ),
+    ];
+    for (looks, expected) in &asked {
+        let key = seen(&bench, looks).expect_err("it takes too long under the lock");
+        assert_eq!(key.looks.as_ref(), Some(looks));
+        let early = bench.dataset.cold_key(&key).unwrap().expect("it is cold");
+        // Somebody changes it meanwhile.
+        bench.now_ms += 1;
+        let last = name(MEMBERS - 1);
+        let score = bench.now_ms as f64;
+        bench.entry(0, |txn| {
+            txn.focus([Point::new(KEY, [&last[..]])]);
+            let moved = txn.edit_zset(KEY, |set, edit| set.insert(&last, score, edit));
+            assert_eq!(moved.unwrap(), Change::Moved);
+        });
+        let loaded = early.load(|_| ()).unwrap();
+        assert!(!bench.dataset.admit_loaded(loaded).unwrap());
+        let again = bench.dataset.cold_key(&key).unwrap().expect("it is cold");
+        let loaded = again.load(|_| ()).unwrap();
+        assert!(bench.dataset.admit_loaded(loaded).unwrap());
+        assert_eq!(&seen(&bench, looks).expect("it was lent"), expected);
+    }
+    assert_eq!(bench.dataset.stats().resident, 0);
 }

@@ -8,18 +8,24 @@
 
 mod part;
 
+pub(super) use part::PART_MAX_STEPS;
 pub use part::{RankLooks, RankSpan};
 
+use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::vec;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::Dataset;
 use super::nodes::Nodes;
-use super::record::{self, ELEMENT_HEAD_BYTES, ELEMENTS_PREFIX_BYTES, LONG_MEMBER, RecordKey};
+use super::record::{
+    self, ELEMENT_HEAD_BYTES, ELEMENTS_PREFIX_BYTES, ElementPlace, LONG_MEMBER, RecordKey,
+};
 use super::write_set::{FrozenSet, Scored};
-use crate::engine::Scan;
+use crate::engine::{Reader, Scan};
+use crate::types::{KeyHasher, split_key};
 use crate::{Error, Result};
 
 /// In a record: the score is -0, which has the place of 0.
@@ -79,15 +85,15 @@ fn decode(key: &Bytes, value: &Bytes) -> Result<(f64, Bytes)> {
     decode().ok_or_else(|| Error::corrupt("rank of a member", format!("key {key:02x?}")))
 }
 
-impl Scored<'_> {
+impl<'a> Scored<'a> {
     /// The score now, and what the record has before it.
-    fn now(&self) -> Option<(f64, &[u8])> {
+    fn now(&self) -> Option<(f64, &'a [u8])> {
         let (head, score) = self.value?.split_last_chunk()?;
         Some((f64::from_le_bytes(*score), head))
     }
 
     /// Score and member, unless it is gone.
-    fn ranked(&self) -> Option<(f64, &[u8])> {
+    fn ranked(&self) -> Option<(f64, &'a [u8])> {
         let (score, head) = self.now()?;
         let (&flags, mut rest) = head.split_first()?;
         if flags & LONG_MEMBER != 0 {
@@ -187,124 +193,192 @@ impl Iterator for RankRecords {
     }
 }
 
-/// Members with their scores between two places, in order or in opposite order, each as it is now.
-struct RankWalk<'n, 'd> {
-    nodes: &'n Nodes<'d>,
+/// Where the order of a sorted set's members is read.
+pub(super) struct Order<'d> {
+    pub(super) disk: &'d dyn Reader,
+    pub(super) hasher: &'d KeyHasher,
+    pub(super) place: ElementPlace,
+    pub(super) changes: Changes<'d>,
+}
+
+/// Members' records that have changed since the last checkpoint.
+pub(super) enum Changes<'d> {
+    /// As they are now; none: the set has not changed.
+    Live(Option<&'d Dataset>),
+    /// As they were when it was noted that the set is to be read, by engine key.
+    Noted(&'d BTreeMap<Bytes, Option<Bytes>>),
+}
+
+impl<'d> Nodes<'d> {
+    /// The order of members, newest records first considered.
+    pub(super) fn order(&self) -> Order<'d> {
+        Order {
+            disk: self.dataset.engine.as_ref(),
+            hasher: &self.dataset.hasher,
+            place: self.place,
+            changes: Changes::Live(self.pending.then_some(self.dataset)),
+        }
+    }
+}
+
+impl Order<'_> {
+    fn member_key<'m>(&self, member: &'m [u8]) -> RecordKey<'m> {
+        RecordKey::element(self.hasher, self.place, self.hasher.hash(member), member)
+    }
+
+    /// The record of a member that has changed; an inner none: it is gone.
+    fn changed(&self, member: &[u8]) -> Option<Option<Bytes>> {
+        match self.changes {
+            Changes::Live(None) => None,
+            Changes::Live(Some(dataset)) => {
+                dataset.pending_record(self.place.db, &self.member_key(member))
+            }
+            Changes::Noted(records) => records.get(&self.member_key(member).to_vec()[..]).cloned(),
+        }
+    }
+
+    /// A member's record.
+    fn record(&self, member: &[u8]) -> Result<Option<Bytes>> {
+        match self.changed(member) {
+            Some(record) => Ok(record),
+            None => self.disk.get(&self.member_key(member).to_vec()),
+        }
+    }
+
+    /// The members that have changed, as they are now, between two places.
+    fn changed_between(&self, from: &Place, to: &Place) -> Result<Vec<Ranked>> {
+        let mut found = Vec::new();
+        let mut take = |score: f64, member: &[u8]| {
+            let place = place_of(score, member);
+            if (from..to).contains(&&place) {
+                let member = Bytes::copy_from_slice(member);
+                found.push(Ranked {
+                    place,
+                    score,
+                    member,
+                });
+            }
+        };
+        match self.changes {
+            Changes::Live(None) => {}
+            Changes::Live(Some(dataset)) => {
+                let (db, prefix) = (self.place.db, self.place.prefix());
+                let write_set = &dataset.database(db).write_set;
+                for (score, member) in write_set.scored(&prefix).filter_map(|one| one.ranked()) {
+                    take(score, member);
+                }
+                let frozen = dataset.frozen.as_ref();
+                let frozen = frozen.and_then(|frozen| frozen.set(db));
+                let frozen = frozen.into_iter().flat_map(|set| set.scored(&prefix));
+                for (score, member) in frozen.filter_map(|one| one.ranked()) {
+                    if write_set.pending(&self.member_key(member)).is_none() {
+                        take(score, member);
+                    }
+                }
+            }
+            Changes::Noted(records) => {
+                for (key, value) in records {
+                    let Some(value) = value else { continue };
+                    let (key, value) = record::decode_element(key, value)?;
+                    if let (Ok((_, member)), Some(score)) = (split_key(&key), value.first_chunk()) {
+                        take(f64::from_le_bytes(*score), member);
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A member in its place.
+struct Ranked {
+    place: Place,
+    score: f64,
+    member: Bytes,
+}
+
+/// Members between two places, in order or in opposite order, each as it is now.
+struct RankWalk<'o, 'd> {
+    order: &'o Order<'d>,
     durable: Peekable<Durable<'d>>,
-    /// Those that have changed since the last checkpoint.
-    pending: Peekable<vec::IntoIter<(Place, f64, Bytes)>>,
+    changed: Peekable<vec::IntoIter<Ranked>>,
     backwards: bool,
 }
 
-/// Records on disk, with their places.
+/// What is on disk.
 struct Durable<'d>(Scan<'d>);
 
 impl Iterator for Durable<'_> {
-    type Item = Result<(Place, f64, Bytes)>;
+    type Item = Result<Ranked>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let pair = self.0.next()?;
         Some(pair.and_then(|(key, value)| {
             let (score, member) = decode(&key, &value)?;
-            Ok((place_of(score, &member), score, member))
+            Ok(Ranked {
+                place: place_of(score, &member),
+                score,
+                member,
+            })
         }))
     }
 }
 
-impl<'n, 'd> RankWalk<'n, 'd> {
+impl<'o, 'd> RankWalk<'o, 'd> {
     /// From the place `from` to before the place `to`. No more than `most` members will be asked for.
-    fn new(nodes: &'n Nodes<'d>, from: &Place, to: &Place, backwards: bool, most: usize) -> Self {
-        let prefix = nodes.place.ranks().prefix();
+    fn new(
+        order: &'o Order<'d>,
+        (from, to): &(Place, Place),
+        backwards: bool,
+        most: usize,
+    ) -> Result<Self> {
+        let prefix = order.place.ranks().prefix();
         let (start, end) = ([&prefix[..], from].concat(), [&prefix[..], to].concat());
-        let engine = &nodes.dataset.engine;
         let durable = if from >= to {
             Box::new(std::iter::empty())
         } else if backwards {
-            engine.scan_back(&start, &end)
+            order.disk.scan_back(&start, &end)
         } else {
-            engine.scan(&start, &end)
+            order.disk.scan(&start, &end)
         };
-        let mut pending = nodes.pending_ranks(from, to);
-        let compare = |(a, ..): &(Place, f64, Bytes), (b, ..): &(Place, f64, Bytes)| {
-            let order = a.cmp(b);
+        let mut changed = order.changed_between(from, to)?;
+        let compare = |a: &Ranked, b: &Ranked| {
+            let order = a.place.cmp(&b.place);
             if backwards { order.reverse() } else { order }
         };
-        if pending.len() > most {
-            pending.select_nth_unstable_by(most, compare);
-            pending.truncate(most);
+        if changed.len() > most {
+            changed.select_nth_unstable_by(most, compare);
+            changed.truncate(most);
         }
-        pending.sort_unstable_by(compare);
-        Self {
-            nodes,
+        changed.sort_unstable_by(compare);
+        Ok(Self {
+            order,
             durable: Durable(durable).peekable(),
-            pending: pending.into_iter().peekable(),
+            changed: changed.into_iter().peekable(),
             backwards,
-        }
+        })
     }
 }
 
 impl Iterator for RankWalk<'_, '_> {
-    type Item = Result<(f64, Bytes)>;
+    type Item = Result<Ranked>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let is_durable = match (self.pending.peek(), self.durable.peek()) {
+            let is_durable = match (self.changed.peek(), self.durable.peek()) {
                 (_, Some(Err(_))) | (None, _) => true,
                 (Some(_), None) => false,
-                (Some((pending, ..)), Some(Ok((durable, ..)))) => {
-                    (durable < pending) != self.backwards
+                (Some(changed), Some(Ok(durable))) => {
+                    (durable.place < changed.place) != self.backwards
                 }
             };
             if !is_durable {
-                let (_, score, member) = self.pending.next()?;
-                return Some(Ok((score, member)));
+                return self.changed.next().map(Ok);
             }
             match self.durable.next()? {
-                Err(error) => return Some(Err(error)),
-                Ok((_, score, member)) => {
-                    if !self.nodes.has_changed(&member) {
-                        return Some(Ok((score, member)));
-                    }
-                }
+                Ok(found) if self.order.changed(&found.member).is_some() => {}
+                found => return Some(found),
             }
         }
-    }
-}
-
-impl Nodes<'_> {
-    /// Whether a member has changed since the last checkpoint.
-    fn has_changed(&self, member: &[u8]) -> bool {
-        let key = self.member_key(member);
-        self.pending && self.dataset.pending_record(self.place.db, &key).is_some()
-    }
-
-    fn member_key<'m>(&self, member: &'m [u8]) -> RecordKey<'m> {
-        let hasher = &self.dataset.hasher;
-        RecordKey::element(hasher, self.place, hasher.hash(member), member)
-    }
-
-    /// The members that have changed since the last checkpoint, as they are now, and are between two places.
-    fn pending_ranks(&self, from: &Place, to: &Place) -> Vec<(Place, f64, Bytes)> {
-        if !self.pending {
-            return Vec::new();
-        }
-        let (db, prefix) = (self.place.db, self.place.prefix());
-        let write_set = &self.dataset.database(db).write_set;
-        let frozen = self.dataset.frozen.as_ref();
-        let frozen = frozen.and_then(|frozen| frozen.set(db));
-        let frozen = frozen.into_iter().flat_map(|set| set.scored(&prefix));
-        let newest = write_set.scored(&prefix).map(|scored| (scored, true));
-        let mut found = Vec::new();
-        for (scored, is_newest) in newest.chain(frozen.map(|scored| (scored, false))) {
-            let Some((score, member)) = scored.ranked() else {
-                continue;
-            };
-            let place = place_of(score, member);
-            let counts = || is_newest || write_set.pending(&self.member_key(member)).is_none();
-            if (from..to).contains(&&place) && counts() {
-                found.push((place, score, Bytes::copy_from_slice(member)));
-            }
-        }
-        found
     }
 }

@@ -4,17 +4,19 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use super::{Place, RankWalk, before_score, place_of};
+use super::{Order, Place, RankWalk, before_score, place_of};
 use crate::Result;
-use crate::dataset::nodes::{Nodes, PartNodes, PartRecords, resolve};
+use crate::dataset::nodes::{PartNodes, PartRecords, resolve};
 use crate::dataset::part::elements_of;
 use crate::dataset::record::LONG_KEY_BYTES;
 use crate::types::{MissingScores, score_bounds_of_meta};
 
 /// A part has no more members than these: what needs more needs the whole.
 const PART_MAX_MEMBERS: usize = 4096;
-/// No more members are counted or passed over on the way: it takes tens of milliseconds.
-const PART_MAX_STEPS: usize = 16 << 10;
+/// No more members are counted or passed over under the Region's lock: it takes a few milliseconds.
+pub(in crate::dataset) const PART_MAX_STEPS: usize = 16 << 10;
+/// So many are counted from one end before the other end is tried.
+const NEAR_STEPS: usize = 1 << 10;
 
 /// What a command looks at of a sorted set by the order of its members.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,12 +55,28 @@ pub enum RankSpan {
 /// Members of a part, in order.
 type Members = Vec<(f64, Bytes)>;
 
-impl Nodes<'_> {
-    /// The members that a command looks at, and where they stand among the others; none if they are too many.
-    pub(in crate::dataset) fn of_ranks(
+impl PartNodes {
+    /// Takes note of the scores of the members of a sorted set that the part does not have.
+    pub(in crate::dataset) fn know_scores(&mut self, order: &Order<'_>, meta: &[u8]) -> Result<()> {
+        let known = self.missing.scores.unwrap_or_default();
+        let ends = order.missing_scores(meta, &self.records)?;
+        self.missing.scores = ends.map(|(first, last)| MissingScores {
+            first,
+            last,
+            ..known
+        });
+        Ok(())
+    }
+}
+
+impl Order<'_> {
+    /// The members that a command looks at, and where they stand among the others; none if they are too many, or more than so many
+    /// others are on the way.
+    pub(in crate::dataset) fn part(
         &self,
         meta: &[u8],
         looks: &RankLooks,
+        most_steps: usize,
     ) -> Result<Option<PartNodes>> {
         let Some((first, last)) = score_bounds_of_meta(meta) else {
             return Ok(None);
@@ -73,15 +91,15 @@ impl Nodes<'_> {
                 let backwards = to > len - from;
                 let skipped = if backwards { len - to } else { from };
                 let (most, passed) = (to - from, skipped.saturating_add(to - from));
-                if most > PART_MAX_MEMBERS || passed > PART_MAX_STEPS {
+                if most > PART_MAX_MEMBERS || passed > most_steps {
                     return Ok(None);
                 }
                 let members = self.members(&all, backwards, skipped, most)?;
-                Ok(members.map(|members| self.part(&members, from, 0)))
+                Ok(members.map(|members| self.part_of(&members, from, 0)))
             }
-            RankLooks::RankOf(member) => self.rank_of(&all, member, len),
+            RankLooks::RankOf(member) => self.rank_of(&all, member, len, most_steps),
             RankLooks::Count(span) => match places(span, (first, last)) {
-                Some((from, to)) => self.counted(&clamp(from, to, &all)),
+                Some((from, to)) => self.counted(&clamp(from, to, &all), most_steps),
                 None => Ok(None),
             },
             RankLooks::Span {
@@ -96,17 +114,14 @@ impl Nodes<'_> {
                 let asked = (*most).min(PART_MAX_MEMBERS + 1);
                 let members = self.members(&span, *backwards, 0, asked)?;
                 let members = members.filter(|members| members.len() <= PART_MAX_MEMBERS);
-                Ok(members.map(|members| self.part(&members, 0, 0)))
+                Ok(members.map(|members| self.part_of(&members, 0, 0)))
             }
         }
     }
 
-    /// The first and the last score among the members that a part does not hold; none if there are no others. `meta` tells those of all.
-    pub(in crate::dataset) fn missing_scores(
-        &self,
-        meta: &[u8],
-        held: &PartRecords,
-    ) -> Result<Option<(f64, f64)>> {
+    /// The first and the last score among the members that a part does not hold; none if there are no others. `meta` tells those
+    /// of all.
+    fn missing_scores(&self, meta: &[u8], held: &PartRecords) -> Result<Option<(f64, f64)>> {
         let Some((first, last)) = score_bounds_of_meta(meta) else {
             return Ok(None);
         };
@@ -119,10 +134,10 @@ impl Nodes<'_> {
             if !held.values().any(|value| score(value) == Some(end)) {
                 return Ok(Some(end));
             }
-            for found in RankWalk::new(self, &all.0, &all.1, backwards, held.len() + 1) {
-                let (score, member) = found?;
-                if !held.contains_key(&self.element_key(&member)) {
-                    return Ok(Some(score));
+            for found in RankWalk::new(self, &all, backwards, held.len() + 1)? {
+                let found = found?;
+                if !held.contains_key(&self.element_key(&found.member)) {
+                    return Ok(Some(found.score));
                 }
             }
             Ok(None)
@@ -132,29 +147,29 @@ impl Nodes<'_> {
 
     /// Hash and rest of a member's key.
     fn element_key(&self, member: &[u8]) -> Bytes {
-        let hash = self.dataset.hasher.hash(member);
+        let hash = self.hasher.hash(member);
         [&hash.to_be_bytes()[..], member].concat().into()
     }
 
     /// Members of a span from one end on, in order; none if the order of some is not known.
     fn members(
         &self,
-        (from, to): &(Place, Place),
+        span: &(Place, Place),
         backwards: bool,
         skipped: usize,
         most: usize,
     ) -> Result<Option<Members>> {
         let asked = skipped.saturating_add(most);
         let mut members = Members::new();
-        let walk = RankWalk::new(self, from, to, backwards, asked).take(asked);
+        let walk = RankWalk::new(self, span, backwards, asked)?.take(asked);
         for (nth, found) in walk.enumerate() {
-            let (score, member) = found?;
+            let found = found?;
             // Long ones lie in the order of what keys have of them.
-            if member.len() >= LONG_KEY_BYTES {
+            if found.member.len() >= LONG_KEY_BYTES {
                 return Ok(None);
             }
             if nth >= skipped {
-                members.push((score, member));
+                members.push((found.score, found.member));
             }
         }
         if backwards {
@@ -164,7 +179,7 @@ impl Nodes<'_> {
     }
 
     /// A part of these members, before which so many others stand, and so many behind the first.
-    fn part(&self, members: &[(f64, Bytes)], before: usize, behind_first: usize) -> PartNodes {
+    fn part_of(&self, members: &[(f64, Bytes)], before: usize, behind_first: usize) -> PartNodes {
         let mut part = PartNodes::default();
         let records = members.iter();
         let records = records.map(|(score, member)| {
@@ -181,12 +196,17 @@ impl Nodes<'_> {
     }
 
     /// How many members are in a span; none if they are too many.
-    fn count(&self, (from, to): &(Place, Place), backwards: bool) -> Result<Option<usize>> {
+    fn count(
+        &self,
+        span: &(Place, Place),
+        backwards: bool,
+        most_steps: usize,
+    ) -> Result<Option<usize>> {
         let mut count = 0;
-        for found in RankWalk::new(self, from, to, backwards, PART_MAX_STEPS + 1) {
+        for found in RankWalk::new(self, span, backwards, most_steps.saturating_add(1))? {
             found?;
             count += 1;
-            if count > PART_MAX_STEPS {
+            if count > most_steps {
                 return Ok(None);
             }
         }
@@ -194,8 +214,8 @@ impl Nodes<'_> {
     }
 
     /// The first and the last member of a span, and how many are between them.
-    fn counted(&self, span: &(Place, Place)) -> Result<Option<PartNodes>> {
-        let Some(count) = self.count(span, false)? else {
+    fn counted(&self, span: &(Place, Place), most_steps: usize) -> Result<Option<PartNodes>> {
+        let Some(count) = self.count(span, false, most_steps)? else {
             return Ok(None);
         };
         let Some(mut members) = self.members(span, false, 0, 1)? else {
@@ -208,7 +228,7 @@ impl Nodes<'_> {
             }
         }
         let between = count.saturating_sub(members.len());
-        Ok(Some(self.part(&members, 0, between)))
+        Ok(Some(self.part_of(&members, 0, between)))
     }
 
     /// A member, and how many stand before it.
@@ -217,11 +237,9 @@ impl Nodes<'_> {
         all: &(Place, Place),
         member: &[u8],
         len: usize,
+        most_steps: usize,
     ) -> Result<Option<PartNodes>> {
-        let record = self
-            .dataset
-            .read_record(self.place.db, &self.member_key(member))?;
-        let Some(record) = record else {
+        let Some(record) = self.record(member)? else {
             return Ok(Some(PartNodes::default()));
         };
         let score = record.split_last_chunk();
@@ -230,16 +248,19 @@ impl Nodes<'_> {
             return Ok(None);
         };
         let at = place_of(score, member);
-        let before = self.count(&(all.0.clone(), at.clone()), false)?;
-        let before = match before {
-            Some(before) => Some(before),
-            None => {
-                let from_it_on = self.count(&(at, all.1.clone()), true)?;
-                from_it_on.and_then(|behind| len.checked_sub(behind))
+        let (front, back) = ((all.0.clone(), at.clone()), (at, all.1.clone()));
+        for steps in [NEAR_STEPS.min(most_steps), most_steps] {
+            let mut before = self.count(&front, false, steps)?;
+            if before.is_none() {
+                let from_it_on = self.count(&back, true, steps)?;
+                before = from_it_on.and_then(|behind| len.checked_sub(behind));
             }
-        };
-        let member = (score, Bytes::copy_from_slice(member));
-        Ok(before.map(|before| self.part(&[member], before, 0)))
+            if let Some(before) = before {
+                let members = [(score, Bytes::copy_from_slice(member))];
+                return Ok(Some(self.part_of(&members, before, 0)));
+            }
+        }
+        Ok(None)
     }
 }
 
