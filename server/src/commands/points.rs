@@ -3,7 +3,7 @@
 
 use smallvec::{SmallVec, smallvec};
 use storage::dataset::{Looks, Members, Point};
-use storage::types::Limits;
+use storage::types::{Drawn, Limits};
 
 use super::args::Args;
 use super::error::CommandResult;
@@ -38,7 +38,7 @@ pub fn of<'a>(name: &str, args: &[&'a [u8]], limits: &Limits) -> Option<Points<'
         }
         "hscan" | "sscan" | "zscan" => return walked(key, args),
         "spop" => drawn(rest),
-        "srandmember" | "hrandfield" | "zrandmember" if rest.is_empty() => Looks::Draw { taken: 0 },
+        "srandmember" | "hrandfield" | "zrandmember" => shown(rest),
         "xread" => return stream::points_of_read(args),
         _ => match of_list(name, rest).or_else(|| stream::looks(name, args, limits)) {
             Some(looks) => looks,
@@ -115,7 +115,18 @@ fn drawn<'a>(rest: &[&'a [u8]]) -> Looks<Members<'a>> {
         Some(count) => parse_i64(count).and_then(|count| usize::try_from(count).ok()),
     };
     let wrong = || Looks::Elements(Members::new());
-    count.map_or_else(wrong, |taken| Looks::Draw { taken })
+    count.map_or_else(wrong, |taken| Looks::Draw(Drawn::Taken(taken)))
+}
+
+/// What SRANDMEMBER and its kin show: elements with repetition if their number is negative.
+fn shown<'a>(rest: &[&'a [u8]]) -> Looks<Members<'a>> {
+    let count = rest.first().map_or(Some(1), |count| parse_i64(count));
+    let magnitude = |count: i64| usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    match count {
+        None | Some(0) => Looks::Elements(Members::new()),
+        Some(count) if count < 0 => Looks::Draw(Drawn::Repeated(magnitude(count))),
+        Some(count) => Looks::Draw(Drawn::Different(magnitude(count))),
+    }
 }
 
 /// Positions in a list.
@@ -269,14 +280,18 @@ mod tests {
 
     #[test]
     fn what_is_drawn_is_counted() {
-        let draw = |taken| Some(Looks::Draw { taken });
+        let draw = |taken| Some(Looks::Draw(Drawn::Taken(taken)));
         is("spop k", draw(1));
         is("spop k 7", draw(7));
         is("spop k -1", Some(Looks::Elements(Members::new())));
-        is("srandmember k", draw(0));
-        is("hrandfield k", draw(0));
-        is("srandmember k 3", None);
-        is("hrandfield k 3 withvalues", None);
+        let different = |count| Some(Looks::Draw(Drawn::Different(count)));
+        is("srandmember k", different(1));
+        is("hrandfield k", different(1));
+        is("zrandmember k 3", different(3));
+        is("hrandfield k 3 withvalues", different(3));
+        is("srandmember k -3", Some(Looks::Draw(Drawn::Repeated(3))));
+        is("srandmember k 0", Some(Looks::Elements(Members::new())));
+        is("srandmember k x", Some(Looks::Elements(Members::new())));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stor
 use crate::Result;
 use crate::types::stream::{Keep, Shape, StreamId};
 use crate::types::table::HashRange;
-use crate::types::{Draw, Kind, Limits, ListEnds, split_key};
+use crate::types::{Draw, Drawn, Kind, Limits, ListEnds, split_key};
 
 /// Larger collections are not loaded because of point operations: it would take tens of milliseconds under the lock.
 const LOADED_MAX_ELEMENTS: u64 = 20_000;
@@ -69,10 +69,7 @@ pub enum Looks<M = Vec<Box<[u8]>>> {
     /// Members of a sorted set by their order.
     Ranks(RankLooks),
     /// Elements of a hash, set or sorted set that are drawn at random.
-    Draw {
-        /// So many are drawn and taken out; 0: one is drawn, and stays.
-        taken: usize,
-    },
+    Draw(Drawn),
     /// Elements of a list from a first to a last position, negative ones counted from the end.
     Range {
         /// The first one.
@@ -119,7 +116,7 @@ impl<M> Looks<M> {
     pub fn is_small(&self) -> bool {
         match self {
             Self::Elements(_) | Self::Walk { .. } => true,
-            Self::Draw { taken } => *taken <= DRAWN_MAX,
+            Self::Draw(drawn) => drawn.count() <= DRAWN_MAX,
             _ => false,
         }
     }
@@ -154,7 +151,7 @@ impl Focus {
             }
             Looks::Walk { cursor, count } => Looks::Walk { cursor, count },
             Looks::Ranks(looks) => Looks::Ranks(looks),
-            Looks::Draw { taken } => Looks::Draw { taken },
+            Looks::Draw(drawn) => Looks::Draw(drawn),
             Looks::Range { start, stop } => Looks::Range { start, stop },
             Looks::Take { head, tail } => Looks::Take { head, tail },
             Looks::KeepRange { start, stop } => Looks::KeepRange { start, stop },
@@ -285,10 +282,10 @@ impl Dataset {
                         None => return Ok(None),
                     }
                 }
-                &Looks::Draw { taken } => {
+                &Looks::Draw(drawn) => {
                     let draw = Draw {
                         seed: focus.seed,
-                        taken,
+                        drawn,
                         now_ms,
                     };
                     let drawn = self.drawn(&nodes, stored, meta, draw)?;
@@ -314,7 +311,8 @@ impl Dataset {
         draw: Draw,
     ) -> Result<Option<Collected>> {
         // What takes all there are takes no part.
-        if draw.taken > DRAWN_MAX || elements_of(meta) <= draw.taken as u64 {
+        let count = draw.drawn.count();
+        if count > DRAWN_MAX || elements_of(meta) <= count as u64 {
             return Ok(None);
         }
         let pending = self.pending_elements(stored, nodes.place);

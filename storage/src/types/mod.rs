@@ -52,11 +52,13 @@ pub use set::{Set, SetRef, SetTable};
 pub(crate) use zset::score_bounds_of_meta;
 pub use zset::{Change, MemberBound, SortedSet, SortedSetRef, ZSetIter, ZSetTree};
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
 
 use self::table::{HashRange, Step};
-use crate::{Error, Result};
+use crate::{Error, Result, random};
 
 /// Engine keys (hash and rest) and values of a large collection's elements, in order.
 pub(crate) type Elements<'a> = dyn Iterator<Item = Result<(Bytes, Bytes)>> + 'a;
@@ -79,10 +81,54 @@ pub(crate) struct Missing {
 pub(crate) struct Draw {
     /// The beginning of the sequence of numbers by which they are drawn.
     pub(crate) seed: u64,
-    /// How many are drawn and taken out; 0: one is drawn, and stays.
-    pub(crate) taken: usize,
+    /// How many, and what becomes of them.
+    pub(crate) drawn: Drawn,
     /// The command's time.
     pub(crate) now_ms: u64,
+}
+
+/// How many elements a command draws, and what becomes of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drawn {
+    /// So many, each of which is taken out before the next one is drawn.
+    Taken(usize),
+    /// So many, some perhaps several times. They stay.
+    Repeated(usize),
+    /// As many as it takes until so many are different. They stay.
+    Different(usize),
+}
+
+impl Drawn {
+    /// How many the command gets.
+    pub(crate) fn count(self) -> usize {
+        let (Self::Taken(count) | Self::Repeated(count) | Self::Different(count)) = self;
+        count
+    }
+}
+
+impl Draw {
+    /// What [`Large::missing_for`] answers of elements that stay; `one` draws one by the numbers that it is given.
+    fn missing_of<'t>(
+        self,
+        mut one: impl FnMut(&mut dyn FnMut() -> u64) -> Result<Option<&'t [u8]>, HashRange>,
+    ) -> Option<HashRange> {
+        let mut seed = self.seed;
+        let (mut draws, mut different) = (0, BTreeSet::new());
+        loop {
+            match one(&mut || random::next(&mut seed)) {
+                Ok(element) => different.insert(element?),
+                Err(hashes) => return Some(hashes),
+            };
+            draws += 1;
+            let got = match self.drawn {
+                Drawn::Different(_) => different.len(),
+                _ => draws,
+            };
+            if got >= self.drawn.count() {
+                return None;
+            }
+        }
+    }
 }
 
 /// What a part of a sorted set is told of the members that it does not hold.

@@ -7,7 +7,8 @@ use super::kind::{Encoding, Kind, parse_int};
 use super::listpack::{self, Listpack, ListpackRef};
 use super::table::{HashRange, Keyed, Step, Table};
 use super::{
-    Collection, Draw, Elements, Large, Missing, Parts, check_len, count_absent, digest, split_key,
+    Collection, Draw, Drawn, Elements, Large, Missing, Parts, check_len, count_absent, digest,
+    split_key,
 };
 use crate::{Result, prefetch, random};
 
@@ -403,9 +404,13 @@ impl Large for SetTable {
     }
 
     fn missing_for(&self, draw: Draw) -> Option<HashRange> {
+        let Drawn::Taken(taken) = draw.drawn else {
+            return draw
+                .missing_of(|random| Ok(self.draw(random)?.map(|(_, member)| &member.0[..])));
+        };
         let mut seed = draw.seed;
         let mut rest = self.clone();
-        for _ in 0..draw.taken.max(1) {
+        for _ in 0..taken {
             let (hash, member) = match rest.draw(&mut || random::next(&mut seed)) {
                 Ok(found) => found.map(|(hash, member)| (hash, member.0.clone()))?,
                 Err(hashes) => return Some(hashes),

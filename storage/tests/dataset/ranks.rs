@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use proptest::prelude::*;
 use storage::dataset::{Checkpoint, ColdKey, Looks, Members, Point, RankLooks, RankSpan};
-use storage::types::{Change, Limits, MemberBound};
+use storage::types::{Change, Drawn, Limits, MemberBound};
 
 use crate::support::Bench;
 
@@ -348,7 +348,7 @@ impl World {
             &Step::Draw(seed) => {
                 let look = Point {
                     key: KEY,
-                    looks: Looks::Draw { taken: 0 },
+                    looks: Looks::Draw(Drawn::Repeated(1)),
                 };
                 let scores = &self.model.0;
                 let mut view = self.bench.view(0);

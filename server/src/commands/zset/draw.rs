@@ -77,6 +77,9 @@ fn different(
     let len = set.len();
     let count = count.min(len);
     write_header(count, with_scores, out);
+    if count == 0 {
+        return;
+    }
     if set.is_flat() || sample::is_walk(count, len) {
         let random = || ctx.random();
         sample::pick(set.iter().rev(), len, count, random, |pair| {
@@ -84,12 +87,12 @@ fn different(
         });
         return;
     }
-    let mut drawn = HashSet::with_capacity(count);
+    let mut drawn: HashSet<Vec<u8>> = HashSet::with_capacity(count);
     while drawn.len() < count {
-        let rank = sample::below(ctx.random(), len as u64) as usize;
-        if drawn.insert(rank)
-            && let Some(pair) = set.range(rank..rank + 1).next()
-        {
+        let Some(pair) = set.random(&mut || ctx.random()) else {
+            return;
+        };
+        if drawn.insert(pair.0.to_vec()) {
             write_pair(pair, with_scores, out);
         }
     }

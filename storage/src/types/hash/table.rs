@@ -11,7 +11,7 @@ use crate::types::table::{HashRange, Keyed, Step, Table};
 use crate::types::{
     Draw, Elements, Large, Missing, MissingExpiries, check_len, count_absent, digest, split_key,
 };
-use crate::{Error, Result, prefetch, random};
+use crate::{Error, Result, prefetch};
 
 /// Bytes that a field with an expiry costs in the index: 16 of time, hash and count, in nodes that are two thirds full or better.
 const INDEX_ENTRY_BYTES: usize = 24;
@@ -449,19 +449,18 @@ impl Large for HashTable {
     }
 
     fn missing_for(&self, draw: Draw) -> Option<HashRange> {
-        let mut seed = draw.seed;
-        for _ in 0..EXPIRED_TRIES {
-            match self.draw(&mut || random::next(&mut seed)) {
-                Ok(field) => {
-                    let (.., expire_at_ms) = field?.parts();
-                    if !is_over(expire_at_ms, draw.now_ms) {
-                        return None;
-                    }
+        draw.missing_of(|random| {
+            for _ in 0..EXPIRED_TRIES {
+                let Some(field) = self.draw(random)? else {
+                    return Ok(None);
+                };
+                let (field, _, expire_at_ms) = field.parts();
+                if !is_over(expire_at_ms, draw.now_ms) {
+                    return Ok(Some(field));
                 }
-                Err(hashes) => return Some(hashes),
             }
-        }
-        Some(HashRange::ALL)
+            Err(HashRange::ALL)
+        })
     }
 
     fn write_all(&self, edit: &mut Edit<'_>) {

@@ -11,7 +11,7 @@ use crate::types::table::{HashRange, Step, Table};
 use crate::types::{
     Draw, Elements, Large, Missing, MissingScores, check_len, count_absent, digest, split_key,
 };
-use crate::{Error, Result, random};
+use crate::{Error, Result};
 
 /// A large sorted set: each member in a table and, sharing its bytes, in a tree.
 #[derive(Clone, Default)]
@@ -256,8 +256,7 @@ impl Large for ZSetTree {
     }
 
     fn missing_for(&self, draw: Draw) -> Option<HashRange> {
-        let mut seed = draw.seed;
-        self.draw(&mut || random::next(&mut seed)).err()
+        draw.missing_of(|random| Ok(self.draw(random)?.map(|entry| &entry.member[..])))
     }
 
     fn write_all(&self, edit: &mut Edit<'_>) {
