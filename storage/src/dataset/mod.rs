@@ -33,6 +33,7 @@
 //! | `cleanup` | the elements' records of collections that are gone |
 //! | `cold`, `walk` | what is only on disk: lookups, loading, dropping; and the ordered walk over both |
 //! | `part`, `preload` | point operations on large collections that are only on disk; loading all of one without the lock |
+//! | `nodes`, `expiries`, `ranks` | what parts are made of: nodes of lists and streams; fields by their times; members by their scores |
 //! | `headroom` | room for what is about to be in memory |
 //! | `sweep` | expired keys that are only on disk |
 //! | `evict` | the keys that go when memory is full, if the operator allows it |

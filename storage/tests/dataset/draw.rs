@@ -99,7 +99,7 @@ fn what_is_drawn_from_the_disk_is_what_memory_would_give() {
             on_disk.now_ms += 11;
             in_memory.now_ms += 11;
         }
-        for seed in 0..500 {
+        for seed in 0..150 {
             // A single one, several, and several different ones.
             let drawn = match seed % 3 {
                 0 => Drawn::Different(1),
