@@ -5,10 +5,10 @@ use rand_chacha::ChaCha8Rng;
 use tests::process::{Client, Server};
 
 /// More than are loaded because somebody looks at some of them.
-const MEMBERS: usize = 22_000;
+const MEMBERS: usize = 25_000;
 /// So many members have the same score.
 const PER_SCORE: usize = 10;
-const COMMANDS: usize = 1500;
+const COMMANDS: usize = 1000;
 
 /// One set with scores, one whose members all have the same score.
 fn fill(client: &mut Client) {
