@@ -134,9 +134,13 @@ fn command(random: &mut ChaCha8Rng) -> String {
 #[test]
 fn the_order_of_a_sorted_set_on_disk_is_that_in_memory() {
     let dirs = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
-    let [hot, cold] = dirs
-        .each_ref()
-        .map(|dir| Server::start(dir.path(), &["--enable-debug-command", "local"]));
+    // So little that the sets do not come back however much they are used.
+    let [hot, cold] = ["0", "20mb"]
+        .map(|maxmemory| ["--enable-debug-command", "local", "--maxmemory", maxmemory]);
+    let (hot, cold) = (
+        Server::start(dirs[0].path(), &hot),
+        Server::start(dirs[1].path(), &cold),
+    );
     let (mut hot, mut cold) = (hot.client(), cold.client());
     fill(&mut hot);
     fill(&mut cold);

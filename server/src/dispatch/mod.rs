@@ -10,7 +10,6 @@
 //! | [`routing`] | where a segment runs: here under the lease, through the log, or at the leader; holding in elections |
 //! | [`freshness`] | how old this Store's memory may be |
 //! | [`preload`] | large collections that are only on disk, loaded without the lock |
-//! | [`clearing`] | room in memory for them |
 //! | [`gather`] | proposals of one I/O thread, handed over together |
 //! | [`mailbox`] | answers of the apply worker on their way to connections |
 //! | [`lazy_expiry`] | removal of expired keys that reads meet |
@@ -25,7 +24,6 @@
 //! | [`stats`] | counters for INFO |
 
 pub mod announce;
-pub mod clearing;
 pub mod cold_expiry;
 pub mod eviction;
 pub mod forwarded;

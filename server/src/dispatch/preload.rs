@@ -8,9 +8,9 @@ use storage::proto::command::Request;
 use storage::types::Limits;
 use tokio::sync::Mutex;
 
-use super::clearing::Clearing;
 use super::shared::Shared;
 use crate::commands::points;
+use crate::machine::clearing::Clearing;
 use crate::machine::{Lookup, Machine, batch, data_commands};
 
 /// A collection that changes while it is read is read again so many times; then the command loads it itself, under the lock.

@@ -5,6 +5,7 @@
 //! reply, the same on every replica.
 
 pub mod batch;
+pub mod clearing;
 
 mod outstanding;
 mod table;

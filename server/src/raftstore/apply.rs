@@ -18,6 +18,7 @@ use super::executor::Progress;
 use super::inbox::{Inbox, StoreMessage};
 use super::membership::{self, Configuration};
 use super::queue::Queue;
+use super::recall::Recall;
 use super::rest::{Duty, Rest, process_cpu};
 use super::room::Room;
 use super::store::{StoreOptions, fatal};
@@ -221,6 +222,7 @@ pub(super) struct ApplyWorker {
     /// False when the memory holds every record of the kv engine.
     pub(super) loading: bool,
     pub(super) room: Room,
+    pub(super) recall: Recall,
     pub(super) rest: Rest,
     /// What waits until the checkpoint under way is durable, because too much would wait for the next one.
     pub(super) held: VecDeque<ApplyMessage>,
@@ -386,12 +388,17 @@ impl ApplyWorker {
         self.machine.note_cold(&dataset);
         let garbage = dataset.take_garbage();
         // Not while somebody waits for the engine to be left alone, or works on it.
-        let cleanup = if self.waiting.quiesce.is_empty() && !self.replacing {
-            dataset.next_cleanup()
-        } else {
-            None
+        let may_work = self.waiting.quiesce.is_empty() && !self.replacing;
+        let cleanup = may_work.then(|| dataset.next_cleanup()).flatten();
+        let recalled = match (may_work && self.recall.is_idle()).then(|| dataset.next_recall()) {
+            Some(Ok(recalled)) => recalled,
+            Some(Err(error)) => fatal("cannot read the kv engine", &error),
+            None => None,
         };
         drop(dataset);
+        if let Some(cold) = recalled {
+            self.recall.begin(&self.machine, cold);
+        }
         if let Some(cleanup) = cleanup {
             self.cleaning = true;
             self.hand_over(CheckpointJob::Cleanup(cleanup));
@@ -580,6 +587,7 @@ mod tests {
             waiting: Waiting::default(),
             loading: false,
             room: Room::default(),
+            recall: Recall::default(),
             rest: Rest::new(Instant::now()),
             held: VecDeque::new(),
         };

@@ -64,6 +64,7 @@ mod propose;
 mod queue;
 mod read;
 mod ready;
+mod recall;
 mod rest;
 mod room;
 mod router;

@@ -27,6 +27,7 @@ use super::lease::Lease;
 use super::membership::Members;
 use super::peer::Peer;
 use super::queue::Queue;
+use super::recall::Recall;
 use super::rest::Rest;
 use super::room::Room;
 use super::router::RaftRouter;
@@ -136,6 +137,7 @@ impl Store {
             waiting: Waiting::default(),
             loading: true,
             room: Room::default(),
+            recall: Recall::default(),
             rest: Rest::new(Instant::now()),
             held: VecDeque::new(),
         };

@@ -167,7 +167,8 @@ impl Dataset {
         system.sort_unstable();
         let hasher = &self.hasher;
         let freeze = |database: &mut super::database::Database| {
-            let fresh = WriteSet::with_capacity(database.write_set.len());
+            let mut fresh = WriteSet::with_capacity(database.write_set.len());
+            fresh.follow(database.write_set.take_followed());
             let set = std::mem::replace(&mut database.write_set, fresh);
             set.freeze(|key| database.large_value(hasher.position(key), key, index))
         };

@@ -265,6 +265,10 @@ impl Dataset {
         {
             return Ok(());
         }
+        if self.is_to_be_recalled(&stored)? {
+            self.recall(db, key);
+            return Ok(());
+        }
         self.admit(db, at, key, &stored)
     }
 
@@ -305,7 +309,7 @@ impl Dataset {
     }
 
     /// The memory above which objects are dropped.
-    fn drop_above_bytes(&self) -> u64 {
+    pub(super) fn drop_above_bytes(&self) -> u64 {
         let slack = if self.eviction.evicts() {
             self.maxmemory_bytes / evict::SLACK_PARTS
         } else {

@@ -61,6 +61,16 @@ macro_rules! collected {
                 match self { $(Self::$name(object) => object.missing_for(draw),)* }
             }
 
+            /// See [`Large::overlay`].
+            pub(super) fn overlay(
+                &mut self,
+                element: &[u8],
+                record: Option<&[u8]>,
+                edit: &mut Edit<'_>,
+            ) -> Result<()> {
+                match self { $(Self::$name(object) => object.overlay(element, record, edit),)* }
+            }
+
             /// Puts what changes have left for later.
             pub(super) fn write_unwritten(&mut self, edit: &mut Edit<'_>) {
                 match self { $(Self::$name(object) => object.write_unwritten(edit),)* }

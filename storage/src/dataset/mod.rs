@@ -33,6 +33,7 @@
 //! | `cleanup` | the elements' records of collections that are gone |
 //! | `cold`, `walk` | what is only on disk: lookups, loading, dropping; and the ordered walk over both |
 //! | `part`, `preload` | point operations on large collections that are only on disk; loading all of one without the lock |
+//! | `recall` | large collections that come back while others work on them |
 //! | `nodes`, `expiries`, `ranks` | what parts are made of: nodes of lists and streams; fields by their times; members by their scores |
 //! | `headroom` | room for what is about to be in memory |
 //! | `sweep` | expired keys that are only on disk |
@@ -59,6 +60,7 @@ mod part;
 mod position;
 mod preload;
 mod ranks;
+mod recall;
 mod record;
 mod stats;
 mod sweep;
@@ -85,6 +87,7 @@ pub use object::Object;
 pub use part::{Looks, Members, Point, RankLooks, RankSpan};
 pub use position::slot_of;
 pub use preload::{Cold, ColdKey, Loaded};
+pub use recall::{Changes, Recalled};
 pub use stats::DatasetStats;
 pub use sweep::{SweepCursor, Swept};
 pub use txn::{Event, Expiry, Txn};
@@ -131,6 +134,7 @@ pub struct Dataset {
     eviction: evict::EvictionPolicy,
     /// Parts of sorted sets for readers who wait for them, oldest first.
     lent: Vec<preload::Lent>,
+    recalls: recall::Recalls,
     /// The physical database of each logical one.
     mapping: [record::PhysicalDb; DB_COUNT as usize],
     /// By physical number.
@@ -203,6 +207,7 @@ impl Dataset {
             parts_from_elements: 0,
             eviction: evict::EvictionPolicy::NoEviction,
             lent: Vec::new(),
+            recalls: recall::Recalls::default(),
             mapping: std::array::from_fn(|number| record::PhysicalDb(number as u8)),
             databases: Default::default(),
             checkpoint_index: LogIndex(applied.applied_index),

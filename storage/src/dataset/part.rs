@@ -29,9 +29,9 @@ use crate::types::table::HashRange;
 use crate::types::{Draw, Drawn, Kind, Limits, ListEnds, split_key};
 
 /// Larger collections are not loaded because of point operations: it would take tens of milliseconds under the lock.
-const LOADED_MAX_ELEMENTS: u64 = 20_000;
+pub(super) const LOADED_MAX_ELEMENTS: u64 = 20_000;
 /// What an element takes in memory, about.
-const ELEMENT_BYTES: u64 = 128;
+pub(super) const ELEMENT_BYTES: u64 = 128;
 /// A collection that takes more than one part in so many of the memory is not loaded because of point operations either.
 const LOADED_PARTS: u64 = 32;
 /// And one that takes more than one part in so many not for the ranks of a few members.
@@ -405,13 +405,16 @@ impl Dataset {
         Ok(found)
     }
 
-    /// Notes that a reader found a collection on disk and looked at a part: it is loaded unless that takes too much.
+    /// Notes that somebody found a collection on disk and looked at a part: it is loaded unless that takes too much. A larger one comes back
+    /// when it is used much.
     pub(super) fn want_whole(&self, db: PhysicalDb, key: &[u8], stored: &Stored) {
         let Ok((_, meta)) = collection::parse_payload(&stored.payload) else {
             return;
         };
         let elements = elements_of(meta);
-        if elements <= LOADED_MAX_ELEMENTS && self.has_room_for(elements, LOADED_PARTS) {
+        if elements > LOADED_MAX_ELEMENTS {
+            self.note_use_of_part(db, key, stored);
+        } else if self.has_room_for(elements, LOADED_PARTS) {
             self.want(db, key);
         }
     }

@@ -39,22 +39,22 @@ pub struct ColdKey {
 
 /// A large collection that is only on disk, as it was at one moment.
 pub struct Cold {
-    db: PhysicalDb,
-    key: Box<[u8]>,
-    stored: Stored,
-    place: ElementPlace,
+    pub(super) db: PhysicalDb,
+    pub(super) key: Box<[u8]>,
+    pub(super) stored: Stored,
+    pub(super) place: ElementPlace,
     /// What was waiting to be written to disk.
     pending: BTreeMap<Bytes, Option<Bytes>>,
     disk: Arc<dyn Reader>,
-    hasher: KeyHasher,
+    pub(super) hasher: KeyHasher,
     /// See [`ColdKey`].
     looks: Option<RankLooks>,
 }
 
 /// A collection that was read, on its way into memory, or a part of it.
 pub struct Loaded {
-    cold: Cold,
-    object: Collected,
+    pub(super) cold: Cold,
+    pub(super) object: Collected,
 }
 
 /// A part of a sorted set that somebody waits for.
@@ -68,8 +68,8 @@ pub(super) struct Lent {
 }
 
 impl Cold {
-    /// Reads it. A million elements take about a second. What changes meanwhile may be read or not, and the error may come from
-    /// that: [`Dataset::admit_loaded`] takes only what has not changed since, on disk or elsewhere.
+    /// Reads it. A million elements take about a second. [`Dataset::admit_loaded`] takes only what has not changed since, on disk or
+    /// elsewhere.
     ///
     /// `progress` is told how many bytes of elements were read so far, after every 256 KB.
     pub fn load(mut self, mut progress: impl FnMut(u64)) -> Result<Loaded> {
@@ -141,22 +141,37 @@ impl Dataset {
                 return Ok(None);
             }
         }
+        self.cold_of(db, at.slot, key, stored).map(Some)
+    }
+
+    /// What is to be read of the large collection at a key, whose newest record this is.
+    pub(super) fn cold_of(
+        &self,
+        db: PhysicalDb,
+        slot: u16,
+        key: &[u8],
+        stored: Stored,
+    ) -> Result<Cold> {
         let (incarnation, _) = collection::parse_payload(&stored.payload)?;
         let place = ElementPlace {
-            slot: at.slot,
+            slot,
             db,
             incarnation,
         };
-        Ok(Some(Cold {
+        Ok(Cold {
             db,
             key: key.into(),
             pending: self.pending_elements(&stored, place),
             stored,
             place,
-            disk: Arc::clone(&self.engine),
+            // As it is now, whatever is written meanwhile.
+            disk: match &self.source {
+                Some(engine) => engine.view(),
+                None => Arc::clone(&self.engine),
+            },
             hasher: self.hasher.clone(),
             looks: None,
-        }))
+        })
     }
 
     /// What is to be read for a reader that was refused.

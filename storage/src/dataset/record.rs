@@ -121,6 +121,34 @@ impl<'a> RecordKey<'a> {
         hash: u32,
         rest: &'a [u8],
     ) -> Self {
+        Self::with_rest(place, hash, bounded(hasher, rest))
+    }
+
+    /// Of the element with this engine key; none if it is no element's.
+    pub(super) fn of_element(key: &'a [u8]) -> Option<Self> {
+        let &[DATA, s0, s1, db, ELEMENT, a, b, c, d, e, f, g, h] = key.first_chunk()? else {
+            return None;
+        };
+        let place = ElementPlace {
+            slot: u16::from_be_bytes([s0, s1]),
+            db: PhysicalDb(db),
+            incarnation: Incarnation(u64::from_be_bytes([a, b, c, d, e, f, g, h])),
+        };
+        let (hash, rest) = key.get(ELEMENTS_PREFIX_BYTES..)?.split_first_chunk()?;
+        Some(Self::with_rest(
+            place,
+            u32::from_be_bytes(*hash),
+            Cow::Borrowed(rest),
+        ))
+    }
+
+    /// Whether the rest of an element's key is only the beginning of a longer one.
+    pub(super) fn is_cut(&self) -> bool {
+        self.rest.len() >= LONG_KEY_BYTES
+    }
+
+    #[inline]
+    fn with_rest(place: ElementPlace, hash: u32, rest: Cow<'a, [u8]>) -> Self {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m] = place.prefix();
         let [n, o, p, q] = hash.to_be_bytes();
         // Members differ in the hash already; nodes of lists and records of streams differ in the rest.
@@ -135,7 +163,7 @@ impl<'a> RecordKey<'a> {
         Self {
             head: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q],
             head_bytes: ELEMENT_HEAD_BYTES as u8,
-            rest: bounded(hasher, rest),
+            rest,
             position: Position {
                 slot: place.slot,
                 hash: mixed as u32,

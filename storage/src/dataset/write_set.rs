@@ -14,6 +14,7 @@ use hashbrown::hash_table::Entry as TableEntry;
 use smallvec::SmallVec;
 
 use super::position::spread;
+use super::recall::Followed;
 use super::record::{ELEMENTS_PREFIX_BYTES, RecordKey};
 use super::warm::WARM_KEYS;
 use crate::prefetch;
@@ -216,6 +217,8 @@ pub(super) struct WriteSet {
     large_bytes: usize,
     /// Taken by what finds nodes and members with scores.
     nodes_bytes: usize,
+    /// Notes what changes in one large collection.
+    followed: Option<Box<Followed>>,
     /// What the records of members with scores will take on disk in the order of scores, at most.
     ranks_bytes: usize,
 }
@@ -234,6 +237,7 @@ impl Default for WriteSet {
             arena_bytes: 0,
             large_bytes: 0,
             nodes_bytes: 0,
+            followed: None,
             ranks_bytes: 0,
         }
     }
@@ -247,6 +251,21 @@ impl WriteSet {
             .index
             .reserve(records, |at: &Indexed| spread(at.hash));
         set
+    }
+
+    /// Notes what changes in a collection from now on, or no more.
+    pub(super) fn follow(&mut self, followed: Option<Box<Followed>>) {
+        self.followed = followed;
+    }
+
+    /// What has been noted.
+    pub(super) fn followed(&mut self) -> Option<&mut Followed> {
+        self.followed.as_deref_mut()
+    }
+
+    /// The set that comes behind this one goes on noting.
+    pub(super) fn take_followed(&mut self) -> Option<Box<Followed>> {
+        self.followed.take()
     }
 
     /// Number of records.
@@ -334,6 +353,7 @@ impl WriteSet {
 
     /// The place of a member's record, which always takes `length` bytes. The first time, `old` is noted.
     fn scored_place(&mut self, key: &RecordKey<'_>, length: usize, old: Option<f64>) -> Place {
+        self.note_change(key);
         if let Some(place) = self.records.find(key) {
             return place;
         }
@@ -450,6 +470,7 @@ impl WriteSet {
     /// A place for the key with room for `length` bytes of value, and the present value's length (0 if new).
     #[inline]
     fn place(&mut self, key: &RecordKey<'_>, length: usize) -> (Place, u32) {
+        self.note_change(key);
         let hash = key.position.hash;
         let Some(old) = self.records.find(key) else {
             let place = self.append(key, length + SPARE_BYTES);
@@ -478,6 +499,13 @@ impl WriteSet {
             found.get_mut().place = place;
         }
         (place, 0)
+    }
+
+    #[inline]
+    fn note_change(&mut self, key: &RecordKey<'_>) {
+        if let Some(followed) = &mut self.followed {
+            followed.note(key);
+        }
     }
 
     fn append(&mut self, key: &RecordKey<'_>, room: usize) -> Place {

@@ -129,6 +129,20 @@ impl<'e> Edit<'e> {
     }
 }
 
+/// Where records go that are written already.
+pub(crate) struct Discard;
+
+impl Records for Discard {
+    fn begin(&mut self) {}
+    fn put(&mut self, _: u32, _: &[u8], _: &[&[u8]]) {}
+    fn delete(&mut self, _: u32, _: &[u8]) {}
+    fn put_score(&mut self, _: u32, _: &[u8], _: f64, _: Option<f64>) {}
+    fn delete_score(&mut self, _: u32, _: &[u8], _: f64) {}
+    fn put_expiry(&mut self, _: u64, _: u32, _: &[u8]) {}
+    fn delete_expiry(&mut self, _: u64, _: u32, _: &[u8]) {}
+    fn end(&mut self) {}
+}
+
 /// Keeps records as a disk would, for tests of types.
 #[cfg(test)]
 pub(crate) struct Recorder {

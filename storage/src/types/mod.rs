@@ -37,7 +37,7 @@ mod zset;
 pub use edit::Edit;
 #[cfg(test)]
 pub(crate) use edit::Recorder;
-pub(crate) use edit::Records;
+pub(crate) use edit::{Discard, Records};
 pub use hash::{Hash, HashRef, HashTable};
 pub(crate) use hash::{expiries_of_meta, expiry_bounds_of_meta, record_without_value};
 pub use hasher::KeyHasher;
@@ -186,6 +186,16 @@ pub(crate) trait Large: Sized {
     /// is of a type of which nothing is drawn from parts.
     fn missing_for(&self, _draw: Draw) -> Option<HashRange> {
         None
+    }
+
+    /// Makes an element what its newest record says; none: it is gone. Nothing of a type whose elements have an order of their own.
+    fn overlay(
+        &mut self,
+        _element: &[u8],
+        _record: Option<&[u8]>,
+        _edit: &mut Edit<'_>,
+    ) -> Result<()> {
+        Ok(())
     }
 
     /// Puts every element, after [`Edit::begin`].

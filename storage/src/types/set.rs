@@ -420,6 +420,14 @@ impl Large for SetTable {
         None
     }
 
+    fn overlay(&mut self, member: &[u8], record: Option<&[u8]>, edit: &mut Edit<'_>) -> Result<()> {
+        match record {
+            Some(_) => self.insert(member, edit),
+            None => self.remove(member, edit),
+        };
+        Ok(())
+    }
+
     fn write_all(&self, edit: &mut Edit<'_>) {
         for Member(member) in self.members.iter() {
             edit.put(edit.hash(member), member, &[]);

@@ -10,6 +10,7 @@ mod fields;
 mod golden;
 mod model;
 mod ranks;
+mod recall;
 mod residency;
 mod scan;
 mod support;

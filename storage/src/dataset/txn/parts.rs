@@ -86,6 +86,9 @@ impl Txn<'_> {
         let part = self
             .dataset
             .part_of(db, at.slot, &stored, focus, self.now_ms)?;
+        if part.is_some() {
+            self.dataset.want_whole(db, key, &stored);
+        }
         Ok(part.map(|(incarnation, object)| Part {
             stored,
             incarnation,

@@ -463,6 +463,19 @@ impl Large for HashTable {
         })
     }
 
+    fn overlay(&mut self, field: &[u8], record: Option<&[u8]>, edit: &mut Edit<'_>) -> Result<()> {
+        match record {
+            Some(record) => {
+                let (expire_at_ms, value) = RecordHead::parse(record)?;
+                self.store(edit.hash(field), field, value, expire_at_ms);
+            }
+            None => {
+                self.remove(field, edit);
+            }
+        }
+        Ok(())
+    }
+
     fn write_all(&self, edit: &mut Edit<'_>) {
         for (field, value, expire_at_ms) in self.fields.iter().map(Field::parts) {
             let head = RecordHead::new(expire_at_ms);

@@ -62,9 +62,7 @@ impl ZSetTree {
         for element in elements {
             let (key, value) = element?;
             let (hash, member) = split_key(&key)?;
-            let score = <[u8; 8]>::try_from(&value[..]).map(f64::from_le_bytes);
-            let score = score.ok().filter(|score| !score.is_nan());
-            let score = score.ok_or_else(|| Error::corrupt("score", format!("{value:02x?}")))?;
+            let score = score_of(&value)?;
             let member: Arc<[u8]> = member.into();
             let entry = Ranked { score, member };
             tree.add(hash, entry.clone());
@@ -193,6 +191,13 @@ impl ZSetTree {
     }
 }
 
+/// The score that a member's record holds.
+fn score_of(record: &[u8]) -> Result<f64> {
+    let score = <[u8; 8]>::try_from(record).map(f64::from_le_bytes);
+    let score = score.ok().filter(|score| !score.is_nan());
+    score.ok_or_else(|| Error::corrupt("score", format!("{record:02x?}")))
+}
+
 /// The first and the last score, as a sorted set's own record tells.
 pub(crate) fn score_bounds_of_meta(meta: &[u8]) -> Option<(f64, f64)> {
     let (first, rest) = meta.get(META_LEN_BYTES..)?.split_first_chunk()?;
@@ -257,6 +262,16 @@ impl Large for ZSetTree {
 
     fn missing_for(&self, draw: Draw) -> Option<HashRange> {
         draw.missing_of(|random| Ok(self.draw(random)?.map(|entry| &entry.member[..])))
+    }
+
+    fn overlay(&mut self, member: &[u8], record: Option<&[u8]>, edit: &mut Edit<'_>) -> Result<()> {
+        // 0 and -0 are one score: the member would keep its sign.
+        self.remove(member, edit);
+        if let Some(record) = record {
+            let score = score_of(record)?;
+            self.update(member, edit, |_| Some(score));
+        }
+        Ok(())
     }
 
     fn write_all(&self, edit: &mut Edit<'_>) {
