@@ -14,8 +14,10 @@ use hashbrown::hash_table::Entry as TableEntry;
 use smallvec::SmallVec;
 
 use super::position::spread;
+use super::ranks::{self, RankPlace};
 use super::recall::Followed;
-use super::record::{ELEMENTS_PREFIX_BYTES, RecordKey};
+use super::record::RecordKey;
+use super::scored::{ElementsPrefix, RankOrder, ScoredSets};
 use super::warm::WARM_KEYS;
 use crate::prefetch;
 
@@ -61,11 +63,9 @@ struct Records<C> {
     chunks: Vec<C>,
     /// Where the records are that are looked for in their order, by engine key.
     nodes: BTreeMap<Box<[u8]>, Place>,
-    /// Where the records of members with scores are, by what their engine keys begin with: those of one sorted set.
-    scored: BTreeMap<ElementsPrefix, Vec<Place>>,
+    /// Where the records of members with scores are.
+    scored: ScoredSets<Place>,
 }
-
-type ElementsPrefix = [u8; ELEMENTS_PREFIX_BYTES];
 
 /// The score before the first change, at the end of the room of a record with a score; NaN: there was none.
 const SCORE_BYTES: usize = size_of::<f64>();
@@ -163,10 +163,20 @@ impl<C: AsRef<[u8]>> Records<C> {
         Box::new(nodes.map(|(key, &place)| (Bytes::copy_from_slice(key), self.value(place))))
     }
 
-    /// The members' records of one sorted set, in no particular order.
-    fn scored(&self, prefix: &ElementsPrefix) -> impl Iterator<Item = Scored<'_>> {
-        let places = self.scored.get(prefix).into_iter().flatten();
-        places.filter_map(|&place| self.scored_at(place))
+    /// Gives `read` the members of a sorted set that have changed and are there, in order.
+    fn in_order<R>(
+        &self,
+        prefix: &ElementsPrefix,
+        read: impl FnOnce(&RankOrder) -> R,
+    ) -> Option<R> {
+        self.scored
+            .in_order(prefix, |place| self.ranked_at(place), read)
+    }
+
+    fn ranked_at(&self, place: Place) -> Option<(RankPlace, f64)> {
+        let scored = self.scored_at(place)?;
+        let (score, member) = scored.ranked()?;
+        Some((ranks::place_of(score, member), score))
     }
 
     fn scored_at(&self, place: Place) -> Option<Scored<'_>> {
@@ -229,7 +239,7 @@ impl Default for WriteSet {
             index: HashTable::new(),
             chunks: Vec::new(),
             nodes: BTreeMap::new(),
-            scored: BTreeMap::new(),
+            scored: ScoredSets::default(),
         };
         Self {
             records,
@@ -281,7 +291,8 @@ impl WriteSet {
     /// Bytes allocated here.
     pub(super) fn memory_bytes(&self) -> usize {
         let chunks: usize = self.records.chunks.iter().map(Vec::capacity).sum();
-        chunks + self.records.index.allocation_size() + self.nodes_bytes
+        let orders = self.records.scored.order_bytes();
+        chunks + self.records.index.allocation_size() + self.nodes_bytes + orders
     }
 
     /// Asks for the records of the keys with these hashes, at most [`WARM_KEYS`]: for their places first, so that the records
@@ -322,9 +333,14 @@ impl WriteSet {
         self.records.nodes(range)
     }
 
-    /// The records of a sorted set's members, of those that were written by [`Self::put_score`] or [`Self::delete_score`].
-    pub(super) fn scored(&self, prefix: &ElementsPrefix) -> impl Iterator<Item = Scored<'_>> {
-        self.records.scored(prefix)
+    /// Gives `read` the members of a sorted set that were written by [`Self::put_score`] and are there, in order; none: nothing has
+    /// changed.
+    pub(super) fn in_order<R>(
+        &self,
+        prefix: &ElementsPrefix,
+        read: impl FnOnce(&RankOrder) -> R,
+    ) -> Option<R> {
+        self.records.in_order(prefix, read)
     }
 
     /// A member's record becomes `head` and the score; `old` is the one that it had.
@@ -336,6 +352,7 @@ impl WriteSet {
         old: Option<f64>,
     ) {
         let length = head.len() + SCORE_BYTES;
+        let before = self.rank_in_order(key);
         let place = self.scored_place(key, length, old);
         self.write_value(
             place,
@@ -343,12 +360,34 @@ impl WriteSet {
             &[head, &score.to_le_bytes()],
             key.len(),
         );
+        self.keep_order(key, before, place);
     }
 
     /// The record of a member that had the score `old` is to be deleted; `head_bytes` stand before the score.
     pub(super) fn delete_score(&mut self, key: &RecordKey<'_>, head_bytes: usize, old: f64) {
+        let before = self.rank_in_order(key);
         let place = self.scored_place(key, head_bytes + SCORE_BYTES, Some(old));
         self.write_value(place, TOMBSTONE, &[], key.len());
+        self.keep_order(key, before, place);
+    }
+
+    /// Where a member stands in an order that was asked for.
+    #[inline]
+    fn rank_in_order(&mut self, key: &RecordKey<'_>) -> Option<RankPlace> {
+        if !self.records.scored.has_order() {
+            return None;
+        }
+        let (place, _) = self.records.ranked_at(self.records.find(key)?)?;
+        Some(place)
+    }
+
+    /// Where it stands now.
+    #[inline]
+    fn keep_order(&mut self, key: &RecordKey<'_>, before: Option<RankPlace>, place: Place) {
+        if let (true, Some(prefix)) = (self.records.scored.has_order(), key.head().first_chunk()) {
+            let now = self.records.ranked_at(place);
+            self.records.scored.changed(prefix, before, now);
+        }
     }
 
     /// The place of a member's record, which always takes `length` bytes. The first time, `old` is noted.
@@ -365,13 +404,12 @@ impl WriteSet {
             .index
             .insert_unique(spread(hash), Indexed { hash, place }, |at| spread(at.hash));
         if let Some(prefix) = key.head().first_chunk() {
-            let places = self.records.scored.entry(*prefix).or_default();
-            self.nodes_bytes += if places.is_empty() {
+            let is_first = self.records.scored.add(*prefix, place);
+            self.nodes_bytes += if is_first {
                 SCORED_SET_BYTES
             } else {
                 size_of::<Place>()
             };
-            places.push(place);
         }
         self.ranks_bytes += 2 * (LENGTHS_BYTES + key.len() + length);
         place
@@ -623,15 +661,19 @@ impl FrozenSet {
         self.records.gather(prefix, into);
     }
 
-    /// See [`WriteSet::scored`].
-    pub(super) fn scored(&self, prefix: &ElementsPrefix) -> impl Iterator<Item = Scored<'_>> {
-        self.records.scored(prefix)
+    /// See [`WriteSet::in_order`].
+    pub(super) fn in_order<R>(
+        &self,
+        prefix: &ElementsPrefix,
+        read: impl FnOnce(&RankOrder) -> R,
+    ) -> Option<R> {
+        self.records.in_order(prefix, read)
     }
 
     /// The records of all sorted sets' members, in no particular order.
     pub(super) fn all_scored(&self) -> impl Iterator<Item = Scored<'_>> {
-        let places = self.records.scored.values().flatten();
-        places.filter_map(|&place| self.records.scored_at(place))
+        let places = self.records.scored.places();
+        places.filter_map(|place| self.records.scored_at(place))
     }
 
     /// See [`WriteSet::nodes`].

@@ -23,6 +23,7 @@ use super::nodes::Nodes;
 use super::record::{
     self, ELEMENT_HEAD_BYTES, ELEMENTS_PREFIX_BYTES, ElementPlace, LONG_MEMBER, RecordKey,
 };
+use super::scored::RankOrder;
 use super::write_set::{FrozenSet, Scored};
 use crate::engine::{Reader, Scan};
 use crate::types::{KeyHasher, split_key};
@@ -32,7 +33,7 @@ use crate::{Error, Result};
 const NEGATIVE_ZERO: u8 = 1;
 
 /// A place in the order of one set's members: what follows the incarnation in a key. A place need not be that of a member.
-type Place = SmallVec<[u8; 32]>;
+pub(super) type RankPlace = SmallVec<[u8; 32]>;
 
 /// Scores in order as numbers in order; the two zeros are one.
 fn sortable(score: f64) -> u64 {
@@ -54,12 +55,12 @@ fn score_of(sortable: u64) -> f64 {
 }
 
 /// The place before all members with this score, or its next greater one.
-fn before_score(score: f64, next: bool) -> Place {
+fn before_score(score: f64, next: bool) -> RankPlace {
     SmallVec::from_slice(&(sortable(score) + u64::from(next)).to_be_bytes())
 }
 
 /// The place of a member.
-fn place_of(score: f64, member: &[u8]) -> Place {
+pub(super) fn place_of(score: f64, member: &[u8]) -> RankPlace {
     let mut place = before_score(score, false);
     place.extend_from_slice(member);
     place
@@ -93,7 +94,7 @@ impl<'a> Scored<'a> {
     }
 
     /// Score and member, unless it is gone.
-    fn ranked(&self) -> Option<(f64, &'a [u8])> {
+    pub(super) fn ranked(&self) -> Option<(f64, &'a [u8])> {
         let (score, head) = self.now()?;
         let (&flags, mut rest) = head.split_first()?;
         if flags & LONG_MEMBER != 0 {
@@ -245,35 +246,38 @@ impl Order<'_> {
         }
     }
 
-    /// The members that have changed, as they are now, between two places.
-    fn changed_between(&self, from: &Place, to: &Place) -> Result<Vec<Ranked>> {
+    /// The members that have changed, as they are now, between two places, in order or in opposite order; not more than so many.
+    fn changed_between(
+        &self,
+        (from, to): &(RankPlace, RankPlace),
+        backwards: bool,
+        most: usize,
+    ) -> Result<Vec<Ranked>> {
         let mut found = Vec::new();
-        let mut take = |score: f64, member: &[u8]| {
-            let place = place_of(score, member);
-            if (from..to).contains(&&place) {
-                let member = Bytes::copy_from_slice(member);
-                found.push(Ranked {
-                    place,
-                    score,
-                    member,
-                });
-            }
-        };
+        if from >= to {
+            return Ok(found);
+        }
         match self.changes {
             Changes::Live(None) => {}
             Changes::Live(Some(dataset)) => {
                 let (db, prefix) = (self.place.db, self.place.prefix());
                 let write_set = &dataset.database(db).write_set;
-                for (score, member) in write_set.scored(&prefix).filter_map(|one| one.ranked()) {
-                    take(score, member);
-                }
-                let frozen = dataset.frozen.as_ref();
-                let frozen = frozen.and_then(|frozen| frozen.set(db));
-                let frozen = frozen.into_iter().flat_map(|set| set.scored(&prefix));
-                for (score, member) in frozen.filter_map(|one| one.ranked()) {
-                    if write_set.pending(&self.member_key(member)).is_none() {
-                        take(score, member);
+                let mut take = |order: &RankOrder, counts: &dyn Fn(&[u8]) -> bool| {
+                    let range = order.range::<RankPlace, _>(from..to);
+                    let ranked = range.map(|(place, &score)| Ranked::new(place.clone(), score));
+                    let counts = |ranked: &Ranked| counts(&ranked.member);
+                    if backwards {
+                        found.extend(ranked.rev().filter(counts).take(most));
+                    } else {
+                        found.extend(ranked.filter(counts).take(most));
                     }
+                };
+                write_set.in_order(&prefix, |order| take(order, &|_| true));
+                let frozen = dataset.frozen.as_ref();
+                if let Some(frozen) = frozen.and_then(|frozen| frozen.set(db)) {
+                    let is_newest =
+                        |member: &[u8]| write_set.pending(&self.member_key(member)).is_none();
+                    frozen.in_order(&prefix, |order| take(order, &is_newest));
                 }
             }
             Changes::Noted(records) => {
@@ -281,18 +285,38 @@ impl Order<'_> {
                     let Some(value) = value else { continue };
                     let (key, value) = record::decode_element(key, value)?;
                     if let (Ok((_, member)), Some(score)) = (split_key(&key), value.first_chunk()) {
-                        take(f64::from_le_bytes(*score), member);
+                        let score = f64::from_le_bytes(*score);
+                        let place = place_of(score, member);
+                        if (from..to).contains(&&place) {
+                            found.push(Ranked::new(place, score));
+                        }
                     }
                 }
             }
         }
+        found.sort_unstable_by(|a, b| {
+            let order = a.place.cmp(&b.place);
+            if backwards { order.reverse() } else { order }
+        });
+        found.truncate(most);
         Ok(found)
+    }
+}
+
+impl Ranked {
+    fn new(place: RankPlace, score: f64) -> Self {
+        let member = place.get(size_of::<u64>()..).unwrap_or_default();
+        Self {
+            member: Bytes::copy_from_slice(member),
+            place,
+            score,
+        }
     }
 }
 
 /// A member in its place.
 struct Ranked {
-    place: Place,
+    place: RankPlace,
     score: f64,
     member: Bytes,
 }
@@ -328,10 +352,11 @@ impl<'o, 'd> RankWalk<'o, 'd> {
     /// From the place `from` to before the place `to`. No more than `most` members will be asked for.
     fn new(
         order: &'o Order<'d>,
-        (from, to): &(Place, Place),
+        span: &(RankPlace, RankPlace),
         backwards: bool,
         most: usize,
     ) -> Result<Self> {
+        let (from, to) = span;
         let prefix = order.place.ranks().prefix();
         let (start, end) = ([&prefix[..], from].concat(), [&prefix[..], to].concat());
         let durable = if from >= to {
@@ -341,16 +366,7 @@ impl<'o, 'd> RankWalk<'o, 'd> {
         } else {
             order.disk.scan(&start, &end)
         };
-        let mut changed = order.changed_between(from, to)?;
-        let compare = |a: &Ranked, b: &Ranked| {
-            let order = a.place.cmp(&b.place);
-            if backwards { order.reverse() } else { order }
-        };
-        if changed.len() > most {
-            changed.select_nth_unstable_by(most, compare);
-            changed.truncate(most);
-        }
-        changed.sort_unstable_by(compare);
+        let changed = order.changed_between(span, backwards, most)?;
         Ok(Self {
             order,
             durable: Durable(durable).peekable(),

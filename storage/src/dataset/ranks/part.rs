@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use super::{Order, Place, RankWalk, before_score, place_of};
+use super::{Order, RankPlace, RankWalk, before_score, place_of};
 use crate::Result;
 use crate::dataset::nodes::{PartNodes, PartRecords, resolve};
 use crate::dataset::part::elements_of;
@@ -154,7 +154,7 @@ impl Order<'_> {
     /// Members of a span from one end on, in order; none if the order of some is not known.
     fn members(
         &self,
-        span: &(Place, Place),
+        span: &(RankPlace, RankPlace),
         backwards: bool,
         skipped: usize,
         most: usize,
@@ -198,7 +198,7 @@ impl Order<'_> {
     /// How many members are in a span; none if they are too many.
     fn count(
         &self,
-        span: &(Place, Place),
+        span: &(RankPlace, RankPlace),
         backwards: bool,
         most_steps: usize,
     ) -> Result<Option<usize>> {
@@ -214,7 +214,11 @@ impl Order<'_> {
     }
 
     /// The first and the last member of a span, and how many are between them.
-    fn counted(&self, span: &(Place, Place), most_steps: usize) -> Result<Option<PartNodes>> {
+    fn counted(
+        &self,
+        span: &(RankPlace, RankPlace),
+        most_steps: usize,
+    ) -> Result<Option<PartNodes>> {
         let Some(count) = self.count(span, false, most_steps)? else {
             return Ok(None);
         };
@@ -234,7 +238,7 @@ impl Order<'_> {
     /// A member, and how many stand before it.
     fn rank_of(
         &self,
-        all: &(Place, Place),
+        all: &(RankPlace, RankPlace),
         member: &[u8],
         len: usize,
         most_steps: usize,
@@ -266,7 +270,7 @@ impl Order<'_> {
 
 /// The places of two ends; none if they are not known: members have an order of their own only where all scores are equal, and long ones
 /// are not in it on disk.
-fn places(span: &RankSpan, (first, last): (f64, f64)) -> Option<(Place, Place)> {
+fn places(span: &RankSpan, (first, last): (f64, f64)) -> Option<(RankPlace, RankPlace)> {
     Some(match span {
         RankSpan::Scores(min, max) => (
             match *min {
@@ -311,6 +315,6 @@ fn places(span: &RankSpan, (first, last): (f64, f64)) -> Option<(Place, Place)> 
 }
 
 /// Not beyond the first and the last member: there may be many deletions.
-fn clamp(from: Place, to: Place, all: &(Place, Place)) -> (Place, Place) {
+fn clamp(from: RankPlace, to: RankPlace, all: &(RankPlace, RankPlace)) -> (RankPlace, RankPlace) {
     (from.max(all.0.clone()), to.min(all.1.clone()))
 }
