@@ -249,6 +249,10 @@ impl ApplyWorker {
                     return;
                 }
                 self.receive(message);
+                // A Store that has much to catch up with must load what it works on.
+                if self.upkeep_is_due() {
+                    self.upkeep();
+                }
             }
             self.release();
             self.maybe_checkpoint();

@@ -30,11 +30,20 @@ impl Recall {
     }
 }
 
-fn run(machine: &Machine, cold: Cold) {
-    if let Err(error) = bring(machine, cold) {
-        give_up(machine, &error);
+/// Brings one after the other, until none is to come.
+fn run(machine: &Machine, first: Cold) {
+    let mut next = Some(first);
+    while let Some(cold) = next {
+        if let Err(error) = bring(machine, cold) {
+            give_up(machine, &error);
+        }
+        let mut dataset = machine.dataset().write();
+        machine.note_cold(&dataset);
+        next = dataset.next_recall().unwrap_or_else(|error| {
+            tracing::debug!("large collections stay on disk: {error}");
+            None
+        });
     }
-    machine.note_cold(&machine.dataset().read());
 }
 
 /// Reads the collection while others change it, and catches up with them.

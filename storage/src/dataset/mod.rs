@@ -29,7 +29,7 @@
 //! | `collection` | large collections, whose elements have records of their own |
 //! | `counts`, `expiry` | keys per slot; keys that expire, earliest first |
 //! | `record`, `system` | the layout of records in the kv engine |
-//! | `write_set`, `scored`, `checkpoint` | what changed, and how it becomes durable |
+//! | `write_set`, `scored`, `asked`, `checkpoint` | what changed, and how it becomes durable |
 //! | `cleanup` | the elements' records of collections that are gone |
 //! | `cold`, `walk` | what is only on disk: lookups, loading, dropping; and the ordered walk over both |
 //! | `part`, `preload` | point operations on large collections that are only on disk; loading all of one without the lock |
@@ -42,6 +42,7 @@
 //! | `warm` | fetching the memory of several keys at once |
 
 mod access;
+mod asked;
 mod check;
 mod checkpoint;
 mod cleanup;

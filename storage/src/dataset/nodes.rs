@@ -11,7 +11,8 @@ use super::Dataset;
 use super::collection::Collected;
 use super::part::Looks;
 use super::record::{self, ElementPlace, RecordKey};
-use super::write_set::{KeyRange, PendingNodes};
+use super::scored::ElementsPrefix;
+use super::write_set::{FrozenSet, KeyRange, PendingNodes, WriteSet};
 use crate::engine::Scan;
 use crate::types::listpack::ListpackRef;
 use crate::types::stream::{Keep, Shape, StreamId};
@@ -108,6 +109,57 @@ impl Iterator for Walk<'_> {
     }
 }
 
+/// Where records wait to be written.
+#[derive(Clone, Copy)]
+enum Waiting<'d> {
+    Newest(&'d WriteSet),
+    Frozen(&'d FrozenSet),
+}
+
+/// Elements' records that wait to be written, fetched some at a time.
+struct InPieces<'d> {
+    waiting: Waiting<'d>,
+    prefix: ElementsPrefix,
+    piece: std::vec::IntoIter<(Bytes, Option<Bytes>)>,
+    /// Behind which key the next piece begins; none at the end.
+    next: Option<Bound<Bytes>>,
+}
+
+/// Records fetched at a time.
+const PIECE: usize = 128;
+
+impl<'d> InPieces<'d> {
+    fn new(waiting: Waiting<'d>, place: ElementPlace, start: &[u8]) -> Self {
+        Self {
+            waiting,
+            prefix: place.prefix(),
+            piece: Vec::new().into_iter(),
+            next: Some(Bound::Included(Bytes::copy_from_slice(start))),
+        }
+    }
+}
+
+impl Iterator for InPieces<'_> {
+    type Item = (Bytes, Option<Bytes>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(record) = self.piece.next() {
+            return Some(record);
+        }
+        let from = self.next.take()?;
+        let from = from.as_ref().map(|key| &key[..]);
+        let piece = match self.waiting {
+            Waiting::Newest(set) => set.elements(&self.prefix, from, PIECE),
+            Waiting::Frozen(set) => set.elements(&self.prefix, from, PIECE),
+        };
+        if piece.len() == PIECE {
+            self.next = piece.last().map(|(key, _)| Bound::Excluded(key.clone()));
+        }
+        self.piece = piece.into_iter();
+        self.piece.next()
+    }
+}
+
 /// Where the elements of a collection are looked for.
 pub(super) struct Nodes<'d> {
     pub(super) dataset: &'d Dataset,
@@ -146,6 +198,31 @@ impl<'d> Nodes<'d> {
                 engine.scan(&start, &end).peekable()
             },
             backwards,
+        }
+    }
+
+    /// The elements of a hash, set or sorted set from a hash on, in order of their keys.
+    pub(super) fn elements_from(&self, hash: u32) -> Walk<'d> {
+        let start = [&self.place.prefix()[..], &hash.to_be_bytes()].concat();
+        let waiting = |source: Option<Waiting<'d>>| -> Pending<'d> {
+            match source {
+                Some(set) => Box::new(InPieces::new(set, self.place, &start)),
+                None => Box::new(std::iter::empty()),
+            }
+        };
+        let (dataset, db) = (self.dataset, self.place.db);
+        let newest = self
+            .pending
+            .then(|| Waiting::Newest(&dataset.database(db).write_set));
+        let frozen = dataset.frozen.as_ref().filter(|_| self.pending);
+        let frozen = frozen.and_then(|frozen| frozen.set(db));
+        Walk {
+            pending: [
+                waiting(newest).peekable(),
+                waiting(frozen.map(Waiting::Frozen)).peekable(),
+            ],
+            durable: dataset.engine.scan(&start, &self.place.end()).peekable(),
+            backwards: false,
         }
     }
 

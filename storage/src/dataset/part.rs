@@ -16,7 +16,6 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::Dataset;
-use super::cold::elements_from;
 use super::collection::{self, Collected};
 use super::nodes::{Nodes, PartNodes};
 use super::position::Position;
@@ -196,6 +195,27 @@ fn load(
     found.load(stored.kind, meta)
 }
 
+/// The elements that a walk meets from a cursor on, all of a hash or none, and the first one behind them, by which the walk sees
+/// that there are more.
+fn walked(nodes: &Nodes<'_>, cursor: u64, count: usize) -> Result<PartNodes> {
+    let mut found = PartNodes::default();
+    let Ok(from) = u32::try_from(cursor) else {
+        return Ok(found);
+    };
+    let mut last = None;
+    for element in nodes.elements_from(from) {
+        let (key, value) = element?;
+        let hash = key.first_chunk::<4>().copied();
+        let is_enough = found.records.len() >= count && hash != last;
+        found.records.insert(key, value);
+        if is_enough {
+            break;
+        }
+        last = hash;
+    }
+    Ok(found)
+}
+
 /// How many elements a record says that its collection has.
 pub(super) fn elements_of(meta: &[u8]) -> u64 {
     meta.first_chunk().map_or(0, |len| u64::from_le_bytes(*len))
@@ -272,7 +292,7 @@ impl Dataset {
                 None => None,
             },
             kind => Some(match &focus.looks {
-                &Looks::Walk { cursor, count } => self.walked(stored, place, cursor, count)?,
+                &Looks::Walk { cursor, count } => walked(&nodes, cursor, count)?,
                 Looks::Ranks(looks) if kind == Kind::ZSet => {
                     if let Some(part) = self.lent(db, &focus.key, stored, looks) {
                         return Ok(Some((incarnation, part)));
@@ -315,7 +335,6 @@ impl Dataset {
         if count > DRAWN_MAX || elements_of(meta) <= count as u64 {
             return Ok(None);
         }
-        let pending = self.pending_elements(stored, nodes.place);
         let mut found = PartNodes::default();
         for _ in 0..DRAWN_MAX_WINDOWS {
             let Some(part) = load(nodes, stored, meta, &mut found, draw.now_ms)? else {
@@ -327,8 +346,7 @@ impl Dataset {
             if hashes == HashRange::ALL {
                 return Ok(None);
             }
-            let from = elements_from(self.engine.as_ref(), nodes.place, hashes.first, &pending);
-            for element in from {
+            for element in nodes.elements_from(hashes.first) {
                 let (key, value) = element?;
                 let (hash, _) = split_key(&key)?;
                 if hash > hashes.last {
@@ -373,34 +391,6 @@ impl Dataset {
                 let element = record::decode_element(&key.to_vec().into(), &value)?;
                 found.records.extend([element]);
             }
-        }
-        Ok(found)
-    }
-
-    /// The elements that a walk meets from a cursor on, all of a hash or none, and the first one behind them, by which the walk sees
-    /// that there are more.
-    fn walked(
-        &self,
-        stored: &Stored,
-        place: ElementPlace,
-        cursor: u64,
-        count: usize,
-    ) -> Result<PartNodes> {
-        let mut found = PartNodes::default();
-        let Ok(from) = u32::try_from(cursor) else {
-            return Ok(found);
-        };
-        let pending = self.pending_elements(stored, place);
-        let mut last = None;
-        for element in elements_from(self.engine.as_ref(), place, from, &pending) {
-            let (key, value) = element?;
-            let hash = key.first_chunk::<4>().copied();
-            let is_enough = found.records.len() >= count && hash != last;
-            found.records.insert(key, value);
-            if is_enough {
-                break;
-            }
-            last = hash;
         }
         Ok(found)
     }

@@ -4,6 +4,9 @@
 //! overwrites its record in place where it fits. A large value is only marked: its bytes are shared with the checkpoint
 //! when the set is frozen. Everything is moved, never walked, at a freeze, except the marks of large values.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as TableEntry;
 use smallvec::SmallVec;
 
+use super::asked::Asked;
 use super::position::spread;
 use super::ranks::{self, RankPlace};
 use super::recall::Followed;
@@ -65,6 +69,8 @@ struct Records<C> {
     nodes: BTreeMap<Box<[u8]>, Place>,
     /// Where the records of members with scores are.
     scored: ScoredSets<Place>,
+    /// Where other elements' records are, in order, as far as somebody has asked for it.
+    asked: Asked<Place>,
 }
 
 /// The score before the first change, at the end of the room of a record with a score; NaN: there was none.
@@ -163,6 +169,25 @@ impl<C: AsRef<[u8]>> Records<C> {
         Box::new(nodes.map(|(key, &place)| (Bytes::copy_from_slice(key), self.value(place))))
     }
 
+    /// The next records of a collection's elements in order of their keys, at most `most`.
+    fn elements(
+        &self,
+        prefix: &ElementsPrefix,
+        from: Bound<&[u8]>,
+        most: usize,
+    ) -> Vec<(Bytes, Option<Bytes>)> {
+        let own = |at: &Indexed| {
+            let key = self.key(at.place).filter(|key| key.starts_with(prefix))?;
+            Some((key.into(), at.place))
+        };
+        let some = self
+            .asked
+            .some(prefix, from, most, || self.index.iter().filter_map(own));
+        some.into_iter()
+            .map(|(key, place)| (Bytes::from(key), self.value(place)))
+            .collect()
+    }
+
     /// Gives `read` the members of a sorted set that have changed and are there, in order.
     fn in_order<R>(
         &self,
@@ -240,6 +265,7 @@ impl Default for WriteSet {
             chunks: Vec::new(),
             nodes: BTreeMap::new(),
             scored: ScoredSets::default(),
+            asked: Asked::default(),
         };
         Self {
             records,
@@ -291,7 +317,7 @@ impl WriteSet {
     /// Bytes allocated here.
     pub(super) fn memory_bytes(&self) -> usize {
         let chunks: usize = self.records.chunks.iter().map(Vec::capacity).sum();
-        let orders = self.records.scored.order_bytes();
+        let orders = self.records.scored.order_bytes() + self.records.asked.memory_bytes();
         chunks + self.records.index.allocation_size() + self.nodes_bytes + orders
     }
 
@@ -325,6 +351,16 @@ impl WriteSet {
     /// Takes all records whose engine keys begin so into `into`.
     pub(super) fn gather(&self, prefix: &[u8], into: &mut BTreeMap<Bytes, Option<Bytes>>) {
         self.records.gather(prefix, into);
+    }
+
+    /// The next records of a collection's elements from an engine key on, in order, at most `most`.
+    pub(super) fn elements(
+        &self,
+        prefix: &ElementsPrefix,
+        from: Bound<&[u8]>,
+        most: usize,
+    ) -> Vec<(Bytes, Option<Bytes>)> {
+        self.records.elements(prefix, from, most)
     }
 
     /// The records whose engine keys are in a range, of those that were written by [`Self::put_node`] or
@@ -412,6 +448,7 @@ impl WriteSet {
             };
         }
         self.ranks_bytes += 2 * (LENGTHS_BYTES + key.len() + length);
+        self.keep_asked(key, place);
         place
     }
 
@@ -509,6 +546,21 @@ impl WriteSet {
     #[inline]
     fn place(&mut self, key: &RecordKey<'_>, length: usize) -> (Place, u32) {
         self.note_change(key);
+        let (place, was) = self.find_place(key, length);
+        self.keep_asked(key, place);
+        (place, was)
+    }
+
+    /// Orders that somebody has asked for stay whole.
+    #[inline]
+    fn keep_asked(&mut self, key: &RecordKey<'_>, place: Place) {
+        let asked = &mut self.records.asked;
+        if asked.has_any() {
+            asked.wrote(|| key.to_vec(), key.head(), place);
+        }
+    }
+
+    fn find_place(&mut self, key: &RecordKey<'_>, length: usize) -> (Place, u32) {
         let hash = key.position.hash;
         let Some(old) = self.records.find(key) else {
             let place = self.append(key, length + SPARE_BYTES);
@@ -616,6 +668,7 @@ impl WriteSet {
                 chunks,
                 nodes: self.records.nodes,
                 scored: self.records.scored,
+                asked: self.records.asked,
             },
             large,
             size_bytes: self.arena_bytes + self.large_bytes + self.ranks_bytes,
@@ -674,6 +727,16 @@ impl FrozenSet {
     pub(super) fn all_scored(&self) -> impl Iterator<Item = Scored<'_>> {
         let places = self.records.scored.places();
         places.filter_map(|place| self.records.scored_at(place))
+    }
+
+    /// See [`WriteSet::elements`].
+    pub(super) fn elements(
+        &self,
+        prefix: &ElementsPrefix,
+        from: Bound<&[u8]>,
+        most: usize,
+    ) -> Vec<(Bytes, Option<Bytes>)> {
+        self.records.elements(prefix, from, most)
     }
 
     /// See [`WriteSet::nodes`].
@@ -736,123 +799,5 @@ impl FrozenSet {
             length => Some(chunk.slice(end..end + length as usize)),
         };
         (chunk.slice(start..end), value)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dataset::position::Position;
-    use crate::dataset::record::{PREFIX_BYTES, PhysicalDb};
-    use crate::types::KeyHasher;
-
-    fn with_key<R>(key: &[u8], f: impl FnOnce(&RecordKey<'_>) -> R) -> R {
-        let hasher = KeyHasher::new(&[2; 16]);
-        f(&RecordKey::new(
-            &hasher,
-            PhysicalDb(0),
-            hasher.position(key),
-            key,
-        ))
-    }
-
-    fn contents(set: &FrozenSet) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
-        let records = set.records().map(|record| set.record(record));
-        records
-            .map(|(key, value)| {
-                (
-                    key[PREFIX_BYTES..].to_vec(),
-                    value.map(|value| value.to_vec()),
-                )
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_last_write_of_a_key_counts() {
-        let mut set = WriteSet::default();
-        let mut expected = BTreeMap::new();
-        for round in 0..4usize {
-            for n in 0..3000usize {
-                let key = format!("key{n}").into_bytes();
-                let action = (n * 7 + round * 3) % 5;
-                with_key(&key, |record_key| match action {
-                    0 => {
-                        set.delete(record_key);
-                        expected.insert(key.clone(), None);
-                    }
-                    1 => {
-                        set.put_large(record_key, &key, 9000);
-                        expected.insert(key.clone(), Some([&b"H"[..], &key].concat()));
-                    }
-                    _ => {
-                        let payload = vec![b'p'; n % 40 * (round + 1)];
-                        set.put(record_key, &[b"head", &payload]);
-                        expected.insert(key.clone(), Some([&b"head"[..], &payload].concat()));
-                    }
-                });
-                let pending = with_key(&key, |record_key| set.pending(record_key));
-                assert_eq!(
-                    pending,
-                    Some(if action == 0 {
-                        Pending::Delete
-                    } else {
-                        Pending::Put
-                    })
-                );
-            }
-        }
-        assert_eq!(set.len(), 3000);
-        assert_eq!(
-            with_key(b"absent", |record_key| set.pending(record_key)),
-            None
-        );
-        let marked = expected
-            .values()
-            .flatten()
-            .filter(|value| value.starts_with(b"H"))
-            .count();
-        assert_eq!((set.large.len(), set.large_bytes), (marked, marked * 9000));
-        let frozen = set.freeze(|key| {
-            Some(LargeValue {
-                head: SmallVec::from_slice(b"H"),
-                bytes: Arc::new(key.to_vec()),
-            })
-        });
-        assert_eq!(contents(&frozen), expected);
-        assert_eq!(
-            with_key(b"key1", |record_key| frozen.pending(record_key)),
-            Some(if expected[&b"key1"[..]].is_none() {
-                Pending::Delete
-            } else {
-                Pending::Put
-            })
-        );
-    }
-
-    #[test]
-    fn overwriting_in_place_costs_no_memory() {
-        let mut set = WriteSet::default();
-        for n in 0..10_000u64 {
-            with_key(b"counter", |key| {
-                set.put(key, &[b"h", n.to_string().as_bytes()])
-            });
-        }
-        assert!(set.size_bytes() < 500, "{}", set.size_bytes());
-    }
-
-    #[test]
-    fn a_key_larger_than_a_chunk_is_kept() {
-        let hasher = KeyHasher::new(&[2; 16]);
-        let long = vec![b'k'; 3 << 20];
-        let position = Position { slot: 1, hash: 1 };
-        let mut key = RecordKey::new(&hasher, PhysicalDb(0), position, b"");
-        key.rest = (&long).into();
-        let mut set = WriteSet::default();
-        set.put(&key, &[b"h", b"value"]);
-        assert_eq!(
-            contents(&set.freeze(|_| None))[&long],
-            Some(b"hvalue".to_vec())
-        );
     }
 }
