@@ -59,8 +59,11 @@ impl<P: Copy> Asked<P> {
             .is_some_and(|prefix| orders.prefixes.contains(prefix))
         {
             let key = key();
-            *self.bytes.get_mut() += key.len() + ORDERED_BYTES;
-            orders.elements.insert(key.into(), place);
+            let bytes = key.len() + ORDERED_BYTES;
+            // What is written again is in order already.
+            if orders.elements.insert(key.into(), place).is_none() {
+                *self.bytes.get_mut() += bytes;
+            }
         }
     }
 

@@ -65,10 +65,14 @@ impl<P: Copy> ScoredSets<P> {
         self.members.load(Ordering::Relaxed) * ORDERED_BYTES
     }
 
-    /// Whether an order was asked for: then it has to be told what changes.
+    /// Whether a set's order was asked for: then it has to be told what changes.
     #[inline]
-    pub(super) fn has_order(&mut self) -> bool {
+    pub(super) fn has_order(&mut self, prefix: &ElementsPrefix) -> bool {
         *self.ordered.get_mut() > 0
+            && self
+                .sets
+                .get_mut(prefix)
+                .is_some_and(|set| set.order.get_mut().is_some())
     }
 
     /// A member's score has changed.

@@ -190,7 +190,7 @@ fn members_of_a_sorted_set_on_disk_have_equal_chances() {
         });
         assert_eq!(found.len(), 3);
     }
-    // By chance alone 1 on average, and below 0.75 or above 1.3 once in thousands of such tests; the seeds are fixed.
+    // By chance alone 1 on average, and below 0.75 or above 1.3 about once in a thousand such tests; the seeds are fixed.
     let mean = drawn.iter().sum::<usize>() as f64 / MEMBERS as f64;
     let deviations = drawn
         .iter()

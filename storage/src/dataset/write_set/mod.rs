@@ -410,7 +410,8 @@ impl WriteSet {
     /// Where a member stands in an order that was asked for.
     #[inline]
     fn rank_in_order(&mut self, key: &RecordKey<'_>) -> Option<RankPlace> {
-        if !self.records.scored.has_order() {
+        let prefix = key.head().first_chunk()?;
+        if !self.records.scored.has_order(prefix) {
             return None;
         }
         let (place, _) = self.records.ranked_at(self.records.find(key)?)?;
@@ -420,7 +421,9 @@ impl WriteSet {
     /// Where it stands now.
     #[inline]
     fn keep_order(&mut self, key: &RecordKey<'_>, before: Option<RankPlace>, place: Place) {
-        if let (true, Some(prefix)) = (self.records.scored.has_order(), key.head().first_chunk()) {
+        if let Some(prefix) = key.head().first_chunk()
+            && self.records.scored.has_order(prefix)
+        {
             let now = self.records.ranked_at(place);
             self.records.scored.changed(prefix, before, now);
         }

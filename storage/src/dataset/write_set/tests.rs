@@ -1,6 +1,6 @@
 use super::*;
 use crate::dataset::position::Position;
-use crate::dataset::record::{PREFIX_BYTES, PhysicalDb};
+use crate::dataset::record::{ElementPlace, Incarnation, PREFIX_BYTES, PhysicalDb};
 use crate::types::KeyHasher;
 
 fn with_key<R>(key: &[u8], f: impl FnOnce(&RecordKey<'_>) -> R) -> R {
@@ -110,5 +110,37 @@ fn a_key_larger_than_a_chunk_is_kept() {
     assert_eq!(
         contents(&set.freeze(|_| None))[&long],
         Some(b"hvalue".to_vec())
+    );
+}
+
+#[test]
+fn elements_are_in_order_once_somebody_asks_and_cost_no_memory_when_written_again() {
+    let hasher = KeyHasher::new(&[2; 16]);
+    let place = ElementPlace {
+        slot: 1,
+        db: PhysicalDb(0),
+        incarnation: Incarnation(4),
+    };
+    let mut set = WriteSet::default();
+    let write = |set: &mut WriteSet, number: u32, value: &[u8]| {
+        let key = RecordKey::element(&hasher, place, number.wrapping_mul(0x9e37_79b9), b"m");
+        set.put(&key, &[value]);
+    };
+    let elements = |set: &WriteSet| set.elements(&place.prefix(), Bound::Unbounded, usize::MAX);
+    (0..100).for_each(|number| write(&mut set, number, b"1"));
+    assert_eq!(elements(&set).len(), 100);
+    (100..200).for_each(|number| write(&mut set, number, b"1"));
+    let before = set.memory_bytes();
+    for _ in 0..50 {
+        (0..200).for_each(|number| write(&mut set, number, b"2"));
+    }
+    assert_eq!(set.memory_bytes(), before);
+    let found = elements(&set);
+    assert_eq!(found.len(), 200);
+    assert!(found.is_sorted_by(|(a, _), (b, _)| a < b));
+    assert!(
+        found
+            .iter()
+            .all(|(_, value)| value.as_deref() == Some(b"2"))
     );
 }
