@@ -1,4 +1,4 @@
-//! Sorted sets that are only on disk answer every command that looks at their order as in memory, and are not loaded for it.
+//! Sorted sets that are only on disk answer every command that looks at their order, or for places, as in memory, and are not loaded for it.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -8,17 +8,20 @@ use tests::process::{Client, Server};
 const MEMBERS: usize = 25_000;
 /// So many members have the same score.
 const PER_SCORE: usize = 10;
-const COMMANDS: usize = 1000;
+const COMMANDS: usize = 1300;
 
-/// One set with scores, one whose members all have the same score.
+/// One set with scores, one whose members all have the same score, one of places.
 fn fill(client: &mut Client) {
     for from in (0..MEMBERS).step_by(1000) {
         let (mut scored, mut equal) = (words("ZADD scored"), words("ZADD equal"));
+        let mut places = words("GEOADD places");
         for number in from..from + 1000 {
             scored.extend([(number / PER_SCORE).to_string(), member(number)]);
             equal.extend(["0".to_owned(), member(number)]);
+            let (longitude, latitude) = place(number);
+            places.extend([longitude, latitude, member(number)]);
         }
-        for command in [scored, equal] {
+        for command in [scored, equal, places] {
             assert_eq!(text(client, &command), "Integer(1000)");
         }
     }
@@ -27,6 +30,17 @@ fn fill(client: &mut Client) {
 /// In no order that numbers have.
 fn member(number: usize) -> String {
     format!("m{}", number * 7919 % MEMBERS)
+}
+
+/// Every second one on a grid of one degree, the others in a part of it.
+fn place(number: usize) -> (String, String) {
+    let (column, row) = (number * 131 % 360, number * 37 % 171);
+    let (longitude, latitude) = (column as f64 - 180.0, row as f64 - 85.0);
+    if number.is_multiple_of(2) {
+        return (longitude.to_string(), latitude.to_string());
+    }
+    let (east, north) = (longitude / 90.0 + 13.0, latitude / 90.0 + 38.0);
+    (format!("{east:.6}"), format!("{north:.6}"))
 }
 
 fn words(line: &str) -> Vec<String> {
@@ -76,7 +90,46 @@ fn limit(random: &mut ChaCha8Rng) -> String {
     }
 }
 
+fn search(random: &mut ChaCha8Rng) -> String {
+    let number = random.random_range(0..MEMBERS + 10);
+    // So that no more are found than a part may have.
+    let largest = if number.is_multiple_of(2) { 300 } else { 30 };
+    let size = random.random_range(1..largest);
+    let (longitude, latitude) = place(number);
+    let one = member(number);
+    let options = [
+        "",
+        " ASC",
+        " DESC COUNT 5",
+        " COUNT 3 ANY",
+        " WITHDIST ASC",
+        " WITHCOORD WITHHASH",
+        " COUNT 0",
+        " NONSENSE",
+    ];
+    let options = options[random.random_range(0..options.len())];
+    match random.random_range(0..9) {
+        0 => format!("GEOSEARCH places FROMMEMBER {one} BYRADIUS {size} km{options}"),
+        1 => format!("GEOSEARCH places FROMMEMBER {one} BYBOX {size} {size} mi{options}"),
+        2 => format!(
+            "GEOSEARCH places FROMLONLAT {longitude} {latitude} BYRADIUS {size} km{options}"
+        ),
+        3 => format!("GEORADIUS places {longitude} {latitude} {size} km{options}"),
+        4 => format!("GEORADIUSBYMEMBER places {one} {size} km{options}"),
+        5 => format!("GEORADIUSBYMEMBER_RO places {one} {size}000 ft{options}"),
+        6 => format!("GEORADIUS_RO places {longitude} {latitude} 0 m{options}"),
+        7 => format!(
+            "GEOADD places {longitude} {latitude} {}",
+            member(number / 3)
+        ),
+        _ => format!("ZREM places {one}"),
+    }
+}
+
 fn command(random: &mut ChaCha8Rng) -> String {
+    if random.random_bool(0.25) {
+        return search(random);
+    }
     let from = random.random_range(0..MEMBERS / PER_SCORE);
     let (min, max) = score_end(random, from);
     let (low, high) = member_ends(random);
@@ -161,6 +214,9 @@ fn the_order_of_a_sorted_set_on_disk_is_that_in_memory() {
         "ZRANGESTORE first scored 0 49",
         "ZRANGESTORE last scored 0 49 REV",
         "ZRANGESTORE some scored (700 730 BYSCORE LIMIT 5 99",
+        "GEOSEARCHSTORE near places FROMLONLAT 13 38 BYRADIUS 20 km ASC COUNT 300",
+        "GEORADIUS places 13.1 38.1 15 km STOREDIST far",
+        "ZUNIONSTORE places 2 near far",
     ] {
         let replies = [&mut hot, &mut cold].map(|client| text(client, &words(stored)));
         assert_eq!(replies[0], replies[1], "{stored}");
@@ -170,7 +226,7 @@ fn the_order_of_a_sorted_set_on_disk_is_that_in_memory() {
         loaded_before,
         "no whole set was loaded"
     );
-    for key in ["scored", "equal", "first", "last", "some"] {
+    for key in ["scored", "equal", "places", "first", "last", "some"] {
         for from in (0..MEMBERS).step_by(500) {
             let some = words(&format!("ZRANGE {key} {from} {} WITHSCORES", from + 499));
             let contents = [&mut hot, &mut cold].map(|client| text(client, &some));

@@ -10,7 +10,7 @@ use super::error::CommandResult;
 use super::number::parse_i64;
 use super::scan;
 use super::spec::{Group, Spec};
-use super::{stream, zset};
+use super::{geo, stream, zset};
 
 /// Elements that are read for one step of a walk at most: it takes a few milliseconds.
 const WALK_MAX_ELEMENTS: usize = 2048;
@@ -44,7 +44,7 @@ pub fn of<'a>(name: &str, args: &[&'a [u8]], limits: &Limits) -> Option<Points<'
             Some(looks) => looks,
             None => match named(name, rest) {
                 Some(members) => Looks::Elements(members),
-                None => return zset::points_of(name, args),
+                None => return zset::points_of(name, args).or_else(|| geo::points_of(name, args)),
             },
         },
     };
@@ -61,6 +61,18 @@ pub fn may_need_all(spec: &Spec) -> bool {
     let on_any = spec.group == Group::Generic
         && !matches!(spec.name, "del" | "unlink" | "exists" | "touch" | "type");
     on_collections || on_any
+}
+
+/// The place among a command's arguments of a key that it overwrites, whatever is there.
+pub fn overwritten(spec: &Spec, args: &[&[u8]]) -> Option<usize> {
+    match spec.name {
+        "sdiffstore" | "sinterstore" | "sunionstore" | "zdiffstore" | "zinterstore"
+        | "zunionstore" | "zrangestore" | "geosearchstore" => Some(1),
+        "rename" => Some(2),
+        // What is stored comes behind what is read.
+        "sort" | "georadius" | "georadiusbymember" => spec.keys.positions(args).nth(1),
+        _ => None,
+    }
 }
 
 /// Whether a point of the command is never too much to be read from the disk under the lock. Of a hash it may be: when many of its

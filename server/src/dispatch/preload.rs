@@ -102,8 +102,9 @@ fn needed_by(dataset: &Dataset, request: &Request) -> storage::Result<Option<Col
         }
         // The limits tell at most how far a list is looked into.
         let points = points::of(command.spec.name, &args, &Limits::default()).unwrap_or_default();
+        let overwritten = points::overwritten(&command.spec, &args);
         for at in command.spec.keys.positions(&args) {
-            let Some(key) = args.get(at) else {
+            let Some(key) = args.get(at).filter(|_| overwritten != Some(at)) else {
                 continue;
             };
             let point = points.iter().find(|point| point.key == *key);

@@ -255,6 +255,27 @@ fn members_are_found_by_their_order_without_the_rest() {
     assert_eq!(client.text("ZRANGE zset 0 -1").split(' ').count(), 29_887);
 }
 
+/// A key under which something else is stored, unless it is one of those that are read.
+#[test]
+fn what_is_overwritten_is_not_loaded() {
+    let (_node, mut client) = start();
+    for key in ["to", "own", "sorted", "renamed"] {
+        fill(&mut client, &format!("SADD {key}"), |n| format!("m{n}"));
+    }
+    let before = drop_from_memory(&mut client);
+    assert_eq!(client.text("SADD few 1 2"), "2");
+    let mut is = |command: &str, reply: &str| assert_eq!(client.text(command), reply, "{command}");
+    is("SUNIONSTORE to few", "2");
+    is("SORT few STORE sorted", "2");
+    is("LRANGE sorted 0 -1", "1 2");
+    is("COPY few other", "1");
+    is("RENAME other renamed", "OK");
+    is("SCARD renamed", "2");
+    assert_eq!(loaded(&mut client), before, "nothing was loaded");
+    assert_eq!(client.text("SUNIONSTORE own own few"), "30002");
+    assert_eq!(loaded(&mut client), before + 1);
+}
+
 /// Commands that need all of a collection, as reads, as writes and within pipelines, by several clients at once.
 #[test]
 fn what_needs_the_whole_gets_it() {

@@ -86,7 +86,7 @@ pub use database::Garbage;
 pub use evict::{EvictionPolicy, Victim};
 pub use headroom::Headroom;
 pub use object::Object;
-pub use part::{Looks, Members, Point, RankLooks, RankSpan};
+pub use part::{Looks, Members, Point, RankLooks, RankSpan, Search, Searched};
 pub use position::slot_of;
 pub use preload::{Cold, ColdKey, Loaded};
 pub use recall::{Changes, Recalled};

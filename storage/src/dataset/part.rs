@@ -19,8 +19,8 @@ use super::Dataset;
 use super::collection::{self, Collected};
 use super::nodes::{Nodes, PartNodes};
 use super::position::Position;
-use super::ranks::PART_MAX_STEPS;
-pub use super::ranks::{RankLooks, RankSpan};
+use super::ranks::Effort;
+pub use super::ranks::{RankLooks, RankSpan, Search, Searched};
 use super::record::{self, ElementPlace, Incarnation, PhysicalDb, RecordKey, Stored};
 use crate::Result;
 use crate::types::stream::{Keep, Shape, StreamId};
@@ -32,14 +32,16 @@ pub(super) const LOADED_MAX_ELEMENTS: u64 = 20_000;
 /// What an element takes in memory, about.
 pub(super) const ELEMENT_BYTES: u64 = 128;
 /// A collection that takes more than one part in so many of the memory is not loaded because of point operations either.
-const LOADED_PARTS: u64 = 32;
+pub(super) const LOADED_PARTS: u64 = 32;
 /// And one that takes more than one part in so many not for the ranks of a few members.
 const READ_PARTS: u64 = 2;
 
 /// No more elements than these are drawn from a part: each takes a few reads.
 const DRAWN_MAX: usize = 16;
+/// Of a collection that memory has no room for; it may take tens of milliseconds.
+const DRAWN_MAX_AFAR: usize = 128;
 /// And no more places are looked at.
-const DRAWN_MAX_WINDOWS: usize = 256;
+const DRAWN_MAX_WINDOWS: usize = 1024;
 
 /// Elements that a command names.
 pub type Members<'a> = SmallVec<[&'a [u8]; 4]>;
@@ -297,7 +299,7 @@ impl Dataset {
                     if let Some(part) = self.lent(db, &focus.key, stored, looks) {
                         return Ok(Some((incarnation, part)));
                     }
-                    match nodes.order().part(meta, looks, PART_MAX_STEPS)? {
+                    match nodes.order().part(meta, looks, Effort::UNDER_LOCK)? {
                         Some(found) => found,
                         None => return Ok(None),
                     }
@@ -322,6 +324,16 @@ impl Dataset {
         Ok(part.map(|part| (incarnation, part)))
     }
 
+    /// Whether so many elements are drawn from a part, unless many fields of the hash have expired.
+    pub(super) fn may_draw(&self, meta: &[u8], drawn: Drawn) -> bool {
+        let (count, elements) = (drawn.count(), elements_of(meta));
+        // What takes all there are takes no part.
+        let is_part = (count as u64) < elements;
+        is_part
+            && (count <= DRAWN_MAX
+                || (count <= DRAWN_MAX_AFAR && !self.has_room_for(elements, READ_PARTS)))
+    }
+
     /// The elements among which some are drawn.
     fn drawn(
         &self,
@@ -330,9 +342,7 @@ impl Dataset {
         meta: &[u8],
         draw: Draw,
     ) -> Result<Option<Collected>> {
-        // What takes all there are takes no part.
-        let count = draw.drawn.count();
-        if count > DRAWN_MAX || elements_of(meta) <= count as u64 {
+        if !self.may_draw(meta, draw.drawn) {
             return Ok(None);
         }
         let mut found = PartNodes::default();

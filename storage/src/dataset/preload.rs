@@ -12,8 +12,8 @@ use super::cold::elements_from;
 use super::collection::{self, Collected};
 use super::entry::{Entry, Value};
 use super::object::is_expired;
-use super::part::{Focus, Point};
-use super::ranks::{Changes, Order, RankLooks};
+use super::part::{ELEMENT_BYTES, Focus, LOADED_PARTS, Looks, Point};
+use super::ranks::{Changes, Effort, Order, RankLooks};
 use super::record::{ElementPlace, PhysicalDb, RecordKey, Stored};
 use crate::Result;
 use crate::engine::Reader;
@@ -23,8 +23,10 @@ use crate::types::{KeyHasher, Limits};
 /// How often a load tells how far it is.
 const PROGRESS_BYTES: u64 = 256 << 10;
 
-/// Parts that are kept for those who asked for them, who come back at once.
-const MAX_LENT: usize = 4;
+/// Whoever asked for a part comes back at once. It is forgotten when it was kept for so many calls of [`Dataset::age_lent`].
+const LENT_AGES: u32 = 50;
+/// What a part takes besides its members, about.
+const LENT_BYTES: usize = 1 << 10;
 
 /// A key whose collection is large and only on disk.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +51,8 @@ pub struct Cold {
     pub(super) hasher: KeyHasher,
     /// See [`ColdKey`].
     looks: Option<RankLooks>,
+    /// What may be done for a part.
+    effort: Effort,
 }
 
 /// A collection that was read, on its way into memory, or a part of it.
@@ -65,6 +69,7 @@ pub(super) struct Lent {
     payload: Bytes,
     looks: RankLooks,
     object: Collected,
+    age: u32,
 }
 
 impl Cold {
@@ -106,7 +111,7 @@ impl Cold {
             place: self.place,
             changes: Changes::Noted(&self.pending),
         };
-        let Some(mut found) = order.part(meta, looks, usize::MAX)? else {
+        let Some(mut found) = order.part(meta, looks, self.effort)? else {
             return Ok(None);
         };
         found.know_scores(&order, meta)?;
@@ -132,7 +137,12 @@ impl Dataset {
             let now_ms = self.now_ms();
             let focus = Focus::new(point.clone(), &Limits::default(), 0);
             let (next, _) = stored.field_expiries_ms();
-            let is_small = point.looks.is_small() && !is_expired(next, now_ms);
+            let (_, meta) = collection::parse_payload(&stored.payload)?;
+            let is_small = match point.looks {
+                Looks::Draw(drawn) => self.may_draw(meta, drawn),
+                _ => point.looks.is_small(),
+            };
+            let is_small = is_small && !is_expired(next, now_ms);
             if is_small
                 || self
                     .part_of(db, at.slot, &stored, &focus, now_ms)?
@@ -171,7 +181,17 @@ impl Dataset {
             },
             hasher: self.hasher.clone(),
             looks: None,
+            effort: Effort {
+                members: self.most_lent_elements(),
+                steps: usize::MAX,
+            },
         })
+    }
+
+    /// How many members a part may have that is lent: as many as a collection that is loaded because of a point operation.
+    fn most_lent_elements(&self) -> usize {
+        let share = self.maxmemory_bytes / LOADED_PARTS / ELEMENT_BYTES;
+        Effort::UNDER_LOCK.members.max(share as usize)
     }
 
     /// What is to be read for a reader that was refused.
@@ -216,16 +236,14 @@ impl Dataset {
         };
         let is_same = (now.index, &now.payload) == (cold.stored.index, &cold.stored.payload);
         if let (true, Some(looks)) = (is_same, cold.looks) {
-            if self.lent.len() >= MAX_LENT {
-                self.lent.remove(0);
-            }
-            self.lent.push(Lent {
+            self.lend(Lent {
                 db,
                 key: cold.key,
                 index: now.index,
                 payload: now.payload,
                 looks,
                 object,
+                age: 0,
             });
         } else if is_same {
             let value = Value::Collected {
@@ -238,6 +256,32 @@ impl Dataset {
             self.counters.loads += 1;
         }
         Ok(is_same)
+    }
+
+    /// Keeps a part, and as many of those that were lent before as take no more than their share of memory, the newest first.
+    fn lend(&mut self, lent: Lent) {
+        self.lent.insert(0, lent);
+        let most = (self.maxmemory_bytes / LOADED_PARTS) as usize;
+        let mut bytes = 0;
+        let mut is_first = true;
+        self.lent.retain(|lent| {
+            bytes += lent.object.memory_bytes() + LENT_BYTES;
+            std::mem::take(&mut is_first) || bytes <= most
+        });
+    }
+
+    /// Forgets parts that were lent and that nobody has come back for: to be called some times in a second.
+    pub fn age_lent(&mut self) {
+        self.lent.retain_mut(|lent| {
+            lent.age += 1;
+            lent.age < LENT_AGES
+        });
+    }
+
+    /// Bytes of the parts that are lent.
+    pub(super) fn lent_bytes(&self) -> usize {
+        let objects = self.lent.iter().map(|lent| &lent.object);
+        objects.map(Collected::memory_bytes).sum()
     }
 
     /// Whether reading all elements of a key that is only on disk takes so long that others should not wait for it.

@@ -1,10 +1,14 @@
 //! Sorted sets that are only on disk, looked at by the order of their members: the same as in memory, with the same records.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use proptest::prelude::*;
-use storage::dataset::{Checkpoint, ColdKey, Looks, Members, Point, RankLooks, RankSpan};
+use storage::dataset::{
+    Checkpoint, ColdKey, Looks, Members, Point, RankLooks, RankSpan, Search, Searched,
+};
 use storage::types::{Change, Drawn, Limits, MemberBound};
 
 use crate::support::Bench;
@@ -34,6 +38,12 @@ enum Step {
         most: usize,
         backwards: bool,
     },
+    /// Searches, around a member or not.
+    Search {
+        around: Option<u8>,
+        spans: Vec<(i8, i8)>,
+        enough: Option<usize>,
+    },
     /// Draws a member.
     Draw(u64),
     /// Begins a checkpoint.
@@ -58,6 +68,11 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (scores(), 0_usize..6, any::<bool>()).prop_map(|((min, max), most, backwards)| {
             Step::Scores { min, max, most, backwards }
         }),
+        3 => (
+            proptest::option::of(0_u8..40),
+            proptest::collection::vec(scores(), 0..4),
+            proptest::option::of(1_usize..5),
+        ).prop_map(|(around, spans, enough)| Step::Search { around, spans, enough }),
         1 => any::<u64>().prop_map(Step::Draw),
         3 => Just(Step::Freeze),
         3 => Just(Step::Finish),
@@ -79,6 +94,41 @@ fn score(number: i8) -> f64 {
         5 => -0.0,
         -5 => f64::NEG_INFINITY,
         _ => f64::from(number) / 2.0,
+    }
+}
+
+/// Looks for multiples of a number as scores, in spans that are moved by the member's score.
+#[derive(Clone, Debug, PartialEq)]
+struct Multiples {
+    of: f64,
+    spans: Vec<(f64, f64)>,
+}
+
+impl Search for Multiples {
+    fn spans(&self, around: Option<f64>) -> Vec<(f64, f64)> {
+        let from = around.filter(|from| from.is_finite()).unwrap_or(0.0);
+        let moved = self.spans.iter().map(|(min, max)| (min + from, max + from));
+        moved.collect()
+    }
+
+    fn finds(&self, around: Option<f64>, score: f64) -> bool {
+        around == Some(score) || score % self.of == 0.0
+    }
+
+    fn is_same(&self, other: &dyn Search) -> bool {
+        (other as &dyn Any).downcast_ref() == Some(self)
+    }
+}
+
+impl Multiples {
+    /// What is found among members in order.
+    fn among(&self, around: Option<f64>, enough: Option<usize>, pairs: &Pairs) -> Pairs {
+        let found = self.spans(around).into_iter().flat_map(|(min, max)| {
+            let within = move |score: f64| min <= score && score < max;
+            let found = pairs.iter().filter(move |(_, score)| within(*score));
+            found.filter(|(_, score)| self.finds(around, *score))
+        });
+        found.take(enough.unwrap_or(usize::MAX)).cloned().collect()
     }
 }
 
@@ -313,6 +363,39 @@ impl World {
         });
     }
 
+    fn search(&self, around: Option<u8>, spans: &[(i8, i8)], enough: Option<usize>) {
+        let name = around.map(member);
+        let spans = spans.iter().map(|&(min, max)| (score(min), score(max)));
+        let search = Multiples {
+            of: 1.0,
+            spans: spans.collect(),
+        };
+        let from = name.as_ref().and_then(|name| self.model.0.get(name));
+        let expected = search.among(from.copied(), enough, &self.model.in_order());
+        let looks = RankLooks::Search(Searched {
+            members: name.iter().map(|name| name.clone().into()).collect(),
+            by: Arc::new(search.clone()),
+            enough,
+        });
+        self.read(looking(looks), |set| {
+            let score = name.as_ref().and_then(|name| {
+                let hash = self.bench.view(0).element_hash(name);
+                set.score(name, |_| hash)
+            });
+            assert_eq!(score, from.copied());
+            let mut pairs = Pairs::new();
+            for (min, max) in search.spans(score) {
+                let ranks = set.ranks_by_score(Bound::Included(min), Bound::Excluded(max));
+                pairs.extend(set.range(ranks).map(|(item, score)| (item.to_vec(), score)));
+            }
+            pairs.sort_by(|(a, a_score), (b, b_score)| {
+                a_score.partial_cmp(b_score).unwrap().then_with(|| a.cmp(b))
+            });
+            pairs.dedup();
+            assert_eq!(search.among(score, enough, &pairs), expected);
+        });
+    }
+
     fn run(&mut self, step: &Step) {
         match step {
             Step::Add(pairs) => self.add(pairs),
@@ -345,6 +428,11 @@ impl World {
                 most,
                 backwards,
             } => self.read_scores(min, max, most, backwards),
+            Step::Search {
+                around,
+                spans,
+                enough,
+            } => self.search(*around, spans, *enough),
             &Step::Draw(seed) => {
                 let look = Point {
                     key: KEY,
@@ -515,6 +603,17 @@ fn seen(bench: &Bench, looks: &RankLooks) -> Result<Vec<(Vec<u8>, usize)>, Box<C
                     let found = found.map(|(item, score)| (item.to_vec(), score as usize));
                     found.collect()
                 }
+                RankLooks::Search(searched) => {
+                    let score = set.score(&searched.members[0], hash).unwrap();
+                    let mut found = set.range(
+                        set.ranks_by_score(Bound::Included(score + 30_000.0), Bound::Unbounded),
+                    );
+                    let (last, last_score) = found.next_back().unwrap();
+                    vec![
+                        (searched.members[0].to_vec(), score as usize),
+                        (last.to_vec(), last_score as usize),
+                    ]
+                }
                 _ => unreachable!("not asked for here"),
             })
         }
@@ -564,6 +663,17 @@ fn what_is_far_from_both_ends_is_read_without_the_lock_and_lent() {
                 stop: middle as i64,
             },
             vec![(name(middle), middle), (moved.clone(), middle)],
+        ),
+        (
+            RankLooks::Search(Searched {
+                members: vec![name(9).into()],
+                by: Arc::new(Multiples {
+                    of: 10.0,
+                    spans: vec![(0.0, 30_000.0), (30_000.0, 30_020.0)],
+                }),
+                enough: Some(3002),
+            }),
+            vec![(name(9), 9), (name(30_010), 30_010)],
         ),
     ];
     for (looks, expected) in &asked {

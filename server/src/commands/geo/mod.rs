@@ -7,10 +7,12 @@
 //! | `place` | GEOADD GEOPOS GEODIST GEOHASH |
 //! | `options` | arguments of searches |
 //! | `search` | GEOSEARCH GEORADIUS and their kin |
+//! | `points` | what searches look at, told from their arguments |
 
 mod cell;
 mod options;
 mod place;
+mod points;
 mod search;
 mod shape;
 
@@ -21,6 +23,7 @@ use super::error::{CommandError, CommandResult};
 use super::number::parse_f64;
 use super::spec::{DataCommand, Flags, Group, Keys, Words};
 use cell::Point;
+pub(super) use points::of as points_of;
 
 const GEO: Group = Group::Geo;
 

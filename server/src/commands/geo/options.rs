@@ -1,14 +1,12 @@
 //! Arguments of GEOSEARCH, GEORADIUS and their kin. Redis looks at the key before them, and at a member as soon as it is named,
 //! which decides which of several errors is answered.
 
-use storage::types::SortedSetRef;
-
 use super::super::args::Args;
 use super::super::error::{CommandError, CommandResult};
 use super::super::number::parse_f64;
 use super::cell::Point;
 use super::shape::{Form, Shape};
-use super::{place, point, unit};
+use super::{point, unit};
 
 /// Which command it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +42,7 @@ pub(super) struct Options<'a> {
     pub(super) order: Order,
     /// 0: all.
     pub(super) count: usize,
-    /// As soon as so many are found, it is enough.
+    /// The first that are found are enough.
     pub(super) any: bool,
     pub(super) store: Option<Store<'a>>,
     centre: Option<Centre>,
@@ -59,19 +57,21 @@ enum Centre {
     Given(Point),
 }
 
-/// The sorted set to search, if it is there, and how to find a member in it.
+/// What is known of the sorted set that is searched.
 #[derive(Clone, Copy)]
 pub(super) struct Within<'s> {
-    pub(super) set: Option<SortedSetRef<'s>>,
-    pub(super) hash: &'s dyn Fn(&[u8]) -> u32,
+    /// Whether it is there.
+    pub(super) exists: bool,
+    /// Where a member is, if it is in the set.
+    pub(super) place: &'s dyn Fn(&[u8]) -> Option<Point>,
 }
 
 impl Within<'_> {
     fn centre(&self, member: &[u8]) -> CommandResult<Centre> {
-        let Some(set) = self.set else {
+        if !self.exists {
             return Ok(Centre::Nowhere);
-        };
-        place(set, member, self.hash)
+        }
+        (self.place)(member)
             .map(Centre::Place)
             .ok_or_else(|| CommandError::reply("ERR could not decode requested zset member"))
     }
@@ -175,7 +175,7 @@ impl<'a> Options<'a> {
     ) -> CommandResult<Self> {
         let mut options = Self::new(None);
         options.centre = Some(within.centre(args.bytes()?)?);
-        if within.set.is_some() {
+        if within.exists {
             options.form = Some(circle(args)?);
         } else {
             // Nobody looks at radius and unit then.
@@ -309,6 +309,11 @@ impl<'a> Options<'a> {
             ));
         }
         Ok(())
+    }
+
+    /// As soon as so many places are found, it is enough; none: all are looked at.
+    pub(super) fn enough(&self) -> Option<usize> {
+        self.any.then_some(self.count)
     }
 
     /// Where to search. None if the key is not there.

@@ -11,10 +11,10 @@ use super::super::context::{ReadContext, WriteContext};
 use super::super::error::CommandResult;
 use super::super::zset::{store, zset};
 use super::cell::{Cell, Point};
-use super::distance_text;
 use super::options::{Command, Options, Order, Store, Within};
 use super::place::write_point;
 use super::shape::Shape;
+use super::{distance_text, place};
 
 /// A place that was found.
 struct Found {
@@ -168,9 +168,10 @@ fn search<'a>(
     parse: &Parse<'a, '_>,
 ) -> CommandResult<(Options<'a>, Vec<Found>)> {
     let set = object.map(zset).transpose()?;
+    let hash = |member: &[u8]| view.element_hash(member);
     let within = Within {
-        set,
-        hash: &|member| view.element_hash(member),
+        exists: set.is_some(),
+        place: &|member| place(set?, member, hash),
     };
     let options = parse(args, within)?;
     let found = match (set, options.shape()) {
@@ -181,20 +182,13 @@ fn search<'a>(
 }
 
 fn find(set: SortedSetRef<'_>, shape: &Shape, options: &Options<'_>) -> Vec<Found> {
-    let enough = if options.any { options.count } else { 0 };
+    let enough = options.enough().unwrap_or(usize::MAX);
     let mut found = Vec::new();
-    let mut last: Option<Cell> = None;
-    for (nth, cell) in shape.cells().into_iter().enumerate() {
-        // Around the whole globe, a cell may be its own neighbour's neighbour. Redis compares each with the one before it only, and
-        // that not with the first.
-        if nth > 1 && last == Some(cell) {
-            continue;
-        }
-        if enough > 0 && found.len() >= enough {
+    for cell in shape.cells() {
+        if found.len() >= enough {
             break;
         }
         find_in_cell(set, cell, shape, enough, &mut found);
-        last = Some(cell);
     }
     let order = match options.order {
         // The nearest ones are asked for, then.
@@ -231,7 +225,7 @@ fn find_in_cell(
                 distance_m,
             });
         }
-        if enough > 0 && found.len() >= enough {
+        if found.len() >= enough {
             return;
         }
     }

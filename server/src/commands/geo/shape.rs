@@ -34,7 +34,7 @@ fn latitude_distance_m(from: f64, to: f64) -> f64 {
 }
 
 /// What a search looks into, around a centre.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Form {
     /// Radius.
     Circle(f64),
@@ -87,8 +87,9 @@ impl Shape {
         }
     }
 
-    /// The cells that cover the shape, the centre's first, in the order in which Redis looks into them. Some of them may be
-    /// the same.
+    /// The cells that cover the shape, the centre's first, in the order in which Redis looks into them. Around the whole globe a cell
+    /// may be its own neighbour's neighbour: Redis compares each with the one before it only, and that not with the first, so some
+    /// of them may be the same.
     pub(super) fn cells(&self) -> Vec<Cell> {
         let bounds = self.bounds();
         let mut step = self.step();
@@ -105,7 +106,6 @@ impl Shape {
         let west = all || area.longitudes.min >= bounds.west;
         let east = all || area.longitudes.max <= bounds.east;
         let neighbours = [
-            (0, 0, true),
             (0, 1, north),
             (0, -1, south),
             (1, 0, east),
@@ -115,11 +115,12 @@ impl Shape {
             (1, -1, south && east),
             (-1, -1, south && west),
         ];
-        neighbours
-            .into_iter()
-            .filter(|(_, _, needed)| *needed)
+        let needed = neighbours.into_iter().filter(|(_, _, needed)| *needed);
+        let mut others: Vec<Cell> = needed
             .map(|(east, north, _)| cell.neighbour(east, north))
-            .collect()
+            .collect();
+        others.dedup();
+        [vec![cell], others].concat()
     }
 
     fn bounds(&self) -> Bounds {

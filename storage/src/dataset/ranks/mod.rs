@@ -7,9 +7,11 @@
 //! members' own records wait.
 
 mod part;
+mod search;
 
-pub(super) use part::PART_MAX_STEPS;
+pub(super) use part::Effort;
 pub use part::{RankLooks, RankSpan};
+pub use search::{Search, Searched};
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;

@@ -4,19 +4,33 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use super::{Order, RankPlace, RankWalk, before_score, place_of};
+use super::search::Searched;
+use super::{Order, RankPlace, RankWalk, Ranked, before_score, place_of};
 use crate::Result;
 use crate::dataset::nodes::{PartNodes, PartRecords, resolve};
 use crate::dataset::part::elements_of;
-use crate::dataset::record::LONG_KEY_BYTES;
+use crate::dataset::record::{self, LONG_KEY_BYTES};
 use crate::types::{MissingScores, score_bounds_of_meta};
 
-/// A part has no more members than these: what needs more needs the whole.
-const PART_MAX_MEMBERS: usize = 4096;
-/// No more members are counted or passed over under the Region's lock: it takes a few milliseconds.
-pub(in crate::dataset) const PART_MAX_STEPS: usize = 16 << 10;
 /// So many are counted from one end before the other end is tried.
 const NEAR_STEPS: usize = 1 << 10;
+
+/// How much is done for a part at most: what takes more takes the whole set.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::dataset) struct Effort {
+    /// Members that the part has.
+    pub(in crate::dataset) members: usize,
+    /// Members that are counted or passed over.
+    pub(in crate::dataset) steps: usize,
+}
+
+impl Effort {
+    /// Under the Region's lock: it takes a few milliseconds.
+    pub(in crate::dataset) const UNDER_LOCK: Self = Self {
+        members: 4096,
+        steps: 16 << 10,
+    };
+}
 
 /// What a command looks at of a sorted set by the order of its members.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +55,8 @@ pub enum RankLooks {
         /// From the last on.
         backwards: bool,
     },
+    /// Some members by name, and those that a search finds.
+    Search(Searched),
 }
 
 /// Two ends in the order of members.
@@ -70,13 +86,12 @@ impl PartNodes {
 }
 
 impl Order<'_> {
-    /// The members that a command looks at, and where they stand among the others; none if they are too many, or more than so many
-    /// others are on the way.
+    /// The members that a command looks at, and where they stand among the others; none if it takes more than this.
     pub(in crate::dataset) fn part(
         &self,
         meta: &[u8],
         looks: &RankLooks,
-        most_steps: usize,
+        effort: Effort,
     ) -> Result<Option<PartNodes>> {
         let Some((first, last)) = score_bounds_of_meta(meta) else {
             return Ok(None);
@@ -91,15 +106,15 @@ impl Order<'_> {
                 let backwards = to > len - from;
                 let skipped = if backwards { len - to } else { from };
                 let (most, passed) = (to - from, skipped.saturating_add(to - from));
-                if most > PART_MAX_MEMBERS || passed > most_steps {
+                if most > effort.members || passed > effort.steps {
                     return Ok(None);
                 }
                 let members = self.members(&all, backwards, skipped, most)?;
                 Ok(members.map(|members| self.part_of(&members, from, 0)))
             }
-            RankLooks::RankOf(member) => self.rank_of(&all, member, len, most_steps),
+            RankLooks::RankOf(member) => self.rank_of(&all, member, len, effort.steps),
             RankLooks::Count(span) => match places(span, (first, last)) {
-                Some((from, to)) => self.counted(&clamp(from, to, &all), most_steps),
+                Some((from, to)) => self.counted(&clamp(from, to, &all), effort.steps),
                 None => Ok(None),
             },
             RankLooks::Span {
@@ -111,11 +126,12 @@ impl Order<'_> {
                     return Ok(None);
                 };
                 let span = clamp(from, to, &all);
-                let asked = (*most).min(PART_MAX_MEMBERS + 1);
+                let asked = (*most).min(effort.members + 1);
                 let members = self.members(&span, *backwards, 0, asked)?;
-                let members = members.filter(|members| members.len() <= PART_MAX_MEMBERS);
+                let members = members.filter(|members| members.len() <= effort.members);
                 Ok(members.map(|members| self.part_of(&members, 0, 0)))
             }
+            RankLooks::Search(searched) => self.found(&all, searched, effort),
         }
     }
 
@@ -233,6 +249,52 @@ impl Order<'_> {
         }
         let between = count.saturating_sub(members.len());
         Ok(Some(self.part_of(&members, 0, between)))
+    }
+
+    /// What a search finds, and the members that it names.
+    fn found(
+        &self,
+        all: &(RankPlace, RankPlace),
+        searched: &Searched,
+        effort: Effort,
+    ) -> Result<Option<PartNodes>> {
+        let mut named = PartNodes::default();
+        let mut around = None;
+        for member in &searched.members {
+            let Some(record) = self.record(member)? else {
+                continue;
+            };
+            let (key, score) =
+                record::decode_element(&self.member_key(member).to_vec().into(), &record)?;
+            around = score.first_chunk().map(|score| f64::from_le_bytes(*score));
+            named.records.insert(key, score);
+        }
+        let (mut found, mut steps) = (Members::new(), 0);
+        let enough = searched.enough.unwrap_or(usize::MAX);
+        'spans: for (min, max) in searched.by.spans(around) {
+            let span = clamp(before_score(min, false), before_score(max, false), all);
+            let left = (effort.steps - steps).saturating_add(1);
+            for member in RankWalk::new(self, &span, false, left)? {
+                let Ranked { score, member, .. } = member?;
+                steps += 1;
+                if steps > effort.steps || member.len() >= LONG_KEY_BYTES {
+                    return Ok(None);
+                }
+                if !searched.by.finds(around, score) {
+                    continue;
+                }
+                found.push((score, member));
+                if found.len() > effort.members {
+                    return Ok(None);
+                }
+                if found.len() >= enough {
+                    break 'spans;
+                }
+            }
+        }
+        let mut part = self.part_of(&found, 0, 0);
+        part.records.append(&mut named.records);
+        Ok(Some(part))
     }
 
     /// A member, and how many stand before it.

@@ -152,7 +152,9 @@ impl Txn<'_> {
     /// Makes room for a key that is to be stored.
     fn clear(&mut self, db: PhysicalDb, key: &[u8]) -> Result<Position> {
         let at = self.position(key);
-        if self.bring(db, at, key)? {
+        if db == self.physical {
+            self.remove(key)?;
+        } else if self.bring(db, at, key)? {
             self.erase(db, at, key)?;
         }
         Ok(at)
