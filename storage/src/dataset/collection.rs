@@ -57,7 +57,7 @@ macro_rules! collected {
             }
 
             /// See [`Large::missing_for`].
-            pub(super) fn missing_for(&self, draw: Draw) -> Option<HashRange> {
+            pub(super) fn missing_for(&self, draw: Draw) -> Vec<HashRange> {
                 match self { $(Self::$name(object) => object.missing_for(draw),)* }
             }
 

@@ -32,12 +32,12 @@ pub(super) const LOADED_MAX_ELEMENTS: u64 = 20_000;
 /// What an element takes in memory, about.
 pub(super) const ELEMENT_BYTES: u64 = 128;
 /// A collection that takes more than one part in so many of the memory is not loaded because of point operations either.
-pub(super) const LOADED_PARTS: u64 = 32;
+const LOADED_PARTS: u64 = 32;
 /// And one that takes more than one part in so many not for the ranks of a few members.
 const READ_PARTS: u64 = 2;
 
 /// No more elements than these are drawn from a part: each takes a few reads.
-const DRAWN_MAX: usize = 16;
+const DRAWN_MAX: usize = 32;
 /// Of a collection that memory has no room for; it may take tens of milliseconds.
 const DRAWN_MAX_AFAR: usize = 128;
 /// And no more places are looked at.
@@ -174,6 +174,25 @@ impl Focus {
             limits: *limits,
             seed,
         }
+    }
+}
+
+impl PartNodes {
+    /// Adds the elements with some hashes.
+    fn complete(&mut self, nodes: &Nodes<'_>, hashes: HashRange) -> Result<()> {
+        if self.missing.complete.contains(&hashes) {
+            return Ok(());
+        }
+        for element in nodes.elements_from(hashes.first) {
+            let (key, value) = element?;
+            let (hash, _) = split_key(&key)?;
+            if hash > hashes.last {
+                break;
+            }
+            self.records.insert(key, value);
+        }
+        self.missing.complete.push(hashes);
+        Ok(())
     }
 }
 
@@ -346,25 +365,20 @@ impl Dataset {
             return Ok(None);
         }
         let mut found = PartNodes::default();
-        for _ in 0..DRAWN_MAX_WINDOWS {
+        while found.missing.complete.len() < DRAWN_MAX_WINDOWS {
             let Some(part) = load(nodes, stored, meta, &mut found, draw.now_ms)? else {
                 return Ok(None);
             };
-            let Some(hashes) = part.missing_for(draw) else {
+            let missing = part.missing_for(draw);
+            if missing.is_empty() {
                 return Ok(Some(part));
-            };
-            if hashes == HashRange::ALL {
+            }
+            if missing.contains(&HashRange::ALL) {
                 return Ok(None);
             }
-            for element in nodes.elements_from(hashes.first) {
-                let (key, value) = element?;
-                let (hash, _) = split_key(&key)?;
-                if hash > hashes.last {
-                    break;
-                }
-                found.records.insert(key, value);
+            for hashes in missing {
+                found.complete(nodes, hashes)?;
             }
-            found.missing.complete.push(hashes);
         }
         Ok(None)
     }

@@ -12,7 +12,7 @@ use super::cold::elements_from;
 use super::collection::{self, Collected};
 use super::entry::{Entry, Value};
 use super::object::is_expired;
-use super::part::{ELEMENT_BYTES, Focus, LOADED_PARTS, Looks, Point};
+use super::part::{ELEMENT_BYTES, Focus, Looks, Point};
 use super::ranks::{Changes, Effort, Order, RankLooks};
 use super::record::{ElementPlace, PhysicalDb, RecordKey, Stored};
 use crate::Result;
@@ -25,6 +25,8 @@ const PROGRESS_BYTES: u64 = 256 << 10;
 
 /// Whoever asked for a part comes back at once. It is forgotten when it was kept for so many calls of [`Dataset::age_lent`].
 const LENT_AGES: u32 = 50;
+/// Parts that are lent take no more than one part in so many of the memory.
+const LENT_PARTS: u64 = 8;
 /// What a part takes besides its members, about.
 const LENT_BYTES: usize = 1 << 10;
 
@@ -76,9 +78,9 @@ impl Cold {
     /// Reads it. A million elements take about a second. [`Dataset::admit_loaded`] takes only what has not changed since, on disk or
     /// elsewhere.
     ///
-    /// `progress` is told how many bytes of elements were read so far, after every 256 KB.
+    /// `progress` is told how many bytes of elements were read so far, after every 256 KB; of a part, once.
     pub fn load(mut self, mut progress: impl FnMut(u64)) -> Result<Loaded> {
-        if let Some(object) = self.part()? {
+        if let Some(object) = self.part(&mut progress)? {
             return Ok(Loaded { cold: self, object });
         }
         self.looks = None;
@@ -100,7 +102,7 @@ impl Cold {
     }
 
     /// Reads only what is looked at, if that is asked for and can be told.
-    fn part(&self) -> Result<Option<Collected>> {
+    fn part(&self, progress: &mut impl FnMut(u64)) -> Result<Option<Collected>> {
         let Some(looks) = &self.looks else {
             return Ok(None);
         };
@@ -114,6 +116,8 @@ impl Cold {
         let Some(mut found) = order.part(meta, looks, self.effort)? else {
             return Ok(None);
         };
+        let bytes = |(key, value): (&Bytes, &Bytes)| (key.len() + value.len()) as u64;
+        progress(found.records.iter().map(bytes).sum());
         found.know_scores(&order, meta)?;
         found.load(self.stored.kind, meta)
     }
@@ -188,9 +192,9 @@ impl Dataset {
         })
     }
 
-    /// How many members a part may have that is lent: as many as a collection that is loaded because of a point operation.
+    /// How many members a part may have that is lent.
     fn most_lent_elements(&self) -> usize {
-        let share = self.maxmemory_bytes / LOADED_PARTS / ELEMENT_BYTES;
+        let share = self.maxmemory_bytes / LENT_PARTS / ELEMENT_BYTES;
         Effort::UNDER_LOCK.members.max(share as usize)
     }
 
@@ -261,7 +265,7 @@ impl Dataset {
     /// Keeps a part, and as many of those that were lent before as take no more than their share of memory, the newest first.
     fn lend(&mut self, lent: Lent) {
         self.lent.insert(0, lent);
-        let most = (self.maxmemory_bytes / LOADED_PARTS) as usize;
+        let most = (self.maxmemory_bytes / LENT_PARTS) as usize;
         let mut bytes = 0;
         let mut is_first = true;
         self.lent.retain(|lent| {

@@ -13,10 +13,12 @@
 //! | [`listpack`], `intset` | the flat representations |
 //! | [`table`] | entries by keyed hash, in order of hashes |
 //! | `edit` | what a change is told, and tells |
+//! | `drawn` | what a command that draws elements at random looks at |
 //! | `ranked`, `score` | members by score and rank; scores as text |
 //! | `hash`, `set`, `list`, `zset` | the types |
 //! | `quicklist` | large lists |
 
+mod drawn;
 mod edit;
 mod hash;
 mod hasher;
@@ -34,6 +36,8 @@ pub mod stream;
 pub mod table;
 mod zset;
 
+pub(crate) use drawn::Draw;
+pub use drawn::Drawn;
 pub use edit::Edit;
 #[cfg(test)]
 pub(crate) use edit::Recorder;
@@ -52,13 +56,11 @@ pub use set::{Set, SetRef, SetTable};
 pub(crate) use zset::score_bounds_of_meta;
 pub use zset::{Change, MemberBound, SortedSet, SortedSetRef, ZSetIter, ZSetTree};
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
 
 use self::table::{HashRange, Step};
-use crate::{Error, Result, random};
+use crate::{Error, Result};
 
 /// Engine keys (hash and rest) and values of a large collection's elements, in order.
 pub(crate) type Elements<'a> = dyn Iterator<Item = Result<(Bytes, Bytes)>> + 'a;
@@ -74,61 +76,6 @@ pub(crate) struct Missing {
     pub(crate) scores: Option<MissingScores>,
     /// None of them has one of these hashes.
     pub(crate) complete: Vec<HashRange>,
-}
-
-/// Elements that a command draws at random.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Draw {
-    /// The beginning of the sequence of numbers by which they are drawn.
-    pub(crate) seed: u64,
-    /// How many, and what becomes of them.
-    pub(crate) drawn: Drawn,
-    /// The command's time.
-    pub(crate) now_ms: u64,
-}
-
-/// How many elements a command draws, and what becomes of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Drawn {
-    /// So many, each of which is taken out before the next one is drawn.
-    Taken(usize),
-    /// So many, some perhaps several times. They stay.
-    Repeated(usize),
-    /// As many as it takes until so many are different. They stay.
-    Different(usize),
-}
-
-impl Drawn {
-    /// How many the command gets.
-    pub(crate) fn count(self) -> usize {
-        let (Self::Taken(count) | Self::Repeated(count) | Self::Different(count)) = self;
-        count
-    }
-}
-
-impl Draw {
-    /// What [`Large::missing_for`] answers of elements that stay; `one` draws one by the numbers that it is given.
-    fn missing_of<'t>(
-        self,
-        mut one: impl FnMut(&mut dyn FnMut() -> u64) -> Result<Option<&'t [u8]>, HashRange>,
-    ) -> Option<HashRange> {
-        let mut seed = self.seed;
-        let (mut draws, mut different) = (0, BTreeSet::new());
-        loop {
-            match one(&mut || random::next(&mut seed)) {
-                Ok(element) => different.insert(element?),
-                Err(hashes) => return Some(hashes),
-            };
-            draws += 1;
-            let got = match self.drawn {
-                Drawn::Different(_) => different.len(),
-                _ => draws,
-            };
-            if got >= self.drawn.count() {
-                return None;
-            }
-        }
-    }
 }
 
 /// What a part of a sorted set is told of the members that it does not hold.
@@ -182,10 +129,10 @@ pub(crate) trait Large: Sized {
         Ok(None)
     }
 
-    /// The first hashes that a part has to hold all elements of before it can be drawn from, and does not. None if it can, or this
-    /// is of a type of which nothing is drawn from parts.
-    fn missing_for(&self, _draw: Draw) -> Option<HashRange> {
-        None
+    /// Hashes of which a part has to hold all elements before it can be drawn from, and does not; there may be more when it has these.
+    /// None at all if it can be, or this is of a type of which nothing is drawn from parts.
+    fn missing_for(&self, _draw: Draw) -> Vec<HashRange> {
+        Vec::new()
     }
 
     /// Makes an element what its newest record says; none: it is gone. Nothing of a type whose elements have an order of their own.

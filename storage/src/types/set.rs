@@ -1,5 +1,6 @@
 //! Sets: members, each once.
 
+use super::drawn::Numbers;
 use super::edit::Edit;
 use super::intset::{Intset, IntsetRef};
 use super::item::Item;
@@ -10,7 +11,7 @@ use super::{
     Collection, Draw, Drawn, Elements, Large, Missing, Parts, check_len, count_absent, digest,
     split_key,
 };
-use crate::{Result, prefetch, random};
+use crate::{Result, prefetch};
 
 /// A set.
 pub enum Set {
@@ -403,21 +404,23 @@ impl Large for SetTable {
         Ok(Some(table))
     }
 
-    fn missing_for(&self, draw: Draw) -> Option<HashRange> {
+    fn missing_for(&self, draw: Draw) -> Vec<HashRange> {
         let Drawn::Taken(taken) = draw.drawn else {
-            return draw
-                .missing_of(|random| Ok(self.draw(random)?.map(|(_, member)| &member.0[..])));
+            return draw.missing_of(self.len(), |random| {
+                Ok(self.draw(random)?.map(|(_, member)| &member.0[..]))
+            });
         };
-        let mut seed = draw.seed;
+        let mut numbers = Numbers::of(draw);
         let mut rest = self.clone();
-        for _ in 0..taken {
-            let (hash, member) = match rest.draw(&mut || random::next(&mut seed)) {
-                Ok(found) => found.map(|(hash, member)| (hash, member.0.clone()))?,
-                Err(hashes) => return Some(hashes),
+        for to_draw in (1..=taken).rev() {
+            let (hash, member) = match rest.draw(&mut || numbers.next()) {
+                Ok(Some((hash, member))) => (hash, member.0.clone()),
+                Ok(None) => break,
+                Err(missing) => return numbers.missing(missing, rest.len(), to_draw),
             };
             rest.members.remove(hash, &member);
         }
-        None
+        Vec::new()
     }
 
     fn overlay(&mut self, member: &[u8], record: Option<&[u8]>, edit: &mut Edit<'_>) -> Result<()> {

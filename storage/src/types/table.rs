@@ -10,6 +10,7 @@
 mod draw;
 
 pub use self::draw::HashRange;
+pub(crate) use self::draw::drawn_from;
 use crate::prefetch;
 
 /// What an entry of a table is found by.

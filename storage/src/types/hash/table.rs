@@ -448,8 +448,8 @@ impl Large for HashTable {
         Ok(Some(table))
     }
 
-    fn missing_for(&self, draw: Draw) -> Option<HashRange> {
-        draw.missing_of(|random| {
+    fn missing_for(&self, draw: Draw) -> Vec<HashRange> {
+        draw.missing_of(self.len(), |random| {
             for _ in 0..EXPIRED_TRIES {
                 let Some(field) = self.draw(random)? else {
                     return Ok(None);

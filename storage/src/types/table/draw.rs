@@ -37,6 +37,32 @@ impl HashRange {
     }
 }
 
+/// How many windows the hash space is cut into: a power of two, so that a window is a part of one segment, or consists of few.
+fn windows(len: usize) -> u64 {
+    match len {
+        ..=WINDOW_MAX_ENTRIES => 1,
+        len => (len as u64)
+            .div_ceil(WINDOW_ENTRIES)
+            .next_power_of_two()
+            .min(1 << 31),
+    }
+}
+
+/// The one of so many windows that a number draws.
+fn window(drawn: u64, windows: u64) -> HashRange {
+    let width = (u64::from(u32::MAX) + 1) / windows;
+    let first = (drawn >> 32) % windows * width;
+    HashRange {
+        first: first as u32,
+        last: (first + width - 1) as u32,
+    }
+}
+
+/// The hashes among which a number draws an entry of a table of `len`.
+pub(crate) fn drawn_from(len: usize, drawn: u64) -> HashRange {
+    window(drawn, windows(len))
+}
+
 impl<T> Table<T> {
     /// An entry drawn with equal chances from all; none of an empty table. The same numbers give the same entry on every
     /// replica, however its table came to be.
@@ -61,10 +87,10 @@ impl<T> Table<T> {
             return Ok(None);
         }
         let is_here = |hashes| absent == 0 || complete.iter().any(|range| range.covers(hashes));
-        let windows = Self::windows(len);
+        let windows = windows(len);
         for attempt in 1..=WINDOW_TRIES {
             // Two at once, because looking at one is mostly waiting for memory.
-            let drawn = [random(), random()].map(|drawn| (drawn, Self::window(drawn, windows)));
+            let drawn = [random(), random()].map(|drawn| (drawn, window(drawn, windows)));
             if let Some((_, window)) = drawn.iter().find(|(_, window)| !is_here(*window)) {
                 return Err(*window);
             }
@@ -98,27 +124,6 @@ impl<T> Table<T> {
         Ok(entries.find(|(_, entry)| found.is_some_and(|found| std::ptr::eq(*entry, found))))
     }
 
-    /// How many windows the hash space is cut into: a power of two, so that a window is a part of one segment, or consists of few.
-    fn windows(len: usize) -> u64 {
-        match len {
-            ..=WINDOW_MAX_ENTRIES => 1,
-            len => (len as u64)
-                .div_ceil(WINDOW_ENTRIES)
-                .next_power_of_two()
-                .min(1 << 31),
-        }
-    }
-
-    /// The one of so many windows that a number draws.
-    fn window(drawn: u64, windows: u64) -> HashRange {
-        let width = (u64::from(u32::MAX) + 1) / windows;
-        let first = (drawn >> 32) % windows * width;
-        HashRange {
-            first: first as u32,
-            last: (first + width - 1) as u32,
-        }
-    }
-
     /// What [`Table::draw`] draws with the numbers from each of these seeds, if nothing changes in between. The waits for memory are
     /// shared, those for what the entries own included.
     pub fn draw_ahead(
@@ -130,12 +135,12 @@ impl<T> Table<T> {
     where
         T: Keyed,
     {
-        let windows = Self::windows(self.len() + absent);
+        let windows = windows(self.len() + absent);
         let first_two = |&(mut seed): &u64| [random::next(&mut seed), random::next(&mut seed)];
         let hashes: SmallVec<[u32; 2 * USUAL_SEEDS]> = seeds
             .iter()
             .flat_map(first_two)
-            .map(|drawn| Self::window(drawn, windows).first)
+            .map(|drawn| window(drawn, windows).first)
             .collect();
         for step in Step::TO_HASHES {
             hashes.iter().for_each(|&hash| self.prefetch(step, hash));

@@ -260,8 +260,10 @@ impl Large for ZSetTree {
         Ok(Some(tree))
     }
 
-    fn missing_for(&self, draw: Draw) -> Option<HashRange> {
-        draw.missing_of(|random| Ok(self.draw(random)?.map(|entry| &entry.member[..])))
+    fn missing_for(&self, draw: Draw) -> Vec<HashRange> {
+        draw.missing_of(self.len(), |random| {
+            Ok(self.draw(random)?.map(|entry| &entry.member[..]))
+        })
     }
 
     fn overlay(&mut self, member: &[u8], record: Option<&[u8]>, edit: &mut Edit<'_>) -> Result<()> {
