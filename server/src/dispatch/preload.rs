@@ -2,7 +2,7 @@
 //! takes about a second: under the Region's lock, which the command holds, nobody else would be served meanwhile. Only the client
 //! that asked waits, and whoever needs the same collection.
 
-use storage::dataset::{Cold, ColdKey, Dataset, Headroom};
+use storage::dataset::{Cold, ColdKey, Dataset, Headroom, Loan};
 use storage::ids::DbIndex;
 use storage::proto::command::Request;
 use storage::types::Limits;
@@ -25,10 +25,18 @@ pub struct Preload {
     turn: Mutex<()>,
 }
 
-/// Loads the collection at a key, unless somebody else has. What is returned keeps room for a reply that holds all of it, until
-/// it is dropped.
-pub async fn load(shared: &Shared, key: &ColdKey) -> Option<Headroom> {
-    take_turn(shared, |dataset| dataset.cold_key(key)).await
+/// A collection that was loaded for somebody.
+#[derive(Default)]
+pub struct Preloaded {
+    /// What was read for him alone, if it could not be taken into memory.
+    pub loan: Option<Loan>,
+    /// Room for a reply that holds all of it.
+    pub headroom: Option<Headroom>,
+}
+
+/// Loads the collection at a key, unless somebody else has. With `may_lend`, what has changed meanwhile is not read again.
+pub async fn load(shared: &Shared, key: &ColdKey, may_lend: bool) -> Preloaded {
+    take_turn(shared, may_lend, |dataset| dataset.cold_key(key)).await
 }
 
 /// Loads what the commands of a request need all of, before they go into the log: the leader would execute them, and load it,
@@ -42,7 +50,7 @@ pub async fn settle(shared: &Shared, request: &Request) {
         match needed {
             Ok(None) => return,
             Ok(Some(_)) => {
-                take_turn(shared, |dataset| needed_by(dataset, request)).await;
+                take_turn(shared, false, |dataset| needed_by(dataset, request)).await;
             }
             Err(error) => shared.fatal(&error),
         }
@@ -56,37 +64,53 @@ pub fn may_need(shared: &Shared) -> bool {
 
 async fn take_turn(
     shared: &Shared,
+    may_lend: bool,
     find: impl Fn(&Dataset) -> storage::Result<Option<Cold>>,
-) -> Option<Headroom> {
+) -> Preloaded {
     let _turn = shared.preload.turn.lock().await;
     for _ in 0..TRIES {
         let found = find(&shared.machine.dataset().read());
         let cold = match found {
             Ok(Some(cold)) => cold,
-            Ok(None) => return None,
+            Ok(None) => break,
             Err(error) => shared.fatal(&error),
         };
         let machine = shared.machine.clone();
         let admitted = tokio::task::spawn_blocking(move || load_into(&machine, cold)).await;
         match admitted {
-            Ok(Ok(Some(headroom))) => return Some(headroom),
-            Ok(Ok(None)) => {}
+            Ok(Ok(loaded)) if loaded.is_settled(may_lend) => return loaded,
+            Ok(Ok(_)) => {}
             // It may have changed while it was read. If the disk is at fault, the command itself will find out.
             Ok(Err(error)) => tracing::debug!("a collection is read again: {error}"),
             // The runtime is about to stop.
-            Err(_) => return None,
+            Err(_) => break,
         }
     }
-    None
+    Preloaded::default()
 }
 
-/// Reads a collection and takes it into memory, from which others are dropped in time. None if it has changed meanwhile.
-fn load_into(machine: &Machine, cold: Cold) -> storage::Result<Option<Headroom>> {
+impl Preloaded {
+    /// Whether it is of use for whoever waits for it.
+    fn is_settled(&self, may_lend: bool) -> bool {
+        self.loan
+            .as_ref()
+            .is_none_or(|loan| may_lend || loan.is_part())
+    }
+}
+
+/// Reads a collection and takes it into memory, from which others are dropped in time.
+fn load_into(machine: &Machine, cold: Cold) -> storage::Result<Preloaded> {
     let mut clearing = Clearing::new(machine);
     let loaded = cold.load(|read| clearing.has_read(read))?;
-    let mut dataset = machine.dataset().write();
-    let is_same = dataset.admit_loaded(loaded)?;
-    Ok(is_same.then_some(clearing.for_reply()))
+    let loan = machine.dataset().write().admit_loaded(loaded)?;
+    let headroom = match loan {
+        Some(_) => clearing.for_all(),
+        None => clearing.for_reply(),
+    };
+    Ok(Preloaded {
+        loan,
+        headroom: Some(headroom),
+    })
 }
 
 /// The first collection that a command of a request needs all of.

@@ -10,7 +10,7 @@ use storage::proto::command::{MembershipChange, RaftCmdResponse, Request};
 use tokio::sync::oneshot;
 
 use super::outcome::{Failure, Refusal};
-use super::segment::{Segment, counts_keys, run_reads};
+use super::segment::{Colds, Segment, counts_keys, is_single, run_reads};
 use super::shared::Shared;
 use super::{freshness, gather, mailbox, outcome, preload, segment};
 use crate::machine::{self, Verdict, batch};
@@ -80,7 +80,8 @@ async fn read_stale(shared: &Shared, request: &Request, bound: Duration) -> Resu
         if !freshness::within(shared, bound).await {
             break;
         }
-        let replies = read_memory(shared, request, || true).await;
+        // What is lent may be as old as its reading took.
+        let replies = read_memory(shared, request, false, || true).await;
         if let Some(replies) = replies.filter(|_| shared.freshness.is_within(bound)) {
             return Ok(replies);
         }
@@ -176,30 +177,42 @@ pub async fn read_here(shared: &Shared, request: &Request) -> Result<Bytes, raft
     }
     let lease = || shared.router.lease().is_valid();
     // The lease is looked at again: this thread may have been stopped for any time since.
-    if let Some(replies) = read_memory(shared, request, lease).await
+    let may_lend = is_single(request);
+    if let Some(replies) = read_memory(shared, request, may_lend, lease).await
         && lease()
     {
         return Ok(replies);
     }
     barrier(shared).await?;
-    let replies = read_memory(shared, request, || true).await;
+    let replies = read_memory(shared, request, may_lend, || true).await;
     Ok(replies.unwrap_or_default())
 }
 
-/// Reads on this Store's memory as it stands, while `may_read`; large collections that are only on disk are loaded first. None if
-/// it may not.
+/// Reads on this Store's memory as it stands, while `may_read`; large collections that are only on disk are loaded first, or lent as they
+/// were at some time since this was called, if `may_lend`. None if it may not.
 async fn read_memory(
     shared: &Shared,
     request: &Request,
+    may_lend: bool,
     may_read: impl Fn() -> bool,
 ) -> Option<Bytes> {
     let mut tries = 0;
+    let mut loans = Vec::new();
     // Kept for the replies.
     let mut _headroom = None;
     while may_read() {
-        match run_reads(shared, request, tries < preload::TRIES) {
+        let colds = Colds {
+            refuse: tries < preload::TRIES,
+            loans: &loans,
+            as_of_loans: may_lend,
+        };
+        match run_reads(shared, request, colds) {
             Ok(replies) => return Some(replies),
-            Err(storage::Error::Cold(key)) => _headroom = preload::load(shared, &key).await,
+            Err(storage::Error::Cold(key)) => {
+                let loaded = preload::load(shared, &key, may_lend).await;
+                loans.extend(loaded.loan);
+                _headroom = loaded.headroom;
+            }
             Err(error) => shared.fatal(&error),
         }
         tries += 1;

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLockReadGuard;
 use resp::{Protocol, Writer};
-use storage::dataset::Dataset;
+use storage::dataset::{Dataset, Loan};
 use storage::ids::DbIndex;
 use storage::proto::command::Request;
 
@@ -134,11 +134,35 @@ pub fn counts_keys(request: &Request) -> bool {
         .any(|args| args.is_ok_and(|args| args[0].eq_ignore_ascii_case(COUNTS_KEYS)))
 }
 
-/// Runs a segment of reads on the Region's memory, as it stands. With `refuse_cold`, [`storage::Error::Cold`] if it needs all of
-/// a large collection that is only on disk.
-pub fn run_reads(shared: &Shared, request: &Request, refuse_cold: bool) -> storage::Result<Bytes> {
+/// How a segment of reads deals with large collections that are only on disk.
+#[derive(Clone, Copy)]
+pub struct Colds<'l> {
+    /// [`storage::Error::Cold`] if it needs all of one.
+    pub refuse: bool,
+    /// What was read for it already.
+    pub loans: &'l [Loan],
+    /// A command that looks at one key only may see that as it was then.
+    pub as_of_loans: bool,
+}
+
+impl Colds<'_> {
+    /// They are refused, and nothing was read.
+    pub const REFUSED: Self = Self {
+        refuse: true,
+        loans: &[],
+        as_of_loans: false,
+    };
+}
+
+/// Whether there is only one command.
+pub fn is_single(request: &Request) -> bool {
+    batch::iter(&request.commands).nth(1).is_none()
+}
+
+/// Runs a segment of reads on the Region's memory, as it stands.
+pub fn run_reads(shared: &Shared, request: &Request, colds: Colds<'_>) -> storage::Result<Bytes> {
     let lock = || Some(shared.machine.dataset().read());
-    let replies = run_reads_under(lock, shared, request, refuse_cold)?;
+    let replies = run_reads_under(lock, shared, request, colds)?;
     Ok(replies.unwrap_or_default())
 }
 
@@ -152,8 +176,14 @@ pub fn run_brief_reads(shared: &Shared, request: &Request) -> storage::Result<Op
         || shared.machine.dataset().try_read(),
         shared,
         request,
-        true,
+        Colds::REFUSED,
     )
+}
+
+/// Whether a command looks at one key only.
+pub fn has_one_key(command: &DataCommand, args: &[&[u8]]) -> bool {
+    let mut keys = command.spec.keys.positions(args);
+    keys.next().is_some() && keys.next().is_none()
 }
 
 /// None if the lock was not to be had.
@@ -161,7 +191,7 @@ fn run_reads_under<'a>(
     lock: impl Fn() -> Option<RwLockReadGuard<'a, Dataset>>,
     shared: &'a Shared,
     request: &Request,
-    refuse_cold: bool,
+    colds: Colds<'_>,
 ) -> storage::Result<Option<Bytes>> {
     let mut replies = BytesMut::new();
     let mut commands = batch::iter(&request.commands).peekable();
@@ -180,8 +210,12 @@ fn run_reads_under<'a>(
             if request.no_touch {
                 view = view.without_touching();
             }
-            if refuse_cold {
+            if colds.refuse {
                 view = view.refusing_cold();
+            }
+            if !colds.loans.is_empty() {
+                let as_of_then = colds.as_of_loans && has_one_key(command, &args);
+                view = view.with_loans(colds.loans, as_of_then);
             }
             let seed = shared.random();
             let view = machine::focused(view, command, &args, seed);

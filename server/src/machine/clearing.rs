@@ -83,9 +83,15 @@ impl<'m> Clearing<'m> {
         self.headroom
     }
 
+    /// Room for the reply and the object, which is not counted.
+    pub fn for_all(mut self) -> Headroom {
+        self.headroom.set(to_come(self.read));
+        self.headroom
+    }
+
     fn drop_others(&mut self) {
-        let to_come = self.read.saturating_mul(TO_COME_PARTS.0) / TO_COME_PARTS.1;
-        self.headroom.set(to_come.saturating_add(self.more));
+        self.headroom
+            .set(to_come(self.read).saturating_add(self.more));
         for _ in 0..MOST_DROPS {
             if self.machine.dataset().write().drop_cold(DROPPED_AT_ONCE) == 0 {
                 break;
@@ -94,6 +100,10 @@ impl<'m> Clearing<'m> {
         allocator::ask_all();
         allocator::collect_if_asked();
     }
+}
+
+fn to_come(read: u64) -> u64 {
+    read.saturating_mul(TO_COME_PARTS.0) / TO_COME_PARTS.1
 }
 
 fn patience(read: u64) -> Duration {

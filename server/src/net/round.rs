@@ -19,7 +19,7 @@ use crate::commands::context::ReadContext;
 use crate::commands::error::{CommandError, CommandResult};
 use crate::commands::spec::DataCommand;
 use crate::dispatch::registry::{Entry, Runs};
-use crate::dispatch::segment::{Builder, COUNTS_KEYS, READS_PER_LOCK, Segment};
+use crate::dispatch::segment::{Builder, COUNTS_KEYS, Colds, READS_PER_LOCK, Segment, has_one_key};
 use crate::dispatch::stats::Tally;
 use crate::dispatch::{
     AdminCall, AdminCommand, SessionCommand, Shared, gates, outcome, preload, routing,
@@ -85,6 +85,7 @@ impl<'c> Round<'c> {
     /// to go on.
     pub(super) async fn run(&mut self, mut at: usize) -> usize {
         let mut cold_tries = 0;
+        let mut loan = None;
         // Kept for the replies.
         let mut _headroom = None;
         let shared = self.shared;
@@ -99,12 +100,19 @@ impl<'c> Round<'c> {
                     if !shared.lazy_expiry.is_idle() && first.counts_keys() {
                         shared.lazy_expiry.settled().await;
                     }
-                    let (done, rest, cold) =
-                        self.run_reads(shared, first, at, cold_tries < preload::TRIES);
+                    let colds = Colds {
+                        refuse: cold_tries < preload::TRIES,
+                        loans: loan.as_slice(),
+                        as_of_loans: true,
+                    };
+                    let (done, rest, cold) = self.run_reads(shared, first, at, colds);
                     at += done;
+                    // It was read for the first of them.
+                    loan = None;
                     if let Some(key) = cold {
                         cold_tries = if done > 0 { 1 } else { cold_tries + 1 };
-                        _headroom = preload::load(shared, &key).await;
+                        let loaded = preload::load(shared, &key, true).await;
+                        (loan, _headroom) = (loaded.loan, loaded.headroom);
                         continue;
                     }
                     if !rest.is_empty() {
@@ -127,14 +135,14 @@ impl<'c> Round<'c> {
 
     /// Runs consecutive reads at once, under the leader's lease; how many, and what takes the long way: all of them without
     /// a lease, or if it ended meanwhile (nothing of them is left then, neither replies nor counts); a write that has
-    /// something to change, and those behind it that have passed the gates. With `refuse_cold`, it ends before one
-    /// that needs all of a large collection which is only on disk, and answers which.
+    /// something to change, and those behind it that have passed the gates. It ends before one that needs all of a large
+    /// collection which is only on disk, if that is to be refused, and answers which.
     fn run_reads<'r>(
         &mut self,
         shared: &'r Shared,
         first: Passed<'r, 'c>,
         from: usize,
-        refuse_cold: bool,
+        colds: Colds<'_>,
     ) -> (usize, Row<'r, 'c>, Option<Box<ColdKey>>) {
         if !shared.router.lease().is_valid() {
             return (0, smallvec![first], None);
@@ -146,7 +154,7 @@ impl<'c> Round<'c> {
             ReplyMode::SkipNext | ReplyMode::Skip => 1,
         };
         let mut reads = leading_reads(shared, self.session, self.pipeline, first, from, most);
-        let ran = self.read_memory(shared, &reads, refuse_cold);
+        let ran = self.read_memory(shared, &reads, colds);
         // Only now: the lease must have held while the memory was read, and this thread may have been stopped for long.
         if !shared.router.lease().is_valid() {
             self.out.truncate(mark);
@@ -175,7 +183,7 @@ impl<'c> Round<'c> {
         &mut self,
         shared: &Shared,
         reads: &[Passed<'_, '_>],
-        refuse_cold: bool,
+        colds: Colds<'_>,
     ) -> RanReads {
         let now_ms = shared.router.now_ms();
         let no_touch = self.session.client.no_touch.load(Ordering::Relaxed);
@@ -196,8 +204,13 @@ impl<'c> Round<'c> {
             if no_touch {
                 view = view.without_touching();
             }
-            if refuse_cold {
+            if colds.refuse {
                 view = view.refusing_cold();
+            }
+            if !colds.loans.is_empty() {
+                // Those behind it come after what was executed meanwhile.
+                let as_of_then = nth == 0 && has_one_key(read.command, &read.args);
+                view = view.with_loans(colds.loans, as_of_then);
             }
             let seed = shared.random();
             let view = machine::focused(view, read.command, &read.args, seed);

@@ -387,7 +387,6 @@ impl ApplyWorker {
         }
         if let Some(bytes) = room {
             dataset.set_room(bytes);
-            dataset.age_lent();
         }
         busy |= dataset.drop_cold(DROP_BUDGET) > 0;
         self.machine.note_cold(&dataset);

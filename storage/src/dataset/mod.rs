@@ -86,9 +86,9 @@ pub use database::Garbage;
 pub use evict::{EvictionPolicy, Victim};
 pub use headroom::Headroom;
 pub use object::Object;
-pub use part::{Looks, Members, Point, RankLooks, RankSpan, Search, Searched};
+pub use part::{Afar, Looks, Members, Point, RankLooks, RankSpan, Search, Searched};
 pub use position::slot_of;
-pub use preload::{Cold, ColdKey, Loaded};
+pub use preload::{Cold, ColdKey, Loaded, Loan};
 pub use recall::{Changes, Recalled};
 pub use stats::DatasetStats;
 pub use sweep::{SweepCursor, Swept};
@@ -135,7 +135,6 @@ pub struct Dataset {
     parts_from_elements: u64,
     eviction: evict::EvictionPolicy,
     /// Parts of sorted sets for readers who wait for them, oldest first.
-    lent: Vec<preload::Lent>,
     recalls: recall::Recalls,
     /// The physical database of each logical one.
     mapping: [record::PhysicalDb; DB_COUNT as usize],
@@ -208,7 +207,6 @@ impl Dataset {
             headroom: Arc::default(),
             parts_from_elements: 0,
             eviction: evict::EvictionPolicy::NoEviction,
-            lent: Vec::new(),
             recalls: recall::Recalls::default(),
             mapping: std::array::from_fn(|number| record::PhysicalDb(number as u8)),
             databases: Default::default(),

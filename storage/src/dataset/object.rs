@@ -1,6 +1,7 @@
 //! What a lookup gives.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 use super::collection::{Collected, IsCollected};
 use super::entry::Entry;
@@ -18,13 +19,30 @@ pub struct Object<'a> {
 
 enum Source<'a> {
     Memory(&'a Entry),
-    Disk(Box<Found>),
+    Disk(Held<'a>),
 }
 
 /// What was read from the disk. A large collection's elements may not have been asked for.
-struct Found {
-    stored: Stored,
-    object: Option<Collected>,
+pub(super) struct Found {
+    pub(super) stored: Stored,
+    pub(super) object: Option<Collected>,
+}
+
+/// By the object itself, or by a loan.
+enum Held<'a> {
+    Own(Box<Found>),
+    Lent(&'a Found),
+}
+
+impl Deref for Held<'_> {
+    type Target = Found;
+
+    fn deref(&self) -> &Found {
+        match self {
+            Self::Own(found) => found,
+            Self::Lent(found) => found,
+        }
+    }
 }
 
 impl<'a> Object<'a> {
@@ -38,7 +56,14 @@ impl<'a> Object<'a> {
 
     pub(super) fn disk(stored: Stored, object: Option<Collected>, now_ms: u64) -> Self {
         Self {
-            source: Source::Disk(Box::new(Found { stored, object })),
+            source: Source::Disk(Held::Own(Box::new(Found { stored, object }))),
+            now_ms,
+        }
+    }
+
+    pub(super) fn lent(found: &'a Found, now_ms: u64) -> Self {
+        Self {
+            source: Source::Disk(Held::Lent(found)),
             now_ms,
         }
     }

@@ -36,6 +36,9 @@ const LOADED_PARTS: u64 = 32;
 /// And one that takes more than one part in so many not for the ranks of a few members.
 const READ_PARTS: u64 = 2;
 
+/// No more elements are read under the lock for a step of a walk: it takes a few milliseconds.
+const WALKED_MAX: usize = 2048;
+
 /// No more elements than these are drawn from a part: each takes a few reads.
 const DRAWN_MAX: usize = 32;
 /// Of a collection that memory has no room for; it may take tens of milliseconds.
@@ -116,7 +119,8 @@ impl<M> Looks<M> {
     /// Whether it takes a few reads of the disk only.
     pub fn is_small(&self) -> bool {
         match self {
-            Self::Elements(_) | Self::Walk { .. } => true,
+            Self::Elements(_) => true,
+            Self::Walk { count, .. } => *count <= WALKED_MAX,
             Self::Draw(drawn) => drawn.count() <= DRAWN_MAX,
             _ => false,
         }
@@ -131,6 +135,20 @@ impl<'a> Point<'a> {
             looks: Looks::Elements(members.into_iter().collect()),
         }
     }
+}
+
+/// What takes too long to be read under the lock, though it is not all of a collection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Afar {
+    /// Members of a sorted set by their order.
+    Ranks(RankLooks),
+    /// See [`Looks::Walk`].
+    Walk {
+        /// The cursor.
+        cursor: u64,
+        /// How many elements are asked for.
+        count: usize,
+    },
 }
 
 /// A [`Point`] of a key that is only on disk.
@@ -175,6 +193,20 @@ impl Focus {
             seed,
         }
     }
+
+    /// What it looks at of a collection with this record, if that may be read without the lock.
+    pub(super) fn afar(&self, stored: &Stored) -> Option<Afar> {
+        match (&self.looks, stored.kind) {
+            (Looks::Ranks(looks), Kind::ZSet) => Some(Afar::Ranks(looks.clone())),
+            // Of a hash whose fields expire a part knows more than it is told there.
+            (&Looks::Walk { cursor, count }, Kind::Hash | Kind::Set | Kind::ZSet)
+                if count > WALKED_MAX && stored.field_expiries_ms().0.is_none() =>
+            {
+                Some(Afar::Walk { cursor, count })
+            }
+            _ => None,
+        }
+    }
 }
 
 impl PartNodes {
@@ -216,15 +248,15 @@ fn load(
     found.load(stored.kind, meta)
 }
 
-/// The elements that a walk meets from a cursor on, all of a hash or none, and the first one behind them, by which the walk sees
+/// The elements that a walk meets, all of a hash or none, and the first one behind them, by which the walk sees
 /// that there are more.
-fn walked(nodes: &Nodes<'_>, cursor: u64, count: usize) -> Result<PartNodes> {
+pub(super) fn walked(
+    elements: impl Iterator<Item = Result<(Bytes, Bytes)>>,
+    count: usize,
+) -> Result<PartNodes> {
     let mut found = PartNodes::default();
-    let Ok(from) = u32::try_from(cursor) else {
-        return Ok(found);
-    };
     let mut last = None;
-    for element in nodes.elements_from(from) {
+    for element in elements {
         let (key, value) = element?;
         let hash = key.first_chunk::<4>().copied();
         let is_enough = found.records.len() >= count && hash != last;
@@ -313,11 +345,13 @@ impl Dataset {
                 None => None,
             },
             kind => Some(match &focus.looks {
-                &Looks::Walk { cursor, count } => walked(&nodes, cursor, count)?,
+                &Looks::Walk { cursor, count } => match u32::try_from(cursor) {
+                    Ok(_) if count > WALKED_MAX => return Ok(None),
+                    Ok(from) => walked(nodes.elements_from(from), count)?,
+                    // No step gave it.
+                    Err(_) => PartNodes::default(),
+                },
                 Looks::Ranks(looks) if kind == Kind::ZSet => {
-                    if let Some(part) = self.lent(db, &focus.key, stored, looks) {
-                        return Ok(Some((incarnation, part)));
-                    }
                     match nodes.order().part(meta, looks, Effort::UNDER_LOCK)? {
                         Some(found) => found,
                         None => return Ok(None),
@@ -433,16 +467,11 @@ impl Dataset {
         }
     }
 
-    /// What is looked at of a sorted set by the order of its members, if the set is so large that it is better read than loaded, and the
-    /// part that has it is not made under the lock.
-    pub(super) fn looks_afar(&self, stored: &Stored, focus: Option<&Focus>) -> Option<RankLooks> {
-        let Looks::Ranks(looks) = &focus?.looks else {
-            return None;
-        };
+    /// What is to be read without the lock, if the collection is so large that it is not loaded for that.
+    pub(super) fn looks_afar(&self, stored: &Stored, focus: Option<&Focus>) -> Option<Afar> {
         let (_, meta) = collection::parse_payload(&stored.payload).ok()?;
-        let is_afar =
-            stored.kind == Kind::ZSet && !self.has_room_for(elements_of(meta), READ_PARTS);
-        is_afar.then(|| looks.clone())
+        let focus = focus.filter(|_| !self.has_room_for(elements_of(meta), READ_PARTS))?;
+        focus.afar(stored)
     }
 
     /// Whether a collection of so many elements takes less than one part in `parts` of the memory.

@@ -1,5 +1,5 @@
 //! Loading a large collection that is only on disk without holding anybody up: what is to be read is noted under the lock, read
-//! without it, and taken into memory if it has not changed meanwhile.
+//! without it, and taken into memory if it has not changed meanwhile, or else lent to the one who asked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,24 +11,20 @@ use super::access::Access;
 use super::cold::elements_from;
 use super::collection::{self, Collected};
 use super::entry::{Entry, Value};
-use super::object::is_expired;
-use super::part::{ELEMENT_BYTES, Focus, Looks, Point};
-use super::ranks::{Changes, Effort, Order, RankLooks};
+use super::object::{Found, is_expired};
+use super::part::{Afar, ELEMENT_BYTES, Focus, Looks, Point, walked};
+use super::ranks::{Changes, Effort, Order};
 use super::record::{ElementPlace, PhysicalDb, RecordKey, Stored};
 use crate::Result;
 use crate::engine::Reader;
-use crate::ids::{DbIndex, LogIndex};
-use crate::types::{KeyHasher, Limits};
+use crate::ids::DbIndex;
+use crate::types::{KeyHasher, Kind, Limits};
 
 /// How often a load tells how far it is.
 const PROGRESS_BYTES: u64 = 256 << 10;
 
-/// Whoever asked for a part comes back at once. It is forgotten when it was kept for so many calls of [`Dataset::age_lent`].
-const LENT_AGES: u32 = 50;
-/// Parts that are lent take no more than one part in so many of the memory.
+/// A part that is read without the lock takes no more than one part in so many of the memory.
 const LENT_PARTS: u64 = 8;
-/// What a part takes besides its members, about.
-const LENT_BYTES: usize = 1 << 10;
 
 /// A key whose collection is large and only on disk.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +33,8 @@ pub struct ColdKey {
     pub db: DbIndex,
     /// The key.
     pub key: Box<[u8]>,
-    /// Instead of all members of a sorted set, what a command looks at by their order: finding it takes long, but little memory.
-    pub looks: Option<RankLooks>,
+    /// What a command looks at, if that is read instead of all because all would take too much memory.
+    pub looks: Option<Afar>,
 }
 
 /// A large collection that is only on disk, as it was at one moment.
@@ -52,7 +48,7 @@ pub struct Cold {
     disk: Arc<dyn Reader>,
     pub(super) hasher: KeyHasher,
     /// See [`ColdKey`].
-    looks: Option<RankLooks>,
+    looks: Option<Afar>,
     /// What may be done for a part.
     effort: Effort,
 }
@@ -63,15 +59,32 @@ pub struct Loaded {
     pub(super) object: Collected,
 }
 
-/// A part of a sorted set that somebody waits for.
-pub(super) struct Lent {
+/// A collection as it was at one moment, or a part of it, for the one who asked: it is not in memory for others.
+pub struct Loan {
     db: PhysicalDb,
     key: Box<[u8]>,
-    index: LogIndex,
-    payload: Bytes,
-    looks: RankLooks,
-    object: Collected,
-    age: u32,
+    looks: Option<Afar>,
+    pub(super) found: Found,
+}
+
+impl Loan {
+    /// Whether it is what somebody looks for.
+    pub(super) fn is_for(&self, db: PhysicalDb, key: &[u8], focus: Option<&Focus>) -> bool {
+        let has_looks =
+            |looks| focus.and_then(|focus| focus.afar(&self.found.stored)) == Some(looks);
+        (self.db, &*self.key) == (db, key) && self.looks.clone().is_none_or(has_looks)
+    }
+
+    /// Whether it is a part of a collection.
+    pub fn is_part(&self) -> bool {
+        self.looks.is_some()
+    }
+
+    /// Whether the collection is still as it was, according to its newest record.
+    pub(super) fn is_as(&self, newest: &Stored) -> bool {
+        let own = &self.found.stored;
+        (own.index, &own.payload) == (newest.index, &newest.payload)
+    }
 }
 
 impl Cold {
@@ -86,8 +99,7 @@ impl Cold {
         self.looks = None;
         let (_, meta) = collection::parse_payload(&self.stored.payload)?;
         let (mut read, mut told) = (0, 0);
-        let elements = elements_from(self.disk.as_ref(), self.place, 0, &self.pending);
-        let mut elements = elements.inspect(|element| {
+        let elements = self.elements_from(0).inspect(|element| {
             read += element
                 .as_ref()
                 .map_or(0, |(key, value)| key.len() + value.len()) as u64;
@@ -96,16 +108,16 @@ impl Cold {
                 progress(read);
             }
         });
-        let object = Collected::load(self.stored.kind, meta, &mut elements)?;
-        drop(elements);
+        let object = Collected::load(self.stored.kind, meta, &mut { elements })?;
         Ok(Loaded { cold: self, object })
+    }
+
+    fn elements_from(&self, hash: u32) -> impl Iterator<Item = Result<(Bytes, Bytes)>> {
+        elements_from(self.disk.as_ref(), self.place, hash, &self.pending)
     }
 
     /// Reads only what is looked at, if that is asked for and can be told.
     fn part(&self, progress: &mut impl FnMut(u64)) -> Result<Option<Collected>> {
-        let Some(looks) = &self.looks else {
-            return Ok(None);
-        };
         let (_, meta) = collection::parse_payload(&self.stored.payload)?;
         let order = Order {
             disk: self.disk.as_ref(),
@@ -113,12 +125,24 @@ impl Cold {
             place: self.place,
             changes: Changes::Noted(&self.pending),
         };
-        let Some(mut found) = order.part(meta, looks, self.effort)? else {
+        let found = match &self.looks {
+            Some(Afar::Ranks(looks)) => order.part(meta, looks, self.effort)?,
+            &Some(Afar::Walk { cursor, count }) if count <= self.effort.members => {
+                match u32::try_from(cursor) {
+                    Ok(from) => Some(walked(self.elements_from(from), count)?),
+                    Err(_) => None,
+                }
+            }
+            _ => None,
+        };
+        let Some(mut found) = found else {
             return Ok(None);
         };
         let bytes = |(key, value): (&Bytes, &Bytes)| (key.len() + value.len()) as u64;
         progress(found.records.iter().map(bytes).sum());
-        found.know_scores(&order, meta)?;
+        if self.stored.kind == Kind::ZSet {
+            found.know_scores(&order, meta)?;
+        }
         found.load(self.stored.kind, meta)
     }
 }
@@ -192,7 +216,7 @@ impl Dataset {
         })
     }
 
-    /// How many members a part may have that is lent.
+    /// How many elements a part may have that is read without the lock.
     fn most_lent_elements(&self) -> usize {
         let share = self.maxmemory_bytes / LENT_PARTS / ELEMENT_BYTES;
         Effort::UNDER_LOCK.members.max(share as usize)
@@ -207,85 +231,37 @@ impl Dataset {
         }))
     }
 
-    /// The part of a sorted set that was read for these looks, if the set has not changed since.
-    pub(super) fn lent(
-        &self,
-        db: PhysicalDb,
-        key: &[u8],
-        stored: &Stored,
-        looks: &RankLooks,
-    ) -> Option<Collected> {
-        let is_it = |lent: &&Lent| {
-            (lent.db, lent.index) == (db, stored.index)
-                && (&*lent.key, &lent.payload, &lent.looks) == (key, &stored.payload, looks)
-        };
-        self.lent
-            .iter()
-            .find(is_it)
-            .map(|lent| lent.object.duplicate())
-    }
-
-    /// Takes a collection into memory, or keeps the part of it for the reader who comes back. False if it has changed since: then it is to
-    /// be read again.
-    pub fn admit_loaded(&mut self, loaded: Loaded) -> Result<bool> {
+    /// Takes a collection into memory. What is only a part, or has changed since it was read, is the caller's instead.
+    pub fn admit_loaded(&mut self, loaded: Loaded) -> Result<Option<Loan>> {
         let Loaded { cold, object } = loaded;
         let (db, key) = (cold.db, &cold.key[..]);
         let at = self.hasher.position(key);
         if self.database(db).find(at, key).is_some() {
-            return Ok(true);
+            return Ok(None);
         }
         let now = self.read_cold(db, &RecordKey::new(&self.hasher, db, at, key))?;
-        let Some(now) = now else {
-            return Ok(false);
-        };
-        let is_same = (now.index, &now.payload) == (cold.stored.index, &cold.stored.payload);
-        if let (true, Some(looks)) = (is_same, cold.looks) {
-            self.lend(Lent {
+        let is_same =
+            |now: &Stored| (now.index, &now.payload) == (cold.stored.index, &cold.stored.payload);
+        let Some(now) = now.filter(|now| cold.looks.is_none() && is_same(now)) else {
+            return Ok(Some(Loan {
                 db,
                 key: cold.key,
-                index: now.index,
-                payload: now.payload,
-                looks,
-                object,
-                age: 0,
-            });
-        } else if is_same {
-            let value = Value::Collected {
-                incarnation: cold.place.incarnation,
-                object,
-            };
-            let access = Access::new(self.now_ms());
-            let entry = Entry::large(at.hash, key, value, now.expire_at_ms, access);
-            self.database_mut(db).insert(at, entry);
-            self.counters.loads += 1;
-        }
-        Ok(is_same)
-    }
-
-    /// Keeps a part, and as many of those that were lent before as take no more than their share of memory, the newest first.
-    fn lend(&mut self, lent: Lent) {
-        self.lent.insert(0, lent);
-        let most = (self.maxmemory_bytes / LENT_PARTS) as usize;
-        let mut bytes = 0;
-        let mut is_first = true;
-        self.lent.retain(|lent| {
-            bytes += lent.object.memory_bytes() + LENT_BYTES;
-            std::mem::take(&mut is_first) || bytes <= most
-        });
-    }
-
-    /// Forgets parts that were lent and that nobody has come back for: to be called some times in a second.
-    pub fn age_lent(&mut self) {
-        self.lent.retain_mut(|lent| {
-            lent.age += 1;
-            lent.age < LENT_AGES
-        });
-    }
-
-    /// Bytes of the parts that are lent.
-    pub(super) fn lent_bytes(&self) -> usize {
-        let objects = self.lent.iter().map(|lent| &lent.object);
-        objects.map(Collected::memory_bytes).sum()
+                looks: cold.looks,
+                found: Found {
+                    stored: cold.stored,
+                    object: Some(object),
+                },
+            }));
+        };
+        let value = Value::Collected {
+            incarnation: cold.place.incarnation,
+            object,
+        };
+        let access = Access::new(self.now_ms());
+        let entry = Entry::large(at.hash, key, value, now.expire_at_ms, access);
+        self.database_mut(db).insert(at, entry);
+        self.counters.loads += 1;
+        Ok(None)
     }
 
     /// Whether reading all elements of a key that is only on disk takes so long that others should not wait for it.

@@ -73,7 +73,7 @@ impl Dataset {
             .map(super::database::Database::memory_bytes)
             .sum();
         let frozen = self.frozen.as_deref().map_or(0, Frozen::size_bytes);
-        (databases + frozen + self.lent_bytes()) as u64
+        (databases + frozen) as u64
     }
 
     /// Accounted bytes of what waits to be written to disk: the write set and the checkpoint under way.

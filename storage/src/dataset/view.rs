@@ -9,7 +9,7 @@ use super::evict::EvictionPolicy;
 use super::object::{Object, is_expired};
 use super::part::{Focus, Point};
 use super::position::Position;
-use super::preload::ColdKey;
+use super::preload::{ColdKey, Loan};
 use super::record::{PhysicalDb, RecordKey};
 use super::walk::{self, Found, Range};
 use super::warm::Ahead;
@@ -46,6 +46,9 @@ pub struct View<'a> {
     focus: Cow<'a, [Focus]>,
     /// Large collections that are only on disk are not read: the caller is told.
     refuses_cold: bool,
+    loans: &'a [Loan],
+    /// The loans count though their keys have changed since.
+    as_of_loans: bool,
 }
 
 /// Expired keys that a view met.
@@ -77,6 +80,8 @@ impl<'a> View<'a> {
             met: RefCell::default(),
             focus: Cow::Borrowed(&[]),
             refuses_cold: false,
+            loans: &[],
+            as_of_loans: false,
         }
     }
 
@@ -109,6 +114,14 @@ impl<'a> View<'a> {
     /// reading it.
     pub fn refusing_cold(mut self) -> Self {
         self.refuses_cold = true;
+        self
+    }
+
+    /// The same view, with what was read for the caller since it was refused. With `as_of_then` also what has changed meanwhile: a command that
+    /// looks at one key only then sees it as it was at a moment after the command had come.
+    pub fn with_loans(mut self, loans: &'a [Loan], as_of_then: bool) -> Self {
+        self.loans = loans;
+        self.as_of_loans = as_of_then;
         self
     }
 
@@ -245,6 +258,13 @@ impl<'a> View<'a> {
 
     #[cold]
     fn find_cold(&self, at: Position, key: &[u8], elements: bool) -> Result<Option<Object<'a>>> {
+        let focus = self.focus.iter().find(|focus| *focus.key == *key);
+        let mut loans = self.loans.iter();
+        let loan = loans.find(|loan| loan.is_for(self.physical, key, focus));
+        let lent = |loan: &'a Loan| Some(Object::lent(&loan.found, self.now_ms));
+        if let Some(loan) = loan.filter(|_| self.as_of_loans) {
+            return Ok(lent(loan));
+        }
         let record_key = RecordKey::new(&self.dataset.hasher, self.physical, at, key);
         let Some(stored) = self.dataset.read_cold(self.physical, &record_key)? else {
             return Ok(None);
@@ -258,7 +278,9 @@ impl<'a> View<'a> {
             self.dataset.want_whole(self.physical, key, &stored);
             return Ok(Some(Object::disk(stored, None, self.now_ms)));
         }
-        let focus = self.focus.iter().find(|focus| *focus.key == *key);
+        if let Some(loan) = loan.filter(|loan| loan.is_as(&stored)) {
+            return Ok(lent(loan));
+        }
         if let Some(focus) = focus
             && has_parts
             && let Some((_, part)) =

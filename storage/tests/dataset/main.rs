@@ -8,6 +8,7 @@ mod entries;
 mod eviction;
 mod fields;
 mod golden;
+mod loans;
 mod model;
 mod ranks;
 mod recall;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use storage::dataset::{
-    Checkpoint, ColdKey, Looks, Members, Point, RankLooks, RankSpan, Search, Searched,
+    Afar, Checkpoint, Cold, ColdKey, Loan, Looks, Members, Point, RankLooks, RankSpan, Search,
+    Searched,
 };
 use storage::types::{Change, Drawn, Limits, MemberBound};
 
@@ -580,8 +581,14 @@ fn members_of_one_score_are_found_by_their_own_order() {
 }
 
 /// What a reader sees who says what it looks at; none if it is to come back.
-fn seen(bench: &Bench, looks: &RankLooks) -> Result<Vec<(Vec<u8>, usize)>, Box<ColdKey>> {
-    let mut view = bench.view(0).refusing_cold();
+fn seen(
+    bench: &Bench,
+    looks: &RankLooks,
+    loans: &[Loan],
+    as_of_then: bool,
+) -> Result<Vec<(Vec<u8>, usize)>, Box<ColdKey>> {
+    let view = bench.view(0).refusing_cold();
+    let mut view = view.with_loans(loans, as_of_then);
     view.focus([looking(looks.clone())], 7);
     let hash = |member: &[u8]| bench.view(0).element_hash(member);
     match view.lookup(KEY) {
@@ -618,6 +625,15 @@ fn seen(bench: &Bench, looks: &RankLooks) -> Result<Vec<(Vec<u8>, usize)>, Box<C
             })
         }
     }
+}
+
+/// A part, read for somebody.
+fn lent(bench: &mut Bench, cold: Cold) -> Loan {
+    let loan = bench
+        .dataset
+        .admit_loaded(cold.load(|_| ()).unwrap())
+        .unwrap();
+    loan.expect("a part is not taken into memory")
 }
 
 #[test]
@@ -677,8 +693,9 @@ fn what_is_far_from_both_ends_is_read_without_the_lock_and_lent() {
         ),
     ];
     for (looks, expected) in &asked {
-        let key = seen(&bench, looks).expect_err("it takes too long under the lock");
-        assert_eq!(key.looks.as_ref(), Some(looks));
+        let refused = seen(&bench, looks, &[], false);
+        let key = refused.expect_err("it takes too long under the lock");
+        assert_eq!(key.looks, Some(Afar::Ranks(looks.clone())));
         let early = bench.dataset.cold_key(&key).unwrap().expect("it is cold");
         // Somebody changes it meanwhile.
         bench.now_ms += 1;
@@ -689,12 +706,14 @@ fn what_is_far_from_both_ends_is_read_without_the_lock_and_lent() {
             let moved = txn.edit_zset(KEY, |set, edit| set.insert(&last, score, edit));
             assert_eq!(moved.unwrap(), Change::Moved);
         });
-        let loaded = early.load(|_| ()).unwrap();
-        assert!(!bench.dataset.admit_loaded(loaded).unwrap());
+        let loan = [lent(&mut bench, early)];
+        assert!(seen(&bench, looks, &loan, false).is_err(), "it has changed");
+        let then = seen(&bench, looks, &loan, true);
+        assert_eq!(&then.expect("as it was then"), expected);
         let again = bench.dataset.cold_key(&key).unwrap().expect("it is cold");
-        let loaded = again.load(|_| ()).unwrap();
-        assert!(bench.dataset.admit_loaded(loaded).unwrap());
-        assert_eq!(&seen(&bench, looks).expect("it was lent"), expected);
+        let loan = [lent(&mut bench, again)];
+        let now = seen(&bench, looks, &loan, false);
+        assert_eq!(&now.expect("it was lent"), expected);
     }
     assert_eq!(bench.dataset.stats().resident, 0);
 }

@@ -166,7 +166,7 @@ fn what_is_gone_or_replaced_or_in_memory_already_is_left() {
         for key in KEYS {
             let cold = bench.dataset.cold(DbIndex(0), key, None).unwrap();
             let loaded = cold.expect("it is on disk").load(|_| ()).unwrap();
-            assert!(bench.dataset.admit_loaded(loaded).unwrap());
+            assert!(bench.dataset.admit_loaded(loaded).unwrap().is_none());
         }
     };
     let all: [&dyn Fn(&mut Bench); 3] = [&remove_all, &replace_all, &load_all];
