@@ -141,7 +141,8 @@ def many(launcher, programs, options):
                 with launcher.single(contender) as group:
                     with group.leader.connect() as client:
                         set_keys(client, keys)
-                    group.settle(options.quiet_seconds)
+                    # What a server puts off until nothing more is written belongs to the load, not to the first row.
+                    group.settle(options.rest_seconds)
                     for case, depth in ((case, depth) for case in MANY for depth in DEPTHS):
                         requests = options.requests * (PIPELINED_TIMES if depth > 1 else 1)
                         sample = measure(

@@ -13,7 +13,7 @@ use crate::commands::points;
 use crate::machine::clearing::Clearing;
 use crate::machine::{Lookup, Machine, batch, data_commands};
 
-/// A collection that changes while it is read is read again so many times; then the command loads it itself, under the lock.
+/// A collection that changes while it is read, and cannot be lent, is read again so many times; then the command loads it itself, under the lock.
 pub const TRIES: usize = 3;
 
 /// Collections that are loaded for one segment; further ones are loaded under the lock.

@@ -1,5 +1,7 @@
 //! Large collections that are only on disk: what is answered without loading them, and what loads them first.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use super::common::until;
 use super::node::{Client, Node};
 
@@ -274,6 +276,74 @@ fn what_is_overwritten_is_not_loaded() {
     assert_eq!(loaded(&mut client), before, "nothing was loaded");
     assert_eq!(client.text("SUNIONSTORE own own few"), "30002");
     assert_eq!(loaded(&mut client), before + 1);
+}
+
+/// What changes while it is read for somebody is answered as it was at some moment since he asked.
+#[test]
+fn a_collection_that_changes_all_the_while_is_read_as_it_was_when_asked() {
+    // So little that neither comes back into memory for good.
+    let node = Node::start(&["--enable-debug-command", "local", "--maxmemory", "2mb"]);
+    let mut client = node.connect();
+    fill(&mut client, "HSET hash", |n| format!("f{n} 0"));
+    fill(&mut client, "ZADD zset", |n| format!("{n} m{n}"));
+    drop_from_memory(&mut client);
+    let (acknowledged, done) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let mut writer = node.connect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 1.. {
+                if done.load(Ordering::SeqCst) {
+                    break;
+                }
+                assert_eq!(writer.text(&format!("HSET hash f7 {n}")), "0");
+                assert_eq!(writer.text(&format!("ZADD zset -1 x{n}")), "1");
+                acknowledged.store(n, Ordering::SeqCst);
+            }
+        });
+        let mut check = |command: &str, seen: &dyn Fn(&str) -> usize| {
+            let before = acknowledged.load(Ordering::SeqCst);
+            let reply = client.text(command);
+            let after = acknowledged.load(Ordering::SeqCst) + 1;
+            let seen = seen(&reply);
+            let moments = before..=after;
+            assert!(moments.contains(&seen), "{command}: {seen}, {moments:?}");
+        };
+        let value = |reply: &str| {
+            let mut words = reply
+                .split([' ', '[', ']', ','])
+                .filter(|word| !word.is_empty());
+            let found = words.find(|word| *word == "f7");
+            found.and_then(|_| words.next()?.parse().ok())
+        };
+        for _ in 0..5 {
+            check("HGETALL hash", &|reply| {
+                assert_eq!(reply.split(' ').count(), 2 * ELEMENTS);
+                value(reply).expect("a number")
+            });
+            check("ZRANK zset m15000", &|reply| {
+                reply.parse::<usize>().expect("a number") - 15_000
+            });
+            check("ZREVRANGE zset 0 -1", &|reply| {
+                reply.split(' ').count() - ELEMENTS
+            });
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    // In steps that are read for him, too.
+    let (mut cursor, mut fields) = ("0".to_owned(), 0);
+    loop {
+        let reply = client.text(&format!("HSCAN hash {cursor} COUNT 3000"));
+        let words: Vec<&str> = reply
+            .split([' ', '[', ']', ','])
+            .filter(|word| !word.is_empty())
+            .collect();
+        fields += (words.len() - 1) / 2;
+        cursor = words[0].to_owned();
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert_eq!(fields, ELEMENTS);
 }
 
 /// Commands that need all of a collection, as reads, as writes and within pipelines, by several clients at once.
