@@ -13,8 +13,11 @@ use crate::commands::points;
 use crate::machine::clearing::Clearing;
 use crate::machine::{Lookup, Machine, batch, data_commands};
 
-/// A collection that changes while it is read, and cannot be lent, is read again so many times; then the command loads it itself, under the lock.
-pub const TRIES: usize = 3;
+/// A collection that changes while it is read, and cannot be lent, is read so many times; then the command loads it itself, under the lock.
+const TRIES: usize = 3;
+
+/// And so does a read after so many loads: memory may not have room for all that it needs at once.
+pub const MAX_PER_READ: usize = 8;
 
 /// Collections that are loaded for one segment; further ones are loaded under the lock.
 const MAX_PER_SEGMENT: usize = 64;
@@ -32,6 +35,8 @@ pub struct Preloaded {
     pub loan: Option<Loan>,
     /// Room for a reply that holds all of it.
     pub headroom: Option<Headroom>,
+    /// It changes too often, or cannot be read.
+    pub gave_up: bool,
 }
 
 /// Loads the collection at a key, unless somebody else has. With `may_lend`, what has changed meanwhile is not read again.
@@ -50,7 +55,10 @@ pub async fn settle(shared: &Shared, request: &Request) {
         match needed {
             Ok(None) => return,
             Ok(Some(_)) => {
-                take_turn(shared, false, |dataset| needed_by(dataset, request)).await;
+                let loaded = take_turn(shared, false, |dataset| needed_by(dataset, request)).await;
+                if loaded.gave_up {
+                    return;
+                }
             }
             Err(error) => shared.fatal(&error),
         }
@@ -72,7 +80,7 @@ async fn take_turn(
         let found = find(&shared.machine.dataset().read());
         let cold = match found {
             Ok(Some(cold)) => cold,
-            Ok(None) => break,
+            Ok(None) => return Preloaded::default(),
             Err(error) => shared.fatal(&error),
         };
         let machine = shared.machine.clone();
@@ -86,7 +94,10 @@ async fn take_turn(
             Err(_) => break,
         }
     }
-    Preloaded::default()
+    Preloaded {
+        gave_up: true,
+        ..Preloaded::default()
+    }
 }
 
 impl Preloaded {
@@ -110,6 +121,7 @@ fn load_into(machine: &Machine, cold: Cold) -> storage::Result<Preloaded> {
     Ok(Preloaded {
         loan,
         headroom: Some(headroom),
+        gave_up: false,
     })
 }
 

@@ -10,7 +10,7 @@ use storage::proto::command::{MembershipChange, RaftCmdResponse, Request};
 use tokio::sync::oneshot;
 
 use super::outcome::{Failure, Refusal};
-use super::segment::{Colds, Segment, counts_keys, is_single, run_reads};
+use super::segment::{Colds, Segment, counts_keys, is_of_one_key, run_reads};
 use super::shared::Shared;
 use super::{freshness, gather, mailbox, outcome, preload, segment};
 use crate::machine::{self, Verdict, batch};
@@ -177,7 +177,7 @@ pub async fn read_here(shared: &Shared, request: &Request) -> Result<Bytes, raft
     }
     let lease = || shared.router.lease().is_valid();
     // The lease is looked at again: this thread may have been stopped for any time since.
-    let may_lend = is_single(request);
+    let may_lend = is_of_one_key(request);
     if let Some(replies) = read_memory(shared, request, may_lend, lease).await
         && lease()
     {
@@ -196,13 +196,13 @@ async fn read_memory(
     may_lend: bool,
     may_read: impl Fn() -> bool,
 ) -> Option<Bytes> {
-    let mut tries = 0;
+    let (mut loads, mut gave_up) = (0, false);
     let mut loans = Vec::new();
     // Kept for the replies.
     let mut _headroom = None;
     while may_read() {
         let colds = Colds {
-            refuse: tries < preload::TRIES,
+            refuse: !gave_up && loads < preload::MAX_PER_READ,
             loans: &loans,
             as_of_loans: may_lend,
         };
@@ -212,10 +212,11 @@ async fn read_memory(
                 let loaded = preload::load(shared, &key, may_lend).await;
                 loans.extend(loaded.loan);
                 _headroom = loaded.headroom;
+                gave_up = loaded.gave_up;
             }
             Err(error) => shared.fatal(&error),
         }
-        tries += 1;
+        loads += 1;
     }
     None
 }

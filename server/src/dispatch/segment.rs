@@ -141,7 +141,7 @@ pub struct Colds<'l> {
     pub refuse: bool,
     /// What was read for it already.
     pub loans: &'l [Loan],
-    /// A command that looks at one key only may see that as it was then.
+    /// A read of one key may see that as it was then.
     pub as_of_loans: bool,
 }
 
@@ -154,9 +154,13 @@ impl Colds<'_> {
     };
 }
 
-/// Whether there is only one command.
-pub fn is_single(request: &Request) -> bool {
-    batch::iter(&request.commands).nth(1).is_none()
+/// Whether there is only one command, and it looks at one key only.
+pub fn is_of_one_key(request: &Request) -> bool {
+    let mut commands = batch::iter(&request.commands);
+    let (Some(Ok(args)), None) = (commands.next(), commands.next()) else {
+        return false;
+    };
+    matches!(data_commands().find(&args), Lookup::Found { command, .. } if has_one_key(command, &args))
 }
 
 /// Runs a segment of reads on the Region's memory, as it stands.
@@ -180,10 +184,11 @@ pub fn run_brief_reads(shared: &Shared, request: &Request) -> storage::Result<Op
     )
 }
 
-/// Whether a command looks at one key only.
+/// Whether a command looks at one key only. Which ones SORT looks at besides, by its patterns, the elements tell.
 pub fn has_one_key(command: &DataCommand, args: &[&[u8]]) -> bool {
     let mut keys = command.spec.keys.positions(args);
-    keys.next().is_some() && keys.next().is_none()
+    let is_one = keys.next().is_some() && keys.next().is_none();
+    is_one && !matches!(command.spec.name, "sort" | "sort_ro")
 }
 
 /// None if the lock was not to be had.
@@ -213,10 +218,7 @@ fn run_reads_under<'a>(
             if colds.refuse {
                 view = view.refusing_cold();
             }
-            if !colds.loans.is_empty() {
-                let as_of_then = colds.as_of_loans && has_one_key(command, &args);
-                view = view.with_loans(colds.loans, as_of_then);
-            }
+            view = view.with_loans(colds.loans, colds.as_of_loans);
             let seed = shared.random();
             let view = machine::focused(view, command, &args, seed);
             let context = ReadContext::new(view, seed);

@@ -84,8 +84,8 @@ impl<'c> Round<'c> {
     /// Runs requests from `at` on until all are done, the replies should be sent, or the connection closes; answers where
     /// to go on.
     pub(super) async fn run(&mut self, mut at: usize) -> usize {
-        let mut cold_tries = 0;
-        let mut loan = None;
+        // Of the next command.
+        let (mut loads, mut gave_up, mut loan) = (0, false, None);
         // Kept for the replies.
         let mut _headroom = None;
         let shared = self.shared;
@@ -101,18 +101,22 @@ impl<'c> Round<'c> {
                         shared.lazy_expiry.settled().await;
                     }
                     let colds = Colds {
-                        refuse: cold_tries < preload::TRIES,
+                        refuse: !gave_up && loads < preload::MAX_PER_READ,
                         loans: loan.as_slice(),
                         as_of_loans: true,
                     };
                     let (done, rest, cold) = self.run_reads(shared, first, at, colds);
                     at += done;
-                    // It was read for the first of them.
-                    loan = None;
-                    if let Some(key) = cold {
-                        cold_tries = if done > 0 { 1 } else { cold_tries + 1 };
-                        let loaded = preload::load(shared, &key, true).await;
-                        (loan, _headroom) = (loaded.loan, loaded.headroom);
+                    // What was read was for the first of them.
+                    (gave_up, loan) = (false, None);
+                    if done > 0 {
+                        loads = 0;
+                    }
+                    if let Some(Refused { key, may_lend }) = cold {
+                        loads += 1;
+                        let loaded = preload::load(shared, &key, may_lend).await;
+                        (gave_up, loan) = (loaded.gave_up, loaded.loan);
+                        _headroom = loaded.headroom;
                         continue;
                     }
                     if !rest.is_empty() {
@@ -143,7 +147,7 @@ impl<'c> Round<'c> {
         first: Passed<'r, 'c>,
         from: usize,
         colds: Colds<'_>,
-    ) -> (usize, Row<'r, 'c>, Option<Box<ColdKey>>) {
+    ) -> (usize, Row<'r, 'c>, Option<Refused>) {
         if !shared.router.lease().is_valid() {
             return (0, smallvec![first], None);
         }
@@ -229,7 +233,7 @@ impl<'c> Round<'c> {
                         break;
                     }
                     Err(storage::Error::Cold(key)) => {
-                        ran.cold = Some(key);
+                        ran.cold = Some(Refused::of(read, key));
                         break;
                     }
                     Err(error) => shared.fatal(&error),
@@ -246,7 +250,7 @@ impl<'c> Round<'c> {
             match machine::run_read(read.command, &context, &mut cursor, &mut out) {
                 Ok(()) => {}
                 Err(storage::Error::Cold(key)) => {
-                    ran.cold = Some(key);
+                    ran.cold = Some(Refused::of(read, key));
                     break;
                 }
                 Err(error) => shared.fatal(&error),
@@ -421,8 +425,24 @@ struct RanReads {
     errors: Vec<(usize, Vec<u8>)>,
     /// Expired keys.
     met: Vec<ExpiredKey>,
-    /// A large collection that is to be loaded before the next one.
-    cold: Option<Box<ColdKey>>,
+    /// Why the next one waits.
+    cold: Option<Refused>,
+}
+
+/// A large collection that is to be loaded before a read.
+struct Refused {
+    key: Box<ColdKey>,
+    /// The read may see it as it was when it is read for it.
+    may_lend: bool,
+}
+
+impl Refused {
+    fn of(read: &Passed<'_, '_>, key: Box<ColdKey>) -> Self {
+        Self {
+            key,
+            may_lend: has_one_key(read.command, &read.args),
+        }
+    }
 }
 
 /// Ready when the client has closed its end and nothing of it waits to be read: nobody will hear the answer.
