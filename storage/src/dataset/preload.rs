@@ -242,7 +242,11 @@ impl Dataset {
         let now = self.read_cold(db, &RecordKey::new(&self.hasher, db, at, key))?;
         let is_same =
             |now: &Stored| (now.index, &now.payload) == (cold.stored.index, &cold.stored.payload);
+        let is_there = now.is_some();
         let Some(now) = now.filter(|now| cold.looks.is_none() && is_same(now)) else {
+            if is_there && cold.looks.is_none() {
+                self.recall_changing(db, key, cold.stored.kind);
+            }
             return Ok(Some(Loan {
                 db,
                 key: cold.key,

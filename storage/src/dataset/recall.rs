@@ -169,6 +169,19 @@ impl Dataset {
         });
     }
 
+    /// A collection changed while all of it was read for somebody: it is read again, for everybody, and what changes is followed.
+    pub(super) fn recall_changing(&mut self, db: PhysicalDb, key: &[u8], kind: Kind) {
+        let Recalls { due, under_way, .. } = &self.recalls;
+        let under_way = under_way.iter().map(|under_way| &under_way.due);
+        let is_known = due
+            .iter()
+            .chain(under_way)
+            .any(|due| due.db == db && *due.key == *key);
+        if has_changes(kind) && !is_known {
+            self.recall(db, key);
+        }
+    }
+
     /// Whether a collection is too large to be read while the lock is held.
     pub(super) fn is_to_be_recalled(&self, stored: &Stored) -> Result<bool> {
         if stored.encoding.is_flat() {

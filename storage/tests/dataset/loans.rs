@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use storage::dataset::{Afar, ColdKey, Loan, Looks, Members, Point};
+use storage::dataset::{Afar, ColdKey, Loan, Looks, Members, Point, Recalled};
 use storage::ids::DbIndex;
 
 use crate::support::Bench;
@@ -137,12 +137,24 @@ fn what_changes_while_it_is_read_is_lent_as_it_was() {
         "it is not as it is now"
     );
 
-    let cold = bench.dataset.cold_key(&key).unwrap().expect("it is cold");
-    let loaded = cold.load(|_| ()).unwrap();
-    assert!(bench.dataset.admit_loaded(loaded).unwrap().is_none());
+    // It comes into memory, however it changes.
+    let cold = bench.dataset.next_recall().unwrap().expect("it is due");
+    change(&mut bench, 3);
+    let mut loaded = cold.load(|_| ()).unwrap();
+    loop {
+        match bench.dataset.admit_recalled(loaded).unwrap() {
+            Recalled::Behind(behind, changes) => {
+                loaded = *behind;
+                loaded.catch_up(changes).unwrap();
+            }
+            Recalled::Admitted => break,
+            Recalled::Left => panic!("it stays on disk"),
+        }
+    }
+    assert!(bench.dataset.next_recall().unwrap().is_none());
     assert_eq!(
         changed(&bench, &loan, true),
-        Some(2),
+        Some(3),
         "what is in memory is newer"
     );
 }
