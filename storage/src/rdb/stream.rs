@@ -153,8 +153,9 @@ fn read_group(kind: u8, log: &StreamLog, input: &mut &[u8]) -> Option<Group> {
     let entries_read = if kind == STREAM {
         log.view().entries_up_to(last_id)
     } else {
-        let told = string::read_length(input)? as u64;
-        Some(told).filter(|&told| told <= i64::MAX as u64)
+        // Others that are negative have been counted beyond the greatest number, as Redis does.
+        let told = string::read_length(input)?;
+        Some(told as u64).filter(|_| told != UNKNOWN)
     };
     // Delivered to nobody as yet.
     let mut deliveries = BTreeMap::new();
@@ -283,6 +284,18 @@ mod tests {
             (after.len(), after.max_deleted_id())
         );
         assert_eq!(after.group(b"unknown").unwrap().entries_read, None);
+    }
+
+    #[test]
+    fn a_count_beyond_the_greatest_number_comes_back() {
+        let (mut stream, mut recorder) = (Stream::default(), Recorder::new());
+        let beyond = Some(1 << 63);
+        recorder.edit(&Limits::default(), |edit| {
+            stream.create_group(b"g", StreamId::default(), beyond, edit)
+        });
+        let bytes = written(stream.as_ref());
+        let log = read(bytes[0], &mut &bytes[1..]).unwrap();
+        assert_eq!(log.view().group(b"g").unwrap().entries_read, beyond);
     }
 
     #[test]
