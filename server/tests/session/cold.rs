@@ -278,6 +278,15 @@ fn what_is_overwritten_is_not_loaded() {
     assert_eq!(loaded(&mut client), before + 1);
 }
 
+/// Tells others that a test is over, however it ends.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// What changes while it is read for somebody is answered as it was at some moment since he asked.
 #[test]
 fn a_collection_that_changes_all_the_while_is_read_as_it_was_when_asked() {
@@ -300,6 +309,7 @@ fn a_collection_that_changes_all_the_while_is_read_as_it_was_when_asked() {
                 acknowledged.store(n, Ordering::SeqCst);
             }
         });
+        let _over = Over(&done);
         let mut check = |command: &str, seen: &dyn Fn(&str) -> usize| {
             let before = acknowledged.load(Ordering::SeqCst);
             let reply = client.text(command);
@@ -327,7 +337,6 @@ fn a_collection_that_changes_all_the_while_is_read_as_it_was_when_asked() {
                 reply.split(' ').count() - ELEMENTS
             });
         }
-        done.store(true, Ordering::SeqCst);
     });
     // In steps that are read for him, too.
     let (mut cursor, mut fields) = ("0".to_owned(), 0);

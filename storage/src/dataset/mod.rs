@@ -134,7 +134,6 @@ pub struct Dataset {
     /// See [`DatasetOptions`].
     parts_from_elements: u64,
     eviction: evict::EvictionPolicy,
-    /// Parts of sorted sets for readers who wait for them, oldest first.
     recalls: recall::Recalls,
     /// The physical database of each logical one.
     mapping: [record::PhysicalDb; DB_COUNT as usize],

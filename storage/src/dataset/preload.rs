@@ -82,8 +82,7 @@ impl Loan {
 
     /// Whether the collection is still as it was, according to its newest record.
     pub(super) fn is_as(&self, newest: &Stored) -> bool {
-        let own = &self.found.stored;
-        (own.index, &own.payload) == (newest.index, &newest.payload)
+        self.found.stored.is_unchanged(newest)
     }
 }
 
@@ -240,11 +239,9 @@ impl Dataset {
             return Ok(None);
         }
         let now = self.read_cold(db, &RecordKey::new(&self.hasher, db, at, key))?;
-        let is_same =
-            |now: &Stored| (now.index, &now.payload) == (cold.stored.index, &cold.stored.payload);
-        let is_there = now.is_some();
-        let Some(now) = now.filter(|now| cold.looks.is_none() && is_same(now)) else {
-            if is_there && cold.looks.is_none() {
+        let (is_there, is_whole) = (now.is_some(), cold.looks.is_none());
+        let Some(now) = now.filter(|now| is_whole && cold.stored.is_unchanged(now)) else {
+            if is_there && is_whole {
                 self.recall_changing(db, key, cold.stored.kind);
             }
             return Ok(Some(Loan {

@@ -391,6 +391,11 @@ pub(super) struct Stored {
 }
 
 impl Stored {
+    /// Whether its key is still as it was, according to the newest record; of a large collection: its elements, too.
+    pub(super) fn is_unchanged(&self, newest: &Self) -> bool {
+        (self.index, &self.payload) == (newest.index, &newest.payload)
+    }
+
     /// Decodes a record's value.
     pub(super) fn decode(value: &Bytes) -> Result<Self> {
         let mut input: &[u8] = value;
